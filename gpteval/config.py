@@ -1,0 +1,97 @@
+"""Every setting of a run, as frozen values whose fields become command-line options.
+
+`RECIPES` names whole settings: `paper` is GPT-1's (paper §4.1 and openai/finetune-transformer-lm),
+`sample` is for the bundled samples, where a few hundred rows at the paper's rate teach nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from gpteval.errors import ConfigError, UnknownNameError
+
+
+def option(default: Any, text: str) -> Any:
+    """A field with the help text its command-line option shows."""
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True, slots=True)
+class FinetuneConfig:
+    """The fine-tuning recipe; the defaults are the paper's, for every task alike."""
+
+    lr: float = option(6.25e-5, "Peak learning rate.")
+    batch_size: int = option(32, "Examples per update, drawn at random.")
+    epochs: int = option(3, "Passes over the training split.")
+    warmup: float = option(0.002, "Fraction of all updates with a rising learning rate.")
+    lm_weight: float = option(0.5, "λ: weight of the auxiliary language-model loss.")
+    weight_decay: float = option(0.01, "Decoupled decay, on matrices only.")
+    clip: float = option(1.0, "Largest global gradient norm.")
+    classifier_dropout: float = option(0.1, "Dropout on the state the classifier reads.")
+    dropout: float = option(0.1, "Embedding, attention and residual dropout.")
+
+    def __post_init__(self) -> None:
+        """Refuse values that no run can use."""
+        if self.batch_size < 1 or self.epochs < 1:
+            raise ConfigError("batch size and epochs must be at least 1")
+        if not 0 <= self.warmup <= 1:
+            raise ConfigError(f"warmup is a fraction of all updates, from 0 to 1, not {self.warmup}")
+
+    def changed(self, recipe: str) -> dict[str, Any]:
+        """The settings that differ from a named recipe's."""
+        base = asdict(RECIPES[recipe])
+        return {name: value for name, value in asdict(self).items() if value != base[name]}
+
+
+RECIPES: Mapping[str, FinetuneConfig] = {
+    "paper": FinetuneConfig(),
+    "sample": FinetuneConfig(lr=1e-3, epochs=5, warmup=0.1, dropout=0.0),
+}
+
+
+def recipe(name: str, changes: Mapping[str, Any] | None = None) -> FinetuneConfig:
+    """A named recipe with some settings changed.
+
+    Raises:
+        UnknownNameError: No such recipe, or no such setting.
+    """
+    if name not in RECIPES:
+        raise UnknownNameError("recipe", name, RECIPES)
+    known = [f.name for f in fields(FinetuneConfig)]
+    for setting in changes or {}:
+        if setting not in known:
+            raise UnknownNameError("setting", setting, known)
+    return replace(RECIPES[name], **(changes or {}))
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainConfig:
+    """The pre-training recipe; the defaults are the paper's §4.1 but for the length of training."""
+
+    preset: str = option("mini", "Named model shape (see `gpteval models`).")
+    merges: int = option(8000, "BPE merges of a tokenizer trained here; the paper has 40,000.")
+    context: int = option(512, "Tokens of a sequence.")
+    batch_size: int = option(64, "Sequences per update.")
+    updates: int = option(2000, "Number of updates.")
+    lr: float = option(2.5e-4, "Peak learning rate.")
+    warmup: int = option(2000, "Updates with a rising learning rate; then cosine to 0.")
+    weight_decay: float = option(0.01, "Decoupled decay, on matrices only.")
+    clip: float = option(1.0, "Largest global gradient norm.")
+    dropout: float = option(0.1, "Embedding, attention and residual dropout.")
+    held_out: int = option(5, "Documents kept apart to measure bits per byte.")
+    seed: int = option(0, "Seed of weights, order and dropout.")
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Where and how precisely to compute."""
+
+    device: str = option("auto", "cuda, mps, cpu, or auto: the first that is there.")
+    precision: str = option("auto", "fp32, bf16 (autocast), or auto: bf16 on cuda, else fp32.")
+
+    def __post_init__(self) -> None:
+        """Refuse a precision that does not exist; the device is checked when torch is there."""
+        if self.precision not in ("auto", "fp32", "bf16"):
+            raise ConfigError(f"precision is auto, fp32 or bf16, not {self.precision!r}")

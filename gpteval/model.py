@@ -1,0 +1,110 @@
+"""What a model plug-in writes: `Model`, `Tokenizer`, `ModelFamily`, and what loading one gives.
+
+Shape letters: N tokens of a batch, D width, V vocabulary. torch is imported for typing only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from gpteval.encode.batch import Batch
+
+    class Model(nn.Module):
+        """A causal language model that reads packed token trees (`gpteval.encode.batch.Batch`).
+
+        How it computes (packs, pads, unfolds trees into rows) is its own affair; the numbers must
+        be those of every root-to-leaf path read as a plain sequence.
+        """
+
+        width: int
+        vocab_size: int
+        context: int
+
+        def hidden(self, batch: Batch) -> Tensor:
+            """Final hidden states of every token, (N, D)."""
+
+        def logits(self, hidden: Tensor) -> Tensor:
+            """Scores of every next token, (..., D) → (..., V), at the positions the caller chose."""
+
+        def add_tokens(self, count: int) -> int:
+            """Append `count` embeddings ~ N(0, 0.02); return the id of the first."""
+
+        def config(self) -> Mapping[str, Any]:
+            """What `ModelFamily.build` needs to make the same shape again; JSON values only."""
+else:
+    Model = Any
+
+
+@runtime_checkable
+class Tokenizer(Protocol):
+    """Text to token ids. `start` is the id a document begins with, None where there is none."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids."""
+
+    @property
+    def start(self) -> int | None:
+        """Id that begins a document (GPT-1 has none; SmolLM2 has `<|endoftext|>`)."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything that decides the ids, for caches and records."""
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of each text, in one call, so that it can run in parallel."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of a run of ids, for messages and reports."""
+
+    def save(self, directory: Path) -> None:
+        """Write what `load` of the family needs to read it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model ready to use: fresh in memory, with its tokenizer and its identity.
+
+    Attributes:
+        model: The language model, fp32 on CPU.
+        tokenizer: Its tokenizer.
+        reference: What the user asked for ("mini", "hf:gpt2", a directory).
+        digest: SHA-256 of weights and tokenizer; results carry it.
+        details: What the model card or config says, for reports (parameters, family, …).
+    """
+
+    model: Model
+    tokenizer: Tokenizer
+    reference: str
+    digest: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFamily:
+    """A kind of model and the references it answers.
+
+    Attributes:
+        name: Family name, written into checkpoints ("gpt").
+        description: One line for `gpteval models`.
+        load: Reference, or checkpoint directory as text → loaded model. Imports torch when called.
+        references: Names that load something ("mini"), with what they are.
+        prefix: References beginning with this belong here ("hf:"); "" for none.
+        build: Model configuration and tokenizer size → a model with fresh weights, from torch's
+            current random state; None where a family can't be trained from scratch.
+        presets: Named shapes for `gpteval pretrain --preset`.
+    """
+
+    name: str
+    description: str
+    load: Callable[[str], Loaded]
+    references: Mapping[str, str] = field(default_factory=dict)
+    prefix: str = ""
+    build: Callable[[Mapping[str, Any]], Model] | None = None
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Result records, their store, and the leaderboard made from them."""

@@ -1,0 +1,115 @@
+"""What a run leaves behind: one `Result` per task, split and seed, one `Prediction` per example.
+
+Both are plain JSON lines, so that a number can be defended, rescored and paired without the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+SCHEMA = 1
+
+Mode = Literal["finetune", "zeroshot"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the model said of one example.
+
+    Attributes:
+        id: The example's id.
+        label: Gold label: a name (classify), a number (regress), an index (choose), or None.
+        prediction: In the same terms.
+        scores: Probabilities of the labels, in the task's order, or of the answers; empty for
+            regression.
+        part, cluster: As in `Example`.
+    """
+
+    id: str
+    label: str | int | float | None
+    prediction: str | int | float
+    scores: tuple[float, ...] = ()
+    part: str = ""
+    cluster: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataRecord:
+    """What a score was measured on, and what the model was trained on.
+
+    Attributes:
+        origin: "files", "hub" or "sample".
+        digest: SHA-256 over the rows of the training, selection and scored splits.
+        rows: Scored rows; `official` what the publisher's split holds.
+        complete: False where rows of the scored or the training split are missing.
+        train_rows, train_official: The same for the training split.
+        left_out: Rows of the scored split without a gold label.
+    """
+
+    origin: str
+    digest: str
+    rows: int
+    official: int
+    complete: bool
+    train_rows: int = 0
+    train_official: int = 0
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One score and everything it depends on.
+
+    Attributes:
+        key: Digest of model, task version, data, configuration, seed: what is finished is found by
+            it and not run again. The splits of one run share it.
+        task, version, mode, split, n: What was scored, and on how many examples.
+        scores: Metric → fraction (correlations from -1), also metric/part for the parts.
+        interval: 95 % interval of the headline metric, by (cluster) bootstrap.
+        baselines: Baseline → metric → fraction; "majority" always.
+        model, model_digest, parameters: The model.
+        recipe, config, changed: Named recipe, every hyper-parameter, those that differ from the
+            recipe `paper`.
+        seed: Seed of weights, order and dropout.
+        data: The rows behind the number.
+        degenerate: True where one answer was given to every example.
+        versions, plugins, commit: Software.
+        device, precision: Hardware and arithmetic.
+        seconds: Phase → seconds: load, encode, train, evaluate.
+        cost: tokens, tokens_computed, flops, peak_memory_bytes and the like.
+        history: One entry per evaluation while training: update, loss, dev score.
+        predictions: Path of the predictions file, below the results directory.
+        time: When it was written, UTC, ISO 8601.
+    """
+
+    key: str
+    task: str
+    version: int
+    mode: Mode
+    split: str
+    n: int
+    scores: Mapping[str, float]
+    interval: tuple[float, float]
+    baselines: Mapping[str, Mapping[str, float]]
+    model: str
+    model_digest: str
+    parameters: int
+    recipe: str
+    config: Mapping[str, Any]
+    changed: Mapping[str, Any]
+    seed: int
+    data: DataRecord
+    degenerate: bool
+    versions: Mapping[str, str]
+    plugins: Mapping[str, str]
+    commit: str
+    device: str
+    precision: str
+    seconds: Mapping[str, float]
+    cost: Mapping[str, float]
+    history: tuple[Mapping[str, float], ...] = ()
+    predictions: str = ""
+    time: str = ""
+    schema: int = field(default=SCHEMA)

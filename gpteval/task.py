@@ -1,0 +1,207 @@
+"""What a task plug-in writes: `Task`, `Example`, `Source`, `Split`, `PaperScore`.
+
+A task is a frozen value, not a class to inherit. The harness reads rows (official files, the hub,
+bundled samples); a task only says what a row means. This module imports neither torch nor datasets,
+so listing tasks costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Row = Mapping[str, Any]
+"""One row in the task's own column names. The harness adds `id` (str) and `label`: a label *name*
+(classify), a float (regress), the index of the right answer from 0 (choose), or None."""
+
+Label = str | int | float | None
+Kind = Literal["classify", "regress", "choose"]
+Reader = Literal["tsv", "jsonl", "csv", "copa", "race"]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One example in the form of figure 1 of the paper, as text.
+
+    Attributes:
+        id: Unique within its split.
+        sequences: The token sequences the model reads, each a tuple of text segments that the
+            encoder joins with the delimiter token: one sequence for classification and entailment,
+            two orders for similarity, one per answer for multiple choice.
+        label: A label name (classify), a number (regress), the right sequence's index from 0
+            (choose), or None where the row has no gold label.
+        context: Text before the first segment of every sequence, with no delimiter between them
+            (RACE's article). It alone is cut, at its end, when a sequence is too long.
+        part: The slice of the split whose score is also reported by itself ("middle", a category).
+        cluster: Examples of one cluster are not independent (questions on one article); confidence
+            intervals resample clusters. Empty: the example stands for itself.
+    """
+
+    id: str
+    sequences: tuple[tuple[str, ...], ...]
+    label: Label = None
+    context: str = ""
+    part: str = ""
+    cluster: str = ""
+
+    @classmethod
+    def single(cls, row: Row, text: str) -> Example:
+        """Classification: start, text, extract."""
+        return cls(row["id"], ((text,),), row["label"])
+
+    @classmethod
+    def pair(cls, row: Row, premise: str, hypothesis: str, **more: str) -> Example:
+        """Entailment: start, premise, delimiter, hypothesis, extract."""
+        return cls(row["id"], ((premise, hypothesis),), row["label"], **more)
+
+    @classmethod
+    def unordered(cls, row: Row, first: str, second: str) -> Example:
+        """Similarity: both orders, whose final states are added (paper §3.3)."""
+        return cls(row["id"], ((first, second), (second, first)), row["label"])
+
+    @classmethod
+    def choice(cls, row: Row, question: str, answers: tuple[str, ...], **more: str) -> Example:
+        """Multiple choice: start, [context] question, delimiter, answer, extract; per answer."""
+        return cls(row["id"], tuple((question, a) for a in answers), row["label"], **more)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which rows of a file make up a split, where the official files hold two splits in one.
+
+    Attributes:
+        start, stop: Row numbers from 0, half open, in file order; or
+        held_out, seed, take: scikit-learn's `train_test_split(rows, test_size=held_out,
+            random_state=seed)`, of which this split takes "train" or "test".
+    """
+
+    start: int = 0
+    stop: int | None = None
+    held_out: int = 0
+    seed: int = 0
+    take: Literal["train", "test"] = "train"
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One split of a source.
+
+    Attributes:
+        rows: Official number of rows that have a gold label (all rows where none has one).
+        files: Paths below a data directory, globs allowed, read in sorted order and joined.
+        hub: The split's name on the hub ("validation"); None where the hub has no such split.
+        labelled: False for test sets whose labels are private.
+        without_gold: Official number of further rows without a gold label (SNLI's "-").
+        part: Which rows of the files (and of the hub's split) belong here; None for all.
+        header: Column names, for files without a header line.
+    """
+
+    rows: int
+    files: tuple[str, ...]
+    hub: str | None = None
+    labelled: bool = True
+    without_gold: int = 0
+    part: Part | None = None
+    header: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a task's rows come from, in every form they come in.
+
+    Attributes:
+        hub: Data set id on the Hugging Face hub, loaded without any script; "" where there is none.
+        splits: By name: "train", "dev", "test", and "dev_mismatched" and the like.
+        columns: Columns every row must have (beside id and label), by their name in the official
+            files; a hub column of another name is renamed by `hub_columns`.
+        config: The hub's configuration name.
+        revision: The hub commit read; pinned, so that a number stays what it was.
+        reader: How the official files are laid out.
+        label: Column of the gold label; "" where the label is built by the reader (RACE, COPA).
+        label_names: Raw label → label name, where the files hold numbers ({"0": "negative"}).
+        id: Column that identifies a row; "" to use the row number.
+        hub_columns: Hub column → official column.
+        no_gold: Raw labels that mean "no gold label": the row is left out and counted.
+        ask: Where to get the set, shown when it is not found.
+        sample: Package directory of the bundled sample ("gpteval_tasks:samples/rte").
+    """
+
+    hub: str
+    splits: Mapping[str, Split]
+    columns: tuple[str, ...]
+    config: str = ""
+    revision: str = "main"
+    reader: Reader = "tsv"
+    label: str = "label"
+    label_names: Mapping[str, str] = field(default_factory=dict)
+    id: str = ""
+    hub_columns: Mapping[str, str] = field(default_factory=dict)
+    no_gold: tuple[str, ...] = ()
+    ask: str = ""
+    sample: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PaperScore:
+    """A published figure of GPT-1: `score` in percent, of one metric on one split.
+
+    Attributes:
+        metric: A metric name of this harness, or metric/part ("accuracy/middle").
+        split: What the figure was measured on, in this harness's split names.
+        source: "P t.2" (paper, table 2), "B" (blog post).
+        data: The data-set version where it differs from the one read here ("QNLI v1"): the figure
+            is then named, never subtracted.
+        best_before: Best earlier result in percent, as the blog post lists it.
+    """
+
+    metric: str
+    score: float
+    split: str
+    source: str
+    data: str = ""
+    best_before: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task: its rows' meaning, its metrics, its provenance. See `tasks/rte.py` for a whole one.
+
+    Attributes:
+        name: Short name, lower case ("rte"). A plug-in's task is also reachable as package/name.
+        version: Raised whenever the examples or the scoring change; results carry it.
+        kind: classify (one of `labels`), regress (a number in `scale`), choose (one sequence).
+        source: Where the rows come from.
+        example: Turns one row into an example.
+        metrics: Registered metric names, the headline first.
+        labels: Label names, in the order of the classifier's outputs (classify only).
+        scale: Lowest and highest whole score (regress only): (0, 5) for STS-B.
+        groups: Names that select several tasks at once ("glue", "nli").
+        evaluate: Splits that are scored when they have labels, the headline split last.
+        train_task: Scored with the model fine-tuned on that task (breaking-NLI: "snli").
+        paper: The published figures.
+        title, licence, citation: Shown by `gpteval tasks show`.
+    """
+
+    name: str
+    version: int
+    kind: Kind
+    source: Source
+    example: Callable[[Row], Example]
+    metrics: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+    scale: tuple[int, int] = (0, 0)
+    groups: tuple[str, ...] = ()
+    evaluate: tuple[str, ...] = ("dev",)
+    train_task: str = ""
+    paper: tuple[PaperScore, ...] = ()
+    title: str = ""
+    licence: str = ""
+    citation: str = ""
+
+    @property
+    def outputs(self) -> int:
+        """Width of the task's output layer: classes, whole scores, or 1 per answer."""
+        if self.kind == "classify":
+            return len(self.labels)
+        return self.scale[1] - self.scale[0] + 1 if self.kind == "regress" else 1
