@@ -7,11 +7,12 @@ second entry point of the same name. A plug-in that fails stays listed with its 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pluggy
 
@@ -71,16 +72,17 @@ class Registry:
         return Plugin(name, package, version, point.value, tuple(hooks))
 
     def tasks(self) -> dict[str, Task]:
-        """Every task by name; of a plug-in also as package/name.
-
-        Raises:
-            PluginError: Two packages register tasks of one name.
-        """
-        return self._collect("task", "gpteval_register_tasks")
+        """Every task by name; where two packages use one name, each by package/name."""
+        return {
+            name: item if item.name == name else replace(item, name=name)
+            for name, (_, item) in self._named("gpteval_register_tasks").items()
+        }
 
     def models(self) -> dict[str, ModelFamily]:
-        """Every model family by name; of a plug-in also as package/name."""
-        return self._collect("model family", "gpteval_register_models")
+        """Every model family by name; where two packages use one name, each by package/name."""
+        return {
+            name: item for name, (_, item) in self._named("gpteval_register_models").items()
+        }
 
     def metrics(self) -> dict[str, Any]:
         """Every metric that a plug-in adds, by name."""
@@ -98,30 +100,41 @@ class Registry:
         self._manager.hook.gpteval_run_finished(results=results)
 
     def owners(self) -> dict[str, Plugin]:
-        """The plug-in behind every task name."""
-        rows = self._offers("gpteval_register_tasks")
-        return {item.name: plugin for plugin, item in rows}
+        """The plug-in behind every task, by the names of `tasks`."""
+        return {
+            name: plugin for name, (plugin, _) in self._named("gpteval_register_tasks").items()
+        }
 
     def select(self, names: Iterable[str]) -> list[Task]:
         """Tasks named by name, package/name or group, in registration order, each once.
 
         Raises:
-            UnknownNameError: A name that is neither, with the nearest that is.
+            UnknownNameError: A name that nobody registered, with the nearest that somebody did.
+            PluginError: A name that two packages use.
         """
-        tasks = self.tasks()
-        bare = {id(t): t for t in tasks.values()}
-        groups = {g for t in bare.values() for g in t.groups} | {"all"}
-        chosen: set[int] = set()
+        tasks, owners = self.tasks(), self.owners()
+        groups = sorted({group for task in tasks.values() for group in task.groups})
+        chosen: set[str] = set()
         for name in names:
-            members = [t for t in bare.values() if name in (*t.groups, "all")]
-            if name in tasks:
-                members = [tasks[name]]
+            members = {
+                key
+                for key, task in tasks.items()
+                if name in (key, f"{owners[key].package}/{key}", *task.groups, "all")
+            }
             if not members:
-                raise UnknownNameError(
-                    "task or group", name, [*tasks, *groups], "(see `gpteval tasks`)"
-                )
-            chosen |= {id(t) for t in members}
-        return [task for key, task in bare.items() if key in chosen]
+                self._refuse(name, [*tasks, *groups, "all"])
+            chosen |= members
+        return [task for key, task in tasks.items() if key in chosen]
+
+    def _refuse(self, name: str, known: list[str]) -> NoReturn:
+        """Say why no task answers to `name`."""
+        rivals = [key for key in known if key.endswith(f"/{name}")]
+        if rivals:
+            raise PluginError(f"task {name!r} is ambiguous: write {' or '.join(rivals)}")
+        failed = [plugin for plugin in self.plugins if plugin.error and plugin.package in name]
+        if failed:
+            raise PluginError(f"plug-in {failed[0].name} failed to load: {failed[0].error}")
+        raise UnknownNameError("task or group", name, known, "(see `gpteval tasks`)")
 
     def _offers(self, hook: str) -> list[tuple[Plugin, Any]]:
         """What each plug-in returns from a registering hook, built-ins first, one row an item."""
@@ -132,22 +145,14 @@ class Registry:
                 rows += [(plugin, item) for item in implementation()]
         return rows
 
-    def _collect(self, noun: str, hook: str) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        holder: dict[str, Plugin] = {}
-        for plugin, item in self._offers(hook):
-            qualified = f"{plugin.package}/{item.name}"
-            if item.name in holder:
-                other = holder[item.name]
-                raise PluginError(
-                    f"{noun} {item.name!r} is registered by {other.package} and by "
-                    f"{plugin.package}: uninstall one, or leave one out with GPTEVAL_PLUGINS"
-                )
-            holder[item.name] = plugin
-            found[item.name] = item
-            if plugin.package != OWN:
-                found[qualified] = item
-        return found
+    def _named(self, hook: str) -> dict[str, tuple[Plugin, Any]]:
+        """Offers by name, by package/name where a name is used twice."""
+        offers = self._offers(hook)
+        uses = Counter(item.name for _, item in offers)
+        return {
+            item.name if uses[item.name] == 1 else f"{plugin.package}/{item.name}": (plugin, item)
+            for plugin, item in offers
+        }
 
 
 def installed() -> list[EntryPoint]:

@@ -1,0 +1,55 @@
+"""Which examples are computed together: the recipe's random batches, split by length.
+
+A batch keeps the paper's meaning (random examples, losses averaged over all of it); how it is split
+for the hardware changes no number but rounding, because each part carries its share of the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from gpteval.encode.batch import Batch, Encoded, pack
+
+
+def epoch_order(size: int, seed: int, epoch: int) -> list[int]:
+    """A random order of `size` examples, the same for the same seed and epoch."""
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    order: list[int] = torch.randperm(size, generator=generator).tolist()
+    return order
+
+
+def micro_batches(examples: Sequence[Encoded], outputs: int, most_tokens: int) -> list[Batch]:
+    """Split one batch into parts of at most `most_tokens` tokens, alike in length.
+
+    The parts' losses add up to the batch's loss. An example longer than `most_tokens` stands alone.
+    """
+    sequences = sum(len(e.tree.ends) for e in examples)
+    groups = by_length(examples, most_tokens)
+    return [
+        pack(group, outputs, whole_examples=len(examples), whole_sequences=sequences)
+        for group in groups
+    ]
+
+
+def by_length(examples: Sequence[Encoded], most_tokens: int) -> list[list[Encoded]]:
+    """Group examples, longest first, into groups of at most `most_tokens` tokens."""
+    groups: list[list[Encoded]] = []
+    filled = most_tokens
+    for example in sorted(examples, key=lambda e: -len(e.tree.tokens)):
+        size = len(example.tree.tokens)
+        if filled + size > most_tokens:
+            groups.append([])
+            filled = 0
+        groups[-1].append(example)
+        filled += size
+    return groups
+
+
+def scoring_batches(
+    examples: Sequence[Encoded], outputs: int, most_tokens: int
+) -> Iterator[Batch]:
+    """Batches for prediction, longest examples first, so that memory runs out at once or never."""
+    for group in by_length(examples, most_tokens):
+        yield pack(group, outputs)

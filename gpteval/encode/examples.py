@@ -1,0 +1,140 @@
+"""Examples to token trees: start, segments, delimiters and extract token, cut to the context.
+
+The three special tokens are new embeddings that fine-tuning adds to the model (paper §3.3).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from gpteval.encode.batch import Encoded
+from gpteval.encode.tree import fold
+from gpteval.errors import DataError
+from gpteval.model import Tokenizer
+from gpteval.task import Example, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Specials:
+    """Ids of the added tokens."""
+
+    start: int
+    delimiter: int
+    extract: int
+
+    COUNT = 3
+
+    @classmethod
+    def after(cls, first: int) -> Specials:
+        """The three ids from `first` on, as `Model.add_tokens(Specials.COUNT)` gave it."""
+        return cls(first, first + 1, first + 2)
+
+
+def encode_examples(
+    examples: Sequence[Example],
+    task: Task,
+    tokenizer: Tokenizer,
+    specials: Specials,
+    context: int,
+    *,
+    share: bool = True,
+) -> list[Encoded]:
+    """Encode a split.
+
+    Args:
+        examples: In file order.
+        task: Decides the targets.
+        tokenizer: Of the model.
+        specials: Ids of the added tokens.
+        context: Most tokens of one sequence.
+        share: Store common prefixes once; False keeps an example's sequences apart.
+
+    Raises:
+        DataError: A sequence without text, or too long for the context with nothing left to cut.
+    """
+    texts = list(dict.fromkeys(chain.from_iterable(_texts(e) for e in examples)))
+    ids = dict(zip(texts, tokenizer.encode(texts), strict=True))
+    encoded = []
+    for index, example in enumerate(examples):
+        cut = ids[example.context]
+        sequences = [
+            _sequence(cut, [ids[s] for s in segments], specials, context, example.id)
+            for segments in example.sequences
+        ]
+        tree = fold(sequences) if share else fold(sequences, min_shared=context + 1)
+        encoded.append(Encoded(example.id, tree, target(task, example), index))
+    return encoded
+
+
+def target(task: Task, example: Example) -> tuple[float, ...]:
+    """Soft target of an example: over labels, whole scores, or sequences; () without a label.
+
+    A regression label y becomes a distribution over the two whole scores beside it whose mean is
+    y ([C] `stsb_label_encoding`, Tai et al. 2015).
+
+    Raises:
+        DataError: A label that the task does not have.
+    """
+    label = example.label
+    if label is None:
+        return ()
+    if task.kind == "regress":
+        return _between(task, float(label), example.id)
+    if task.kind == "choose":
+        classes: Sequence[str | int] = range(len(example.sequences))
+    else:
+        classes = task.labels
+    if label not in classes:
+        raise DataError(
+            f"{task.name}: example {example.id} has label {label!r}, expected one of "
+            f"{', '.join(map(str, classes))}"
+        )
+    return tuple(float(label == c) for c in classes)
+
+
+def _between(task: Task, score: float, example_id: str) -> tuple[float, ...]:
+    low, high = task.scale
+    if not low <= score <= high:
+        raise DataError(
+            f"{task.name}: example {example_id} has score {score}, expected {low} to {high}"
+        )
+    below = min(math.floor(score), high - 1)
+    weights = [0.0] * task.outputs
+    weights[below - low + 1] = score - below
+    weights[below - low] = 1 - (score - below)
+    return tuple(weights)
+
+
+def _texts(example: Example) -> list[str]:
+    return [example.context, *chain.from_iterable(example.sequences)]
+
+
+def _sequence(
+    context_ids: list[int],
+    segments: list[list[int]],
+    specials: Specials,
+    limit: int,
+    example_id: str,
+) -> list[int]:
+    """start, context, first segment, delimiter, second segment, …, extract; at most `limit`."""
+    if not any(segments) and not context_ids:
+        raise DataError(f"example {example_id} has no text left after encoding")
+    room = limit - len(segments) - 1 - sum(map(len, segments))
+    if room < 0:
+        segments, room = _shortened(segments, limit - len(segments) - 1), 0
+    tokens = [specials.start, *context_ids[:room]]
+    for place, segment in enumerate(segments):
+        tokens += [specials.delimiter, *segment] if place else segment
+    return [*tokens, specials.extract]
+
+
+def _shortened(segments: list[list[int]], room: int) -> list[list[int]]:
+    """Cut the ends of the longest segments until all fit into `room` tokens together."""
+    lengths = [len(s) for s in segments]
+    longest = max(lengths)
+    while sum(min(n, longest) for n in lengths) > room:
+        longest -= 1
+    return [s[:longest] for s in segments]

@@ -1,0 +1,79 @@
+"""The task head: what fine-tuning adds on top of the language model (paper §3.2, §3.3).
+
+Shape letters: N tokens, M sequences, B examples, D width, C classes, K answers.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gpteval.encode.batch import Batch
+from gpteval.encode.examples import Specials
+from gpteval.model import Model
+from gpteval.task import Task
+
+
+class TaskModel(nn.Module):
+    """A language model with start, delimiter and extract tokens and a linear layer for one task.
+
+    Classification and entailment read the last state of the one sequence; similarity adds the
+    states of both orders; multiple choice scores every sequence and compares them.
+    """
+
+    def __init__(self, model: Model, task: Task, dropout: float) -> None:
+        """Adds tokens to `model` in place and draws the new weights from torch's random state."""
+        super().__init__()
+        self.specials = Specials.after(model.add_tokens(Specials.COUNT))
+        self.model = model
+        self.kind = task.kind
+        self.dropout = dropout
+        self.linear = nn.Linear(model.width, task.outputs)
+        nn.init.normal_(self.linear.weight, std=0.02)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Task logits and hidden states.
+
+        Returns:
+            Logits (B, C), or (B, K) with -inf beyond an example's answers; hidden states (N, D).
+        """
+        hidden = self.model.hidden(batch)  # (N, D)
+        ends = hidden[batch.ends]  # (M, D)
+        if self.kind == "choose":
+            # One mask for all answers of an example [C].
+            keep = F.dropout(ends.new_ones(batch.examples, ends.shape[1]), self.dropout, self.training)
+            scores = self.linear(ends * keep[batch.owners]).squeeze(1).float()  # (M,)
+            logits = scores.new_full(batch.targets.shape, float("-inf"))
+            return logits.index_put((batch.owners, batch.slots), scores), hidden
+        summed = ends.new_zeros(batch.examples, ends.shape[1]).index_add(0, batch.owners, ends)
+        return self.linear(F.dropout(summed, self.dropout, self.training)).float(), hidden
+
+    def losses(self, batch: Batch, lm_weight: float) -> tuple[Tensor, Tensor]:
+        """Task loss and auxiliary language-model loss of the batch's share, both scalars.
+
+        A micro-batch's losses are its part of the whole batch's means, so they add up to them.
+        The LM loss is 0 where `lm_weight` is.
+        """
+        logits, hidden = self(batch)
+        task_loss = cross_entropy(logits, batch.targets).sum() * batch.share
+        if not lm_weight:
+            return task_loss, task_loss.new_zeros(())
+        return task_loss, self.lm_loss(batch, hidden)
+
+    def lm_loss(self, batch: Batch, hidden: Tensor, chunk: int = 4096) -> Tensor:
+        """Weighted next-token loss, logits taken `chunk` tokens at a time to bound memory."""
+        (predicted,) = torch.where(batch.lm_weight > 0)
+        total = hidden.new_zeros((), dtype=torch.float32)
+        for part in predicted.split(chunk):
+            logits = self.model.logits(hidden[batch.parents[part]])  # (P, V)
+            loss = F.cross_entropy(logits.float(), batch.tokens[part], reduction="none")
+            total = total + (loss * batch.lm_weight[part]).sum()
+        return total
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of soft targets, per example (B,); outputs that are not there (-inf) add 0."""
+    log_probabilities = logits.log_softmax(-1)
+    return -(targets * log_probabilities.masked_fill(targets == 0, 0.0)).sum(-1)

@@ -1,0 +1,69 @@
+"""Predictions of a fine-tuned model over one split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+from gpteval.encode.batch import Encoded
+from gpteval.encode.batching import scoring_batches
+from gpteval.report.records import Prediction
+from gpteval.score.head import TaskModel
+from gpteval.task import Example, Task
+
+SCORING_TOKENS = 8192
+"""Tokens of one forward pass without gradients."""
+
+
+@torch.inference_mode()
+def predict(
+    model: TaskModel,
+    task: Task,
+    examples: Sequence[Example],
+    encoded: Sequence[Encoded],
+    *,
+    autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
+    most_tokens: int = SCORING_TOKENS,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[Prediction]:
+    """Predict every example of a split, in file order.
+
+    Args:
+        model: The fine-tuned model; left in evaluation mode.
+        task: Its task.
+        examples, encoded: The split, aligned.
+        autocast: Context to compute in.
+        most_tokens: Tokens of one forward pass.
+        progress: Called with the number of examples just done.
+    """
+    model.eval()
+    device = model.linear.weight.device
+    found: list[Prediction | None] = [None] * len(examples)
+    for batch in scoring_batches(encoded, task.outputs, most_tokens):
+        with autocast():
+            logits, _ = model(batch.to(device))
+        probabilities = logits.float().softmax(-1).cpu()
+        for row, index in zip(probabilities, batch.indices, strict=True):
+            found[index] = _prediction(task, examples[index], row)
+        progress(batch.examples)
+    return [p for p in found if p is not None]
+
+
+def _prediction(task: Task, example: Example, probabilities: Tensor) -> Prediction:
+    """One prediction: the likeliest label or answer, or the expected score."""
+    values = [round(v, 6) for v in probabilities.tolist()]
+    answer: str | int | float
+    if task.kind == "regress":
+        scale = torch.arange(task.scale[0], task.scale[1] + 1, dtype=probabilities.dtype)
+        answer, values = round(float(probabilities @ scale), 6), []
+    elif task.kind == "choose":
+        values = values[: len(example.sequences)]
+        answer = int(probabilities.argmax())
+    else:
+        answer = task.labels[int(probabilities.argmax())]
+    return Prediction(
+        example.id, example.label, answer, tuple(values), example.part, example.cluster
+    )
