@@ -17,7 +17,7 @@ from gpteval.task import Example, PaperScore, Part, Row, Source, Split, Task
 
 if TYPE_CHECKING:
     from gpteval.encode.batch import Batch
-    from gpteval.report.records import Prediction, Result
+    from gpteval.records import Prediction, Result
     from gpteval.run import run
 
 __all__ = [
@@ -51,8 +51,8 @@ __all__ = [
 
 _LAZY = {
     "Batch": "gpteval.encode.batch",
-    "Prediction": "gpteval.report.records",
-    "Result": "gpteval.report.records",
+    "Prediction": "gpteval.records",
+    "Result": "gpteval.records",
     "run": "gpteval.run",
 }
 

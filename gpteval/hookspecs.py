@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import click
 
     from gpteval.model import ModelFamily
-    from gpteval.report.records import Result
+    from gpteval.records import Result
     from gpteval.score.metrics import Metric
     from gpteval.task import Task
 

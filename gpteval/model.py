@@ -25,6 +25,8 @@ if TYPE_CHECKING:
         width: int
         vocab_size: int
         context: int
+        dropout: float
+        """Embedding, attention and residual dropout; a recipe sets it."""
 
         def hidden(self, batch: Batch) -> Tensor:
             """Final hidden states of every token, (N, D)."""

@@ -66,7 +66,8 @@ def fold(sequences: Sequence[Sequence[int]], min_shared: int = MIN_SHARED) -> Tr
 
     Args:
         sequences: Token ids, none of them empty.
-        min_shared: Shortest run that is shared; a huge number keeps the sequences apart.
+        min_shared: Shortest run that is shared, at least 1; a number beyond the longest sequence
+            keeps unequal sequences apart.
     """
     builder = _Folding(sequences, min_shared)
     builder.grow(list(range(len(sequences))), depth=0, parent=-1, ancestors=())
@@ -107,13 +108,11 @@ class _Folding:
                 self.grow(longer, stop, last, (*ancestors, (start, last + 1)))
 
     def _alike(self, members: list[int], depth: int) -> list[list[int]]:
-        """Members grouped by a shared continuation of at least `min_shared` tokens."""
+        """Members grouped by their next `min_shared` tokens (or all they have left)."""
         groups: dict[tuple[int, ...], list[int]] = {}
         for member in members:
-            sequence = self.sequences[member]
-            head = tuple(sequence[depth : depth + self.min_shared])
-            # Equal short ends may be merged too; unequal ones stay apart.
-            groups.setdefault(head if self.min_shared < 1 << 20 else (member,), []).append(member)
+            head = tuple(self.sequences[member][depth : depth + self.min_shared])
+            groups.setdefault(head, []).append(member)
         return list(groups.values())
 
     def _append(self, tokens: Sequence[int], depth: int, parent: int) -> None:
@@ -125,11 +124,10 @@ class _Folding:
 
 def _common(sequences: Sequence[Sequence[int]], group: list[int], depth: int) -> int:
     """Length of the longest prefix that all sequences of the group share."""
-    shortest, longest = (
-        min(sequences[m][depth:] for m in group),
-        max(sequences[m][depth:] for m in group),
-    )
-    for offset, (a, b) in enumerate(zip(shortest, longest, strict=False)):
+    # What the first and the last in alphabetical order share, all between them share.
+    first = min(sequences[m][depth:] for m in group)
+    last = max(sequences[m][depth:] for m in group)
+    for offset, (a, b) in enumerate(zip(first, last, strict=False)):
         if a != b:
             return depth + offset
-    return depth + min(len(shortest), len(longest))
+    return depth + min(len(first), len(last))

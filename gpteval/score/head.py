@@ -62,15 +62,12 @@ class TaskModel(nn.Module):
             return task_loss, task_loss.new_zeros(())
         return task_loss, self.lm_loss(batch, hidden)
 
-    def lm_loss(self, batch: Batch, hidden: Tensor, chunk: int = 4096) -> Tensor:
-        """Weighted next-token loss, logits taken `chunk` tokens at a time to bound memory."""
-        (predicted,) = torch.where(batch.lm_weight > 0)
-        total = hidden.new_zeros((), dtype=torch.float32)
-        for part in predicted.split(chunk):
-            logits = self.model.logits(hidden[batch.parents[part]])  # (P, V)
-            loss = F.cross_entropy(logits.float(), batch.tokens[part], reduction="none")
-            total = total + (loss * batch.lm_weight[part]).sum()
-        return total
+    def lm_loss(self, batch: Batch, hidden: Tensor) -> Tensor:
+        """Weighted next-token loss; logits only where a token is predicted."""
+        (predicted,) = torch.where(batch.lm_weight > 0)  # P tokens
+        logits = self.model.logits(hidden[batch.parents[predicted]])  # (P, V)
+        losses = F.cross_entropy(logits.float(), batch.tokens[predicted], reduction="none")
+        return (losses * batch.lm_weight[predicted]).sum()
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:

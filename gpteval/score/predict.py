@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gpteval.encode.batch import Encoded
 from gpteval.encode.batching import scoring_batches
-from gpteval.report.records import Prediction
+from gpteval.records import Prediction
 from gpteval.score.head import TaskModel
 from gpteval.task import Example, Task
 
