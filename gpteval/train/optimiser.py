@@ -1,0 +1,72 @@
+"""AdamW, the two learning-rate schedules and gradient clipping, as GPT-1 used them.
+
+Sources: the paper §4.1; openai/finetune-transformer-lm, `opt.py` [C].
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+def adamw(model: nn.Module, lr: float, weight_decay: float) -> torch.optim.AdamW:
+    """AdamW with β = 0.9 / 0.999, ε = 1e-8 and decay on matrices only, not on biases and gains.
+
+    It differs from OpenAI's `adam` [C] in two ways. There ε is added to the *uncorrected* √v,
+    p −= lr_t·m/(√v + ε) with lr_t = lr·√(1−β2^t)/(1−β1^t); here to the corrected one, so that ε
+    counts for less in the first steps: by a factor of √(1−β2^t), 0.03 at t = 1. And there decay
+    is multiplied by the corrected rate lr_t, here by lr: OpenAI's early updates decay less.
+
+    Args:
+        model: What to train; parameters without `requires_grad` are left out.
+        lr: Peak learning rate; `set_rate` scales it at each update.
+        weight_decay: Decoupled decay of parameters with two or more dimensions.
+    """
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
+
+
+def set_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
+    """Set the learning rate of the next update, in every group."""
+    for group in optimiser.param_groups:
+        group["lr"] = lr
+
+
+def clip_gradients(model: nn.Module, limit: float) -> Tensor:
+    """Scale all gradients of `model` together so that their global norm is at most `limit`.
+
+    Returns:
+        The norm before clipping, a tensor of no dimension on the parameters' device.
+    """
+    return nn.utils.clip_grad_norm_(model.parameters(), limit)
+
+
+def warmup_linear(step: int, total: int, warmup: float) -> float:
+    """Factor of the peak rate: min(x / warmup, 1)·(1 − x) with x = step / total [C].
+
+    Args:
+        step: The update about to be made, from 1; the last one has the factor 0.
+        total: Number of updates.
+        warmup: Fraction of all updates in which the rate rises; 0 for none.
+    """
+    x = step / total
+    return (min(x / warmup, 1.0) if warmup else 1.0) * (1 - x)
+
+
+def warmup_cosine(step: int, total: int, warmup: int) -> float:
+    """Factor of the peak rate: linear from 0 over `warmup` updates, then half a cosine to 0 (§4.1).
+
+    Args:
+        step: The update about to be made, from 1; the last one has the factor 0.
+        total: Number of updates.
+        warmup: Number of updates in which the rate rises.
+    """
+    if step <= warmup:
+        return step / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))

@@ -1,0 +1,82 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from gpteval.train.optimiser import adamw, clip_gradients, set_rate, warmup_cosine, warmup_linear
+
+
+def numpy_adamw(p, gradients, lr, decay):
+    """AdamW (Loshchilov & Hutter, algorithm 2) in float64."""
+    m = v = np.zeros_like(p)
+    for t, g in enumerate(gradients, 1):
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        corrected, root = m / (1 - 0.9**t), np.sqrt(v / (1 - 0.999**t))
+        p = p - lr * (corrected / (root + 1e-8) + decay * p)
+    return p
+
+
+@pytest.mark.parametrize("steps", [1, 25])
+def test_updates_equal_the_formula_with_decay_on_matrices_only(steps):
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 4)
+    before = {n: p.detach().double().numpy().copy() for n, p in model.named_parameters()}
+    gradients = {
+        n: np.random.default_rng(1).normal(size=(steps, *p.shape)) for n, p in before.items()
+    }
+    optimiser = adamw(model, lr=0.01, weight_decay=0.1)
+    for step in range(steps):
+        for name, parameter in model.named_parameters():
+            parameter.grad = torch.tensor(gradients[name][step], dtype=torch.float32)
+        optimiser.step()
+    for name, decay in (("weight", 0.1), ("bias", 0.0)):
+        expected = numpy_adamw(before[name], gradients[name], 0.01, decay)
+        assert np.allclose(getattr(model, name).detach().numpy(), expected, atol=1e-5)
+
+
+def test_frozen_parameters_stay_out():
+    model = torch.nn.Linear(3, 4)
+    model.weight.requires_grad_(False)
+    groups = adamw(model, 0.1, 0.1).param_groups
+    assert [len(g["params"]) for g in groups] == [0, 1]
+
+
+def test_set_rate_reaches_every_group():
+    optimiser = adamw(torch.nn.Linear(3, 4), 0.1, 0.1)
+    set_rate(optimiser, 0.025)
+    assert [g["lr"] for g in optimiser.param_groups] == [0.025, 0.025]
+
+
+def test_clipping_scales_all_gradients_by_their_common_norm():
+    model = torch.nn.Linear(2, 1)
+    model.weight.grad, model.bias.grad = torch.tensor([[2.0, 1.0]]), torch.tensor([2.0])
+    assert clip_gradients(model, 1.0).item() == pytest.approx(3.0)
+    assert torch.allclose(model.weight.grad, torch.tensor([[2 / 3, 1 / 3]]), atol=1e-5)
+    assert torch.allclose(model.bias.grad, torch.tensor([2 / 3]), atol=1e-5)
+
+
+def test_small_gradients_are_not_clipped():
+    model = torch.nn.Linear(2, 1)
+    model.weight.grad, model.bias.grad = torch.tensor([[0.3, 0.0]]), torch.tensor([0.4])
+    clip_gradients(model, 1.0)
+    assert torch.equal(model.weight.grad, torch.tensor([[0.3, 0.0]]))
+
+
+def test_linear_schedule_is_openais():
+    rates = [warmup_linear(step, 10, 0.4) for step in range(1, 11)]
+    expected = [min(x / 0.4, 1) * (1 - x) for x in np.arange(1, 11) / 10]
+    assert rates == pytest.approx(expected)
+    assert rates[-1] == 0
+
+
+def test_linear_schedule_without_warmup_only_falls():
+    assert [warmup_linear(step, 4, 0.0) for step in (1, 2, 3, 4)] == [0.75, 0.5, 0.25, 0]
+
+
+def test_cosine_schedule_rises_linearly_then_falls_to_zero():
+    rates = [warmup_cosine(step, 12, 4) for step in range(1, 13)]
+    assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert rates[7] == pytest.approx(0.5)
+    assert rates[5] == pytest.approx(0.5 * (1 + math.cos(math.pi / 4)))
+    assert rates[-1] == pytest.approx(0.0)
