@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 from gpteval.errors import ConfigError, UnknownNameError
@@ -95,3 +96,61 @@ class Compute:
         """Refuse a precision that does not exist; the device is checked when torch is there."""
         if self.precision not in ("auto", "fp32", "bf16"):
             raise ConfigError(f"precision is auto, fp32 or bf16, not {self.precision!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """Everything a run depends on, beside the code.
+
+    Attributes:
+        tasks: Task names, package/names and groups.
+        model: Model reference; None for `mini` on samples and `openai-gpt` elsewhere.
+        data_dir: Directory of official files; None for `GPTEVAL_DATA`, else the hub.
+        sample: Use the bundled samples instead.
+        recipe: Named recipe; None for `sample` on samples and `paper` elsewhere.
+        changes: Settings of the recipe to change.
+        seeds: One run each.
+        limit: Most rows of every split; None for all.
+        results: Where records and predictions go; None for `runs` on samples, else `results`.
+        compute: Device and precision.
+    """
+
+    tasks: tuple[str, ...]
+    model: str | None = None
+    data_dir: str | Path | None = None
+    sample: bool = False
+    recipe: str | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    seeds: tuple[int, ...] = (0,)
+    limit: int | None = None
+    results: str | Path | None = None
+    compute: Compute = field(default_factory=Compute)
+
+    def __post_init__(self) -> None:
+        """Refuse what no run can use."""
+        if self.sample and self.data_dir:
+            raise ConfigError("--sample and --data-dir exclude each other: choose one")
+        if self.limit is not None and self.limit < 1:
+            raise ConfigError(f"--limit is at least 1, not {self.limit}")
+        if not self.seeds:
+            raise ConfigError("at least one seed is needed")
+
+    @property
+    def model_reference(self) -> str:
+        """The model to load."""
+        return self.model or ("mini" if self.sample else "openai-gpt")
+
+    @property
+    def recipe_name(self) -> str:
+        """The recipe to start from."""
+        return self.recipe or ("sample" if self.sample else "paper")
+
+    @property
+    def config(self) -> FinetuneConfig:
+        """The recipe with its changes."""
+        return recipe(self.recipe_name, self.changes)
+
+    @property
+    def results_directory(self) -> Path:
+        """Where records go."""
+        return Path(self.results or ("runs" if self.sample else "results"))

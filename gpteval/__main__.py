@@ -1,0 +1,5 @@
+"""`python -m gpteval` is the `gpteval` command."""
+
+from gpteval.cli.main import main
+
+main()

@@ -1,0 +1,104 @@
+"""The `gpteval` command: finds the sub-commands, turns errors into one line and an exit code.
+
+A sub-command's module is imported when it is called, so `gpteval --help` stays quick.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from gpteval.errors import GptevalError
+from gpteval.plugins import registry
+
+COMMANDS = {
+    "run": "Fine-tune one model on every task and score it.",
+    "pretrain": "Train a language model on text files, to fine-tune later.",
+    "leaderboard": "Show results beside the paper's.",
+    "tasks": "List the tasks, or show one.",
+    "models": "List the models that can be named.",
+    "plugins": "List the installed plug-ins and why one failed.",
+    "data": "Check data sets against their official counts.",
+}
+
+
+class Commands(click.Group):
+    """The built-in commands by name, imported when called; plug-ins may add more."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Built-ins in reading order, then the plug-ins'."""
+        return [*COMMANDS, *(n for n in super().list_commands(ctx) if n not in COMMANDS)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now."""
+        if cmd_name in COMMANDS:
+            command: click.Command = import_module(f"gpteval.cli.{cmd_name}").command
+            return command
+        return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the nearest name where there is none of that name."""
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            import difflib
+
+            close = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            ctx.fail(f"No such command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """One line a command, without importing any."""
+        added = [n for n in self.list_commands(ctx) if n not in COMMANDS]
+        rows = list(COMMANDS.items())
+        rows += [(n, self.commands[n].get_short_help_str()) for n in added]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="gpteval")
+def cli() -> None:
+    """How far does one pre-trained language model carry?
+
+    Fine-tunes one model with GPT-1's fixed recipe on a suite of language-understanding tasks and
+    puts the scores beside the paper's.
+
+    \b
+    Try it on the bundled samples, with the bundled model:
+        gpteval run --tasks glue,race --sample
+    Then on real data:
+        gpteval run --tasks rte,cola --data-dir DATA --model mini
+    """
+
+
+def main() -> None:
+    """Entry point: run the command line, answer a user's mistake with one line and exit code 2."""
+    logging.basicConfig(format="gpteval: %(message)s", level=logging.WARNING)
+    # A library's own progress bars and warnings would be mixed into ours.
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    try:
+        registry().add_commands(cli)
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except GptevalError as error:
+        fail(str(error), 2)
+    except (KeyboardInterrupt, click.Abort):
+        fail("interrupted; the same command goes on where it stopped", 130)
+
+
+def fail(line: str, code: int) -> Any:
+    """Say on stderr what is wrong and leave."""
+    click.echo(f"gpteval: {line}", err=True)
+    sys.exit(code)

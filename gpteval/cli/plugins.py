@@ -1,0 +1,32 @@
+"""`gpteval plugins`: what is installed, what it adds, and why one failed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from gpteval.plugins import registry
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+def command(as_json: bool) -> None:
+    """List the installed plug-ins: packages with an entry point in the group `gpteval`.
+
+    GPTEVAL_PLUGINS=a,b admits only those packages, GPTEVAL_PLUGINS= only the built-ins.
+    """
+    plugins = registry().plugins
+    if as_json:
+        click.echo(json.dumps([asdict(p) for p in plugins], indent=2))
+        return
+    table = Table("plug-in", "version", "state", "hooks", box=box.SIMPLE_HEAD, pad_edge=False)
+    for plugin in plugins:
+        hooks = ", ".join(h.removeprefix("gpteval_") for h in plugin.hooks)
+        state = f"failed: {plugin.error}" if plugin.error else "loaded"
+        table.add_row(plugin.name, plugin.version, state, hooks)
+    Console().print(table, highlight=False)

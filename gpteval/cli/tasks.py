@@ -1,0 +1,112 @@
+"""`gpteval tasks`: list the tasks, or show one."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from gpteval.plugins import Plugin, registry
+
+if TYPE_CHECKING:
+    from gpteval.task import Task
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+@click.pass_context
+def command(context: click.Context, as_json: bool) -> None:
+    """List the tasks and their groups, or show one: `gpteval tasks show rte`."""
+    if context.invoked_subcommand is None:
+        show_list(as_json)
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+def list_tasks(as_json: bool) -> None:
+    """List the tasks and their groups."""
+    show_list(as_json)
+
+
+@command.command("show")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def show_task(name: str, as_json: bool) -> None:
+    """Show one task: rows, labels, metrics, provenance, the paper's figures."""
+    plugins = registry()
+    for task in plugins.select([name]):
+        facts = describe(task, plugins.owners()[task.name])
+        if as_json:
+            click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        else:
+            _print_facts(facts)
+
+
+def show_list(as_json: bool) -> None:
+    """Print every task, a line each."""
+    plugins = registry()
+    owners = plugins.owners()
+    facts = [describe(task, owners[name]) for name, task in plugins.tasks().items()]
+    if as_json:
+        click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("task", "kind", "metrics", "train rows", "groups", "from"):
+        table.add_column(heading, justify="right" if heading == "train rows" else "left")
+    for fact in facts:
+        rows = fact["splits"].get("train", {}).get("rows")
+        table.add_row(
+            fact["name"],
+            fact["kind"],
+            ", ".join(fact["metrics"]),
+            f"{rows:,}" if rows else f"({fact['train_task']})",
+            ", ".join(fact["groups"]),
+            fact["package"],
+        )
+    Console().print(table)
+
+
+def describe(task: Task, owner: Plugin) -> dict[str, Any]:
+    """What there is to know of a task, as JSON values."""
+    source = task.source
+    return {
+        "name": task.name,
+        "title": task.title,
+        "version": task.version,
+        "kind": task.kind,
+        "labels": list(task.labels),
+        "metrics": list(task.metrics),
+        "groups": list(task.groups),
+        "train_task": task.train_task,
+        "splits": {
+            name: {"rows": split.rows, "labelled": split.labelled, "files": list(split.files)}
+            for name, split in source.splits.items()
+        },
+        "hub": f"{source.hub} {source.config} @ {source.revision}" if source.hub else "",
+        "ask": source.ask,
+        "paper": [
+            f"{p.metric} {p.score} on {p.split} [{p.source}]{' ' + p.data if p.data else ''}"
+            for p in task.paper
+        ],
+        "licence": task.licence,
+        "citation": task.citation,
+        "package": f"{owner.package} {owner.version}",
+    }
+
+
+def _print_facts(facts: dict[str, Any]) -> None:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in facts.items():
+        if name == "splits":
+            for split, found in value.items():
+                labels = "" if found["labelled"] else ", labels private"
+                rows = f"{found['rows']:,} rows{labels}: {', '.join(found['files'])}"
+                table.add_row(f"split {split}", rows)
+        elif value:
+            shown = value if not isinstance(value, list) else "\n".join(value)
+            table.add_row(name, str(shown))
+    Console().print(table, highlight=False)

@@ -1,0 +1,37 @@
+"""How long-running code tells where it stands, without knowing who listens."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """A listener. The command line draws bars on stderr; from Python nothing is shown."""
+
+    def begin(self, what: str, total: int) -> None:
+        """A phase of `total` steps begins ("rte · train")."""
+
+    def advance(self, steps: int, note: str = "") -> None:
+        """`steps` more are done; `note` is the latest figure worth seeing ("loss 0.52")."""
+
+    def end(self) -> None:
+        """The phase is over."""
+
+    def say(self, line: str) -> None:
+        """A line that stays ("rte: finished before, not run again")."""
+
+
+class Silent:
+    """The listener that shows nothing."""
+
+    def begin(self, what: str, total: int) -> None:
+        """Ignore."""
+
+    def advance(self, steps: int, note: str = "") -> None:
+        """Ignore."""
+
+    def end(self) -> None:
+        """Ignore."""
+
+    def say(self, line: str) -> None:
+        """Ignore."""

@@ -1,0 +1,2 @@
+"""Moved to gpteval/records.py; import from there."""
+from gpteval.records import *  # noqa: F403

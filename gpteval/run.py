@@ -1,0 +1,90 @@
+"""The main path: one model, fine-tuned and scored on every task asked for.
+
+What is finished (same model, task version, rows, settings, seed) is not run again; a result is on
+disk before the next task begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gpteval.config import RunConfig
+from gpteval.errors import PluginError
+from gpteval.fitting import Fitting, Job
+from gpteval.plugins import registry
+from gpteval.progress import Progress, Silent
+from gpteval.records import Result
+from gpteval.task import Task
+
+if TYPE_CHECKING:
+    from gpteval.data.rows import Origin
+
+
+def run(
+    tasks: str | Iterable[str], *, progress: Progress | None = None, **settings: Any
+) -> list[Result]:
+    """Fine-tune and score one model on every task asked for.
+
+    Args:
+        tasks: Names or groups, as a list or joined by commas ("glue,race").
+        progress: Told where the run stands.
+        settings: Fields of `RunConfig`: model, data_dir, sample, recipe, changes, seeds, limit,
+            results, compute.
+
+    Returns:
+        A result per task, split and seed, earlier finished ones among them.
+
+    Raises:
+        GptevalError: Anything the user can mend, before the first task begins where possible.
+    """
+    names = tasks.split(",") if isinstance(tasks, str) else tasks
+    config = RunConfig(tasks=tuple(n.strip() for n in names if n.strip()), **settings)
+    return execute(config, progress or Silent())
+
+
+def execute(config: RunConfig, progress: Progress) -> list[Result]:
+    """Resolve every name and check every row, then train and score job by job, seed by seed."""
+    tasks = registry().select(config.tasks)
+    # torch is imported from here on, when every name is known to be right.
+    from gpteval.data.rows import origin
+    from gpteval.load import load_model
+    from gpteval.report.store import ResultStore
+    from gpteval.train.device import resolve
+
+    rows_from = origin(config.data_dir, config.sample)
+    jobs = plan(tasks, rows_from)
+    for job in jobs:
+        job.read(rows_from, config.limit)
+    machine = resolve(config.compute)
+    loaded = load_model(config.model_reference)
+    store = ResultStore(config.results_directory)
+    results: list[Result] = []
+    for job in jobs:
+        rows = job.read(rows_from, config.limit)
+        for seed in config.seeds:
+            fitting = Fitting(job, rows, config, seed, loaded)
+            results += fitting.finished(store) or fitting.execute(machine, store, progress)
+    registry().run_finished(results)
+    return results
+
+
+def plan(selected: Sequence[Task], rows_from: Origin) -> list[Job]:
+    """One job per training task; a task with a `train_task` rides along with that one's model.
+
+    Raises:
+        PluginError: A task is scored with the model of a task that nobody registered.
+    """
+    from gpteval.data.rows import scored_splits
+
+    known = registry().tasks()
+    riders: dict[str, list[tuple[Task, str]]] = {}
+    for task in selected:
+        name = task.train_task or task.name
+        if name not in known:
+            raise PluginError(
+                f"task {task.name!r} is scored with a model fine-tuned on {name!r}, "
+                "which no installed package registers"
+            )
+        riders.setdefault(name, []).extend((task, s) for s in scored_splits(task, rows_from))
+    return [Job(known[name], tuple(scored)) for name, scored in riders.items()]

@@ -1,0 +1,142 @@
+"""Fine-tuning with one fixed recipe (paper §3.2, §4.1; openai/finetune-transformer-lm `train.py`).
+
+An update reads a random batch, split by length for the hardware, whose parts' gradients add up to
+the batch's. The weights with the best development score are the ones kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+import torch
+
+from gpteval.config import FinetuneConfig
+from gpteval.encode.batch import Batch, Encoded
+from gpteval.encode.batching import epoch_order, micro_batches
+from gpteval.errors import TrainingError
+from gpteval.progress import Progress, Silent
+from gpteval.score.head import TaskModel
+from gpteval.train.optimiser import adamw, clip_gradients, set_rate, warmup_linear
+
+EARLY_CHECKS = (1000, 2000, 4000, 8000, 16000, 32000)
+"""Updates of the first epoch after which the development score is taken as well [C]."""
+
+TRAINING_TOKENS = {"cpu": 4096, "cuda": 32768, "mps": 8192}
+"""Tokens of one forward and backward pass; larger batches are split."""
+
+
+@dataclass
+class Training:
+    """What a fine-tuning did.
+
+    Attributes:
+        updates: Optimiser steps taken.
+        tokens: Tokens computed, shared ones once.
+        tokens_read: Tokens of all sequences, as separate sequences would have cost.
+        history: One entry per development score: update, epoch, loss, score.
+    """
+
+    updates: int = 0
+    tokens: int = 0
+    tokens_read: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class Finetuning:
+    """One fine-tuning of one task model."""
+
+    def __init__(
+        self,
+        model: TaskModel,
+        config: FinetuneConfig,
+        seed: int,
+        *,
+        autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
+        progress: Progress | None = None,
+    ) -> None:
+        """The model is trained in place, on the device it is on."""
+        self.model, self.config, self.seed = model, config, seed
+        self.autocast, self.progress = autocast, progress or Silent()
+        self.device = model.linear.weight.device
+        self.optimiser = adamw(model, config.lr, config.weight_decay)
+        self.done = Training()
+        self._best: tuple[float, dict[str, torch.Tensor]] = (-math.inf, {})
+
+    def fit(
+        self, train: Sequence[Encoded], dev_score: Callable[[], float] | None, title: str = "train"
+    ) -> Training:
+        """Train for the recipe's epochs, then keep the best weights seen.
+
+        Args:
+            train: The training split.
+            dev_score: The headline metric on the development split; None keeps the last weights.
+            title: What the progress bar shows.
+
+        Raises:
+            TrainingError: No labelled rows, or a loss that is not a number.
+        """
+        train = [e for e in train if e.target]
+        if not train:
+            raise TrainingError("nothing to train on: the training split has no labelled rows")
+        per_epoch = max(1, len(train) // self.config.batch_size)  # the last partial batch is dropped
+        total = per_epoch * self.config.epochs
+        size = self.config.batch_size
+        self.progress.begin(title, total)
+        for update in range(1, total + 1):
+            epoch, place = divmod(update - 1, per_epoch)
+            if place == 0:
+                order = epoch_order(len(train), self.seed, epoch)
+            batch = [train[i] for i in order[place * size : (place + 1) * size]]
+            loss = self._update(batch, update, total)
+            self.progress.advance(1, f"loss {loss:.3f}")
+            if dev_score and (place == per_epoch - 1 or (not epoch and update in EARLY_CHECKS)):
+                self._check(dev_score(), update, update / per_epoch, loss)
+        self.progress.end()
+        if self._best[1]:
+            self.model.load_state_dict(self._best[1])
+        return self.done
+
+    def _update(self, examples: Sequence[Encoded], update: int, total: int) -> float:
+        """One optimiser step on one batch; returns its whole loss."""
+        self.model.train()
+        rate = self.config.lr * warmup_linear(update, total, self.config.warmup)
+        set_rate(self.optimiser, rate)
+        parts = micro_batches(
+            examples, self.model.linear.out_features, TRAINING_TOKENS[self.device.type]
+        )
+        loss = sum(self._backward(part) for part in parts)
+        if not math.isfinite(loss):
+            ids = ", ".join(e.id for e in examples[:5])
+            raise TrainingError(
+                f"the loss is {loss} at update {update} of {total} (examples {ids}, …): "
+                "lower --lr, or use --precision fp32"
+            )
+        clip_gradients(self.model, self.config.clip)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        self._count(examples)
+        return loss
+
+    def _backward(self, part: Batch) -> float:
+        with self.autocast():
+            task_loss, lm_loss = self.model.losses(part.to(self.device), self.config.lm_weight)
+        loss = task_loss + self.config.lm_weight * lm_loss
+        torch.autograd.backward(loss)
+        return loss.item()
+
+    def _count(self, examples: Sequence[Encoded]) -> None:
+        self.done.updates += 1
+        for example in examples:
+            tree = example.tree
+            self.done.tokens += len(tree.tokens)
+            self.done.tokens_read += sum(tree.positions[end] + 1 for end in tree.ends)
+
+    def _check(self, score: float, update: int, epoch: float, loss: float) -> None:
+        """Note the development score and keep the weights if it is the best so far."""
+        self.done.history.append({"update": update, "epoch": epoch, "loss": loss, "score": score})
+        if score > self._best[0]:
+            weights = {k: v.detach().to("cpu", copy=True) for k, v in self.model.state_dict().items()}
+            self._best = (score, weights)
