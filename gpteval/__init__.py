@@ -16,13 +16,25 @@ from gpteval.model import Loaded, Model, ModelFamily, Tokenizer
 from gpteval.task import Example, PaperScore, Part, Row, Source, Split, Task
 
 if TYPE_CHECKING:
+    from gpteval.checkpoint import (
+        load_weights,
+        read_config,
+        read_object,
+        read_tensors,
+        save_checkpoint,
+        weights_digest,
+    )
     from gpteval.encode.batch import Batch
+    from gpteval.encode.tokenizer import BpeTokenizer
+    from gpteval.encode.tree import Span
+    from gpteval.load import load_model
     from gpteval.records import Prediction, Result
     from gpteval.run import run
 
 __all__ = [
     "RECIPES",
     "Batch",
+    "BpeTokenizer",
     "CheckpointError",
     "Compute",
     "ConfigError",
@@ -41,19 +53,36 @@ __all__ = [
     "Result",
     "Row",
     "Source",
+    "Span",
     "Split",
     "Task",
     "Tokenizer",
     "hookimpl",
+    "load_model",
+    "load_weights",
+    "read_config",
+    "read_object",
+    "read_tensors",
     "recipe",
     "run",
+    "save_checkpoint",
+    "weights_digest",
 ]
 
 _LAZY = {
     "Batch": "gpteval.encode.batch",
+    "BpeTokenizer": "gpteval.encode.tokenizer",
     "Prediction": "gpteval.records",
     "Result": "gpteval.records",
+    "Span": "gpteval.encode.tree",
+    "load_model": "gpteval.load",
+    "load_weights": "gpteval.checkpoint",
+    "read_config": "gpteval.checkpoint",
+    "read_object": "gpteval.checkpoint",
+    "read_tensors": "gpteval.checkpoint",
     "run": "gpteval.run",
+    "save_checkpoint": "gpteval.checkpoint",
+    "weights_digest": "gpteval.checkpoint",
 }
 
 

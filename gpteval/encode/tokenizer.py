@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -106,8 +105,8 @@ class BpeTokenizer:
     def save(self, directory: Path) -> None:
         """Write `tokenizer.json`, in the format of the `tokenizers` library."""
         partial = directory / f"{FILE}.partial"
-        self._tokenizer.save(str(partial))
-        os.replace(partial, directory / FILE)
+        self._tokenizer.save(str(partial), pretty=False)
+        partial.replace(directory / FILE)
 
     @property
     def vocab_size(self) -> int:
@@ -204,5 +203,4 @@ def _splitting(tokenizer: Tokenizer) -> Splitting:
     """Which of the three pipelines this is."""
     if tokenizer.pre_tokenizer is None:
         return "openai"
-    bert = isinstance(tokenizer.normalizer, normalizers.BertNormalizer)
-    return cast(Splitting, "bert" if bert else "fast")
+    return "bert" if isinstance(tokenizer.normalizer, normalizers.BertNormalizer) else "fast"
