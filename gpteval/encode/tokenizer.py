@@ -12,7 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +31,7 @@ SEPARATOR = "<eot>"
 """Begins and separates documents in pre-training here. OpenAI's vocabulary has no such token."""
 WORD_END = "</w>"
 ALPHABET = 239
-"""Characters kept in training; each also at a word's end: the paper's 478 symbols at most."""
+"""Characters kept in training, each also at a word's end: as many symbols as the paper's 478."""
 
 _SINGLE_QUOTES = "[\u2018\u2019\u201a\u201b\u00b4]"
 _DOUBLE_QUOTES = "[\u201c\u201d\u201e\u201f]"
@@ -69,21 +70,30 @@ class BpeTokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], merges: int) -> BpeTokenizer:
-        """Learn at most `merges` merges from texts, split the `fast` way (paper §4.1: 40,000)."""
+        """Learn `merges` merges from texts, split the `fast` way (paper §4.1: 40,000 merges).
+
+        The same texts give the same tokenizer.
+
+        Args:
+            texts: Read twice; an iterator is therefore kept in memory.
+            merges: How many to learn; fewer if the texts have no more.
+        """
+        texts = list(texts) if isinstance(texts, Iterator) else texts
         tokenizer = _pipeline(models.BPE(unk_token=UNKNOWN, end_of_word_suffix=WORD_END), "fast")
+        alphabet = _alphabet(texts, tokenizer.normalizer)
         trainer = trainers.BpeTrainer(
-            # The library counts symbols, not merges: learn enough of them, then keep the first.
-            vocab_size=1 + 2 * ALPHABET + merges,
-            limit_alphabet=ALPHABET,
-            special_tokens=[UNKNOWN],
+            vocab_size=1 + 2 * len(alphabet) + merges,
+            initial_alphabet=alphabet,
+            limit_alphabet=len(alphabet),
+            # The library numbers word-end symbols, and so breaks ties, at random; not if given.
+            special_tokens=[UNKNOWN, *(character + WORD_END for character in alphabet)],
             end_of_word_suffix=WORD_END,
             show_progress=False,
         )
         tokenizer.train_from_iterator(texts, trainer)
         learned = json.loads(tokenizer.to_str())["model"]
+        symbols = list(learned["vocab"])[: 1 + 2 * len(alphabet)]
         kept = [(left, right) for left, right in learned["merges"][:merges]]
-        built = {left + right for left, right in learned["merges"]}
-        symbols = [s for s in learned["vocab"] if s not in built]
         tokens = dict.fromkeys([*symbols, *(left + right for left, right in kept), SEPARATOR])
         return cls.of({token: index for index, token in enumerate(tokens)}, kept)
 
@@ -197,6 +207,17 @@ def _pipeline(model: models.Model, splitting: Splitting) -> Tokenizer:
         ]
     )
     return tokenizer
+
+
+def _alphabet(texts: Iterable[str], normalizer: normalizers.Normalizer) -> list[str]:
+    """The most frequent characters of normalised texts, in code point order."""
+    raw: Counter[str] = Counter()
+    for text in texts:
+        raw.update(text)
+    counts: Counter[str] = Counter()
+    for character, count in raw.items():
+        counts.update(dict.fromkeys("".join(normalizer.normalize_str(character).split()), count))
+    return sorted(sorted(counts, key=lambda c: (-counts[c], c))[:ALPHABET])
 
 
 def _splitting(tokenizer: Tokenizer) -> Splitting:
