@@ -147,13 +147,14 @@ class Fitting:
         machine: Machine,
         progress: Progress,
     ) -> Training:
-        from gpteval.score.metrics import headline
+        from gpteval.score.metrics import score
         from gpteval.train.finetune import Finetuning
 
         task = self.job.task
 
         def dev_score() -> float:
-            return headline(task, self._predict(model, task, "dev", encoded, machine))
+            found = self._predict(model, task, "dev", encoded, machine)
+            return score(task, found)[task.metrics[0]]
 
         finetuning = Finetuning(
             model, self.config.config, self.seed, autocast=machine.autocast, progress=progress
@@ -186,7 +187,7 @@ class Fitting:
         machine: Machine,
         store: ResultStore,
     ) -> Result:
-        from gpteval.score.baselines import majority
+        from gpteval.score.baselines import baselines
         from gpteval.score.metrics import score
         from gpteval.score.statistics import interval
 
@@ -201,7 +202,7 @@ class Fitting:
             n=len(predictions),
             scores=score(task, predictions),
             interval=interval(task, predictions),
-            baselines={"majority": majority(task, train_labels, predictions)},
+            baselines=baselines(task, train_labels, predictions),
             model=self.loaded.reference,
             model_digest=self.loaded.digest,
             parameters=sum(p.numel() for p in self.loaded.model.parameters()),

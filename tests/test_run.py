@@ -1,0 +1,94 @@
+"""The main path from text to results, with real rows, a real model and a real results directory."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import gpteval
+import pytest
+from gpteval import Compute, Result
+from gpteval.errors import ConfigError, UnknownNameError
+from gpteval.report.store import ResultStore
+
+
+@pytest.fixture
+def settings(tiny_directory: Path, tmp_path: Path) -> dict[str, object]:
+    return {
+        "model": str(tiny_directory),
+        "sample": True,
+        "limit": 40,
+        "results": tmp_path,
+        "changes": {"epochs": 1},
+        "compute": Compute(device="cpu"),
+    }
+
+
+def test_a_run_leaves_results_and_predictions(settings: dict[str, object], tmp_path: Path) -> None:
+    (dev, test) = gpteval.run("sst2", **settings)
+    assert (dev.split, test.split, test.n) == ("dev", "test", 40)
+    assert (test.data.origin, test.recipe, test.seed) == ("sample", "sample", 0)
+    assert test.config["epochs"] == 1
+    lines = (tmp_path / test.predictions).read_text().splitlines()
+    right = [json.loads(line)["label"] == json.loads(line)["prediction"] for line in lines]
+    assert sum(right) / len(right) == pytest.approx(test.scores["accuracy"])
+
+
+@pytest.mark.parametrize("task", ["cola", "mrpc", "stsb", "race", "rocstories", "mnli"])
+def test_every_kind_of_task_runs(settings: dict[str, object], task: str) -> None:
+    for result in gpteval.run(task, **settings):
+        assert result.n == 40
+        assert set(result.baselines["majority"]) == set(result.scores)
+        low, high = result.interval
+        assert low <= high
+
+
+def test_what_is_finished_is_not_run_again(settings: dict[str, object]) -> None:
+    first = gpteval.run("cola", **settings)
+    assert gpteval.run("cola", **settings) == first
+    (_, other) = gpteval.run("cola", **settings | {"seeds": (1,)})
+    assert other.key != first[1].key
+    assert len(ResultStore(settings["results"]).read()) == 4
+
+
+def test_the_same_seed_gives_the_same_result_but_for_times(
+    settings: dict[str, object], tmp_path: Path
+) -> None:
+    def run_in(name: str) -> Result:
+        found = gpteval.run("rte", **settings | {"results": tmp_path / name})[-1]
+        return replace(found, seconds={}, time="")
+
+    first, second = run_in("a"), run_in("b")
+    assert first == second
+    texts = {(tmp_path / name / first.predictions).read_text() for name in ("a", "b")}
+    assert len(texts) == 1
+
+
+def test_breaking_nli_is_scored_with_the_model_fine_tuned_on_snli(
+    settings: dict[str, object],
+) -> None:
+    (result,) = gpteval.run("breaking_nli", **settings)
+    assert result.data.train_rows == 40
+    assert "macro_f1" in result.scores
+    assert any(name.startswith("accuracy/") for name in result.scores)
+
+
+def test_a_setting_that_changes_is_on_record(settings: dict[str, object]) -> None:
+    found = gpteval.run("wnli", **settings | {"changes": {"epochs": 1, "lm_weight": 0.0}})
+    assert found[0].changed["lm_weight"] == 0.0
+    assert "batch_size" not in found[0].changed
+
+
+def test_mistakes_are_found_before_anything_is_written(
+    settings: dict[str, object], tmp_path: Path
+) -> None:
+    with pytest.raises(UnknownNameError):
+        gpteval.run("colaa", **settings)
+    with pytest.raises(UnknownNameError, match="did you mean 'mini'"):
+        gpteval.run("cola", **settings | {"model": "mimi"})
+    with pytest.raises(ConfigError, match="exclude each other"):
+        gpteval.run("cola", **settings | {"data_dir": "somewhere"})
+    with pytest.raises(UnknownNameError, match="unknown setting 'lamda'"):
+        gpteval.run("cola", **settings | {"changes": {"lamda": 1}})
+    assert not list(tmp_path.iterdir())
