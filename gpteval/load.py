@@ -41,11 +41,15 @@ def _family(reference: str, families: dict[str, ModelFamily]) -> ModelFamily:
 
 
 def _of_directory(directory: Path, families: dict[str, ModelFamily]) -> ModelFamily:
-    from gpteval.checkpoint import read_config
+    """The family that a checkpoint names, or the first that recognises another format."""
+    from gpteval.checkpoint import CONFIG, read_config
 
-    name = read_config(directory).get("family")
+    name = read_config(directory).get("family") if (directory / CONFIG).is_file() else None
     if name in families:
         return families[name]
-    if name is None:
-        raise CheckpointError(f"{directory}/config.json names no model family")
-    raise UnknownNameError("model family", str(name), families, f"in {directory}/config.json")
+    if name is not None:
+        raise UnknownNameError("model family", str(name), families, f"in {directory}/{CONFIG}")
+    for family in families.values():
+        if family.recognises is not None and family.recognises(directory):
+            return family
+    raise CheckpointError(f"{directory} holds no model: no {CONFIG} and no format known here")

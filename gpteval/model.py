@@ -101,6 +101,7 @@ class ModelFamily:
         build: Model configuration and tokenizer size → a model with fresh weights, from torch's
             current random state; None where a family can't be trained from scratch.
         presets: Named shapes for `gpteval pretrain --preset`.
+        recognises: Whether a directory that is no checkpoint of gpteval's is one `load` can read.
     """
 
     name: str
@@ -110,3 +111,4 @@ class ModelFamily:
     prefix: str = ""
     build: Callable[[Mapping[str, Any]], Model] | None = None
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    recognises: Callable[[Path], bool] | None = None

@@ -17,10 +17,13 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 """Shapes for `gpteval pretrain --preset`: the paper's, about 10 M and about 2.65 M parameters."""
 
+OPENAI = {"openai-gpt": "openai", "openai-gpt-bert": "bert"}
+"""Names of OpenAI's weights → how text is split for them."""
+
 
 @hookimpl
 def gpteval_register_models() -> list[ModelFamily]:
-    """GPT-1's decoder."""
+    """GPT-1's decoder, OpenAI's weights of it, and whatever transformers can load."""
     return [
         ModelFamily(
             name="gpt",
@@ -30,7 +33,27 @@ def gpteval_register_models() -> list[ModelFamily]:
             build=_build_gpt,
             presets=PRESETS,
         ),
+        *(_openai(name, splitting) for name, splitting in OPENAI.items()),
+        ModelFamily(
+            name="huggingface",
+            description="any causal language model of transformers: a hub id, directory or GGUF",
+            load=_load_huggingface,
+            prefix="hf:",
+            recognises=_recognise_huggingface,
+        ),
     ]
+
+
+def _openai(name: str, splitting: str) -> ModelFamily:
+    manner = "transformers' Bert-style" if splitting == "bert" else "OpenAI's own"
+    return ModelFamily(
+        name=name,
+        description=f"OpenAI's GPT-1, text split in {manner} way; {name}:DIRECTORY for a copy",
+        load=lambda reference: _load_openai(reference, name, splitting),
+        references={name: f"openai-community/openai-gpt of the hub, {manner} tokens"},
+        prefix=f"{name}:",
+        recognises=_recognise_openai if splitting == "openai" else None,
+    )
 
 
 def _load_gpt(reference: str) -> Loaded:
@@ -43,3 +66,25 @@ def _build_gpt(config: Mapping[str, Any]) -> Model:
     from gpteval_models.gpt import build
 
     return build(config)
+
+
+def _load_openai(reference: str, name: str, splitting: str) -> Loaded:
+    from gpteval_models.openai import load_openai
+
+    return load_openai(reference, reference.removeprefix(name).removeprefix(":"), splitting)
+
+
+def _recognise_openai(directory: Path) -> bool:
+    from gpteval_models.openai import recognises
+
+    return recognises(directory)
+
+
+def _load_huggingface(reference: str) -> Loaded:
+    from gpteval_models.huggingface import load_huggingface
+
+    return load_huggingface(reference, reference.removeprefix("hf:"))
+
+
+def _recognise_huggingface(directory: Path) -> bool:
+    return (directory / "config.json").is_file() or any(directory.glob("*.gguf"))

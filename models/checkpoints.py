@@ -38,10 +38,12 @@ def load_gpt(reference: str, directory: Path) -> Loaded:
     load_weights(model, read_tensors(directory / "model.safetensors"), directory)
     tokenizer = BpeTokenizer.load(directory)
     details = {key: value for key, value in config.items() if key != "model"}
-    return loaded(reference, model, tokenizer, details)
+    return identify(reference, model, tokenizer, details)
 
 
-def loaded(reference: str, model: GPT, tokenizer: BpeTokenizer, details: dict[str, Any]) -> Loaded:
+def identify(
+    reference: str, model: GPT, tokenizer: BpeTokenizer, details: dict[str, Any]
+) -> Loaded:
     """A model with its identity.
 
     Raises:

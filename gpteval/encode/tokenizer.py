@@ -30,8 +30,9 @@ UNKNOWN = "<unk>"
 SEPARATOR = "<eot>"
 """Begins and separates documents in pre-training here. OpenAI's vocabulary has no such token."""
 WORD_END = "</w>"
-ALPHABET = 239
-"""Characters kept in training, each also at a word's end: as many symbols as the paper's 478."""
+ALPHABET = 238
+"""Characters kept in training, each also at a word's end: with the two tokens above 478 symbols, as
+many as the paper's vocabulary has beside its merges."""
 
 _SINGLE_QUOTES = "[\u2018\u2019\u201a\u201b\u00b4]"
 _DOUBLE_QUOTES = "[\u201c\u201d\u201e\u201f]"
@@ -59,13 +60,20 @@ class BpeTokenizer:
         merges: Sequence[tuple[str, str]],
         splitting: Splitting = "fast",
     ) -> BpeTokenizer:
-        """A tokenizer of a given vocabulary; `merges` in the order they were learned."""
-        model = models.BPE(
-            vocab=dict(vocabulary),
-            merges=list(merges),
-            unk_token=UNKNOWN,
-            end_of_word_suffix=WORD_END,
-        )
+        """A tokenizer of a given vocabulary; `merges` in the order they were learned.
+
+        Raises:
+            CheckpointError: A merge makes or takes a symbol that the vocabulary lacks.
+        """
+        try:
+            model = models.BPE(
+                vocab=dict(vocabulary),
+                merges=list(merges),
+                unk_token=UNKNOWN,
+                end_of_word_suffix=WORD_END,
+            )
+        except Exception as error:  # the library raises bare Exception
+            raise CheckpointError(f"vocabulary and merges don't fit: {error}") from error
         return cls(_pipeline(model, splitting))
 
     @classmethod
