@@ -38,7 +38,9 @@ class FinetuneConfig:
         if self.batch_size < 1 or self.epochs < 1:
             raise ConfigError("batch size and epochs must be at least 1")
         if not 0 <= self.warmup <= 1:
-            raise ConfigError(f"warmup is a fraction of all updates, from 0 to 1, not {self.warmup}")
+            raise ConfigError(
+                f"warmup is a fraction of all updates, from 0 to 1, not {self.warmup}"
+            )
 
     def changed(self, recipe: str) -> dict[str, Any]:
         """The settings that differ from a named recipe's."""
@@ -75,14 +77,33 @@ class PretrainConfig:
     merges: int = option(8000, "BPE merges of a tokenizer trained here; the paper has 40,000.")
     context: int = option(512, "Tokens of a sequence.")
     batch_size: int = option(64, "Sequences per update.")
-    updates: int = option(2000, "Number of updates.")
+    updates: int = option(20_000, "Number of updates.")
     lr: float = option(2.5e-4, "Peak learning rate.")
     warmup: int = option(2000, "Updates with a rising learning rate; then cosine to 0.")
     weight_decay: float = option(0.01, "Decoupled decay, on matrices only.")
     clip: float = option(1.0, "Largest global gradient norm.")
     dropout: float = option(0.1, "Embedding, attention and residual dropout.")
     held_out: int = option(5, "Documents kept apart to measure bits per byte.")
-    seed: int = option(0, "Seed of weights, order and dropout.")
+    evaluate: int = option(0, "Updates between held-out measurements; 0 for one, at the end.")
+    weights: str = option("fp32", "Weights on disk: fp32, or bf16 at half the size.")
+    seed: int = option(0, "Seed of weights, order, dropout and the documents held out.")
+
+    def __post_init__(self) -> None:
+        """Refuse values that no run can use."""
+        for name in ("merges", "context", "batch_size", "updates"):
+            if getattr(self, name) < 1:
+                raise ConfigError(
+                    f"--{name.replace('_', '-')} is at least 1, not {getattr(self, name)}"
+                )
+        if not 0 <= self.warmup < self.updates:
+            raise ConfigError(
+                f"--warmup {self.warmup} doesn't fit into --updates {self.updates}: "
+                f"try --warmup {self.updates // 10}"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"--dropout is a share from 0 to below 1, not {self.dropout}")
+        if self.weights not in ("fp32", "bf16"):
+            raise ConfigError(f"--weights is fp32 or bf16, not {self.weights!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ def gpteval_register_models() -> Iterable[ModelFamily]:  # type: ignore[empty-bo
 def gpteval_register_metrics() -> Mapping[str, Metric]:  # type: ignore[empty-body]
     """Return metrics by name; a task names them in `Task.metrics`. Called when a split is scored.
 
+    Example:
         @gpteval.hookimpl
         def gpteval_register_metrics():
             return {"balanced_accuracy": balanced_accuracy}
@@ -67,6 +68,7 @@ def gpteval_register_metrics() -> Mapping[str, Metric]:  # type: ignore[empty-bo
 def gpteval_register_commands(cli: click.Group) -> None:
     """Add commands to the `gpteval` command line. Called once, before arguments are parsed.
 
+    Example:
         @gpteval.hookimpl
         def gpteval_register_commands(cli):
             @cli.command()
@@ -80,6 +82,7 @@ def gpteval_register_commands(cli: click.Group) -> None:
 def gpteval_run_finished(results: Sequence[Result]) -> None:
     """Called at the end of a run with all its results, after they are on disk.
 
+    Example:
         @gpteval.hookimpl
         def gpteval_run_finished(results):
             for result in results:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
             """Final hidden states of every token, (N, D)."""
 
         def logits(self, hidden: Tensor) -> Tensor:
-            """Scores of every next token, (..., D) → (..., V), at the positions the caller chose."""
+            """Scores of every next token, (..., D) → (..., V), where the caller asks for them."""
 
         def add_tokens(self, count: int) -> int:
             """Append `count` embeddings ~ N(0, 0.02); return the id of the first."""

@@ -1,7 +1,7 @@
 """Finds plug-ins, keeps them apart, and answers "which tasks, which models, which metrics".
 
-Entry points are loaded one by one: pluggy's own loader stops at the first broken plug-in and skips a
-second entry point of the same name. A plug-in that fails stays listed with its reason.
+Entry points are loaded one by one: pluggy's own loader stops at the first broken plug-in and skips
+a second entry point of the same name. A plug-in that fails stays listed with its reason.
 """
 
 from __future__ import annotations
@@ -80,9 +80,7 @@ class Registry:
 
     def models(self) -> dict[str, ModelFamily]:
         """Every model family by name; where two packages use one name, each by package/name."""
-        return {
-            name: item for name, (_, item) in self._named("gpteval_register_models").items()
-        }
+        return {name: item for name, (_, item) in self._named("gpteval_register_models").items()}
 
     def metrics(self) -> dict[str, Any]:
         """Every metric that a plug-in adds, by name."""
@@ -101,9 +99,7 @@ class Registry:
 
     def owners(self) -> dict[str, Plugin]:
         """The plug-in behind every task, by the names of `tasks`."""
-        return {
-            name: plugin for name, (plugin, _) in self._named("gpteval_register_tasks").items()
-        }
+        return {name: plugin for name, (plugin, _) in self._named("gpteval_register_tasks").items()}
 
     def select(self, names: Iterable[str]) -> list[Task]:
         """Tasks named by name, package/name or group, in registration order, each once.

@@ -46,6 +46,7 @@ class DataRecord:
         complete: False where rows of the scored or the training split are missing.
         train_rows, train_official: The same for the training split.
         left_out: Rows of the scored split without a gold label.
+        limit: Most rows of every split that were asked for; 0 where all were.
     """
 
     origin: str
@@ -56,6 +57,7 @@ class DataRecord:
     train_rows: int = 0
     train_official: int = 0
     left_out: int = 0
+    limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Result:
             it and not run again. The splits of one run share it.
         task, version, mode, split, n: What was scored, and on how many examples.
         scores: Metric → fraction (correlations from -1), also metric/part for the parts.
-        interval: 95 % interval of the headline metric, by (cluster) bootstrap.
+        interval: 95 % interval of the headline metric (see `gpteval.score.statistics`).
         baselines: Baseline → metric → fraction; "majority" always.
         model, model_digest, parameters: The model.
         recipe, config, changed: Named recipe, every hyper-parameter, those that differ from the

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from gpteval.config import RunConfig
 from gpteval.errors import PluginError
-from gpteval.fitting import Fitting, Job
+from gpteval.fitting import Fitting
+from gpteval.job import Job, JobData
 from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
 from gpteval.records import Result
@@ -61,10 +62,10 @@ def execute(config: RunConfig, progress: Progress) -> list[Result]:
     store = ResultStore(config.results_directory)
     results: list[Result] = []
     for job in jobs:
-        rows = job.read(rows_from, config.limit)
+        data = JobData(job, job.read(rows_from, config.limit), loaded)
         for seed in config.seeds:
-            fitting = Fitting(job, rows, config, seed, loaded)
-            results += fitting.finished(store) or fitting.execute(machine, store, progress)
+            fitting = Fitting(data, config, seed, machine)
+            results += fitting.finished(store) or fitting.execute(store, progress)
     registry().run_finished(results)
     return results
 

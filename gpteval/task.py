@@ -118,9 +118,10 @@ class Source:
         config: The hub's configuration name.
         revision: The hub commit read; pinned, so that a number stays what it was.
         reader: How the official files are laid out.
-        label: Column of the gold label; "" where the label is built by the reader (RACE, COPA).
-        label_names: Raw label → label name, where the files hold numbers ({"0": "negative"}).
-        id: Column that identifies a row; "" to use the row number.
+        label: Column of the gold label.
+        label_names: Raw label → label name, where the files hold numbers ({"0": "negative"}); for
+            choices, raw label → index from 0, as digits ({"A": "0", "B": "1"}).
+        id: Column that identifies a row; "" to use its place in the split, from 0.
         hub_columns: Hub column → official column.
         no_gold: Raw labels that mean "no gold label": the row is left out and counted.
         ask: Where to get the set, shown when it is not found.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from gpteval import BpeTokenizer, Loaded, load_model, save_checkpoint
 from gpteval_models.gpt import GPT, GPTConfig
 

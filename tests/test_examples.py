@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from gpteval import Example, Loaded, Source, Split, Task
 from gpteval.encode.examples import Specials, encode_examples, target
 from gpteval.errors import DataError

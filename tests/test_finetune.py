@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+
 from gpteval import Example, FinetuneConfig, Loaded, Source, Split, Task
 from gpteval.encode.batch import Batch, Encoded, pack
 from gpteval.encode.batching import by_length, epoch_order, micro_batches
@@ -16,7 +17,22 @@ from gpteval.errors import TrainingError
 from gpteval.score.head import TaskModel
 from gpteval.train.finetune import Finetuning
 
-WORDS = "the captain old ship sea boy apples gate wind good happy sad long while".split()
+WORDS = tuple("the captain old ship sea boy apples gate wind good happy sad long".split())
+    "the",
+    "captain",
+    "old",
+    "ship",
+    "sea",
+    "boy",
+    "apples",
+    "gate",
+    "wind",
+    "good",
+    "happy",
+    "sad",
+    "long",
+    "while",
+]
 SOURCE = Source(hub="", columns=("text",), splits={"dev": Split(1, ("x.tsv",))})
 
 

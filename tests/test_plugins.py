@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, PathDistribution
 from pathlib import Path
 
 import pytest
+
 from gpteval.errors import PluginError, UnknownNameError
 from gpteval.plugins import GROUP, Registry, installed
 

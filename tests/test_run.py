@@ -6,8 +6,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import gpteval
 import pytest
+
+import gpteval
 from gpteval import Compute, Result
 from gpteval.errors import ConfigError, UnknownNameError
 from gpteval.report.store import ResultStore

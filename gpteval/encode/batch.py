@@ -100,8 +100,8 @@ def pack(
     Args:
         examples: At least one.
         outputs: Width of the targets; raised to the largest number of sequences of an example.
-        whole_examples, whole_sequences: Size of the batch of which these examples are a part; 0
-            when they are all of it.
+        whole_examples: Examples of the batch that these are a part of; 0 when they are all of it.
+        whole_sequences: The same for its sequences.
     """
     sequences = whole_sequences or sum(len(e.tree.ends) for e in examples)
     tokens: list[int] = []
@@ -118,7 +118,7 @@ def pack(
         spans += [span.shifted(offset) for span in tree.spans]
         weights += lm_weights(tree, sequences)
         reads += [(end + offset, owner, slot) for slot, end in enumerate(tree.ends)]
-    width = max(outputs, max(len(e.target) for e in examples))
+    width = max(outputs, *(len(e.target) for e in examples))
     ends, owners, slots = torch.tensor(reads, dtype=torch.long).unbind(1)
     return Batch(
         tokens=torch.tensor(tokens),

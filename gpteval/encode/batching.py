@@ -47,9 +47,7 @@ def by_length(examples: Sequence[Encoded], most_tokens: int) -> list[list[Encode
     return groups
 
 
-def scoring_batches(
-    examples: Sequence[Encoded], outputs: int, most_tokens: int
-) -> Iterator[Batch]:
+def scoring_batches(examples: Sequence[Encoded], outputs: int, most_tokens: int) -> Iterator[Batch]:
     """Batches for prediction, longest examples first, so that memory runs out at once or never."""
     for group in by_length(examples, most_tokens):
         yield pack(group, outputs)

@@ -1,8 +1,8 @@
 """Token trees: sequences that share a prefix, each shared token stored once.
 
 A tree is a forest of spans in depth-first order. A span is a run of tokens with no branch in it; a
-token sees the tokens before it in its span and every token of the ancestor spans. So four answers to
-one question cost one reading of the article, with the same logits as four separate sequences.
+token sees the tokens before it in its span and every token of the ancestor spans. So four answers
+to one question cost one reading of the article, with the logits of four separate sequences.
 """
 
 from __future__ import annotations

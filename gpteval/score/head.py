@@ -43,7 +43,9 @@ class TaskModel(nn.Module):
         ends = hidden[batch.ends]  # (M, D)
         if self.kind == "choose":
             # One mask for all answers of an example [C].
-            keep = F.dropout(ends.new_ones(batch.examples, ends.shape[1]), self.dropout, self.training)
+            keep = F.dropout(
+                ends.new_ones(batch.examples, ends.shape[1]), self.dropout, self.training
+            )
             scores = self.linear(ends * keep[batch.owners]).squeeze(1).float()  # (M,)
             logits = scores.new_full(batch.targets.shape, float("-inf"))
             return logits.index_put((batch.owners, batch.slots), scores), hidden

@@ -34,7 +34,8 @@ def predict(
     Args:
         model: The fine-tuned model; left in evaluation mode.
         task: Its task.
-        examples, encoded: The split, aligned.
+        examples: The split, in file order.
+        encoded: The same, encoded.
         autocast: Context to compute in.
         most_tokens: Tokens of one forward pass.
         progress: Called with the number of examples just done.

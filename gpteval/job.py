@@ -1,0 +1,108 @@
+"""A job: the task to train on, the splits scored with its model, and their rows made ready."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from gpteval import provenance
+from gpteval.records import DataRecord
+from gpteval.task import Example, Label, Task
+
+if TYPE_CHECKING:
+    from gpteval.data.rows import Origin, SplitRows
+    from gpteval.encode.batch import Encoded
+    from gpteval.model import Loaded
+
+SplitName = tuple[str, str]
+"""Task name and split."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One task to train on, and the splits scored with its model.
+
+    Attributes:
+        task: The training task.
+        scored: Its own scored splits, those of tasks that ride along (breaking-NLI on SNLI), or
+            both.
+    """
+
+    task: Task
+    scored: tuple[tuple[Task, str], ...]
+
+    def read(self, rows_from: Origin, limit: int | None) -> dict[SplitName, SplitRows]:
+        """Rows of the training split, the development split and every scored split."""
+        from gpteval.data.rows import load_split
+
+        trained = [(self.task, s) for s in ("train", "dev") if s in self.task.source.splits]
+        found: dict[SplitName, SplitRows] = {}
+        for task, split in (*trained, *self.scored):
+            if (task.name, split) not in found:
+                found[task.name, split] = load_split(task, split, rows_from, limit)
+        return found
+
+
+class JobData:
+    """The rows of a job as examples and as token trees, made once for all seeds."""
+
+    def __init__(self, job: Job, rows: Mapping[SplitName, SplitRows], loaded: Loaded) -> None:
+        """Nothing is encoded before it is asked for."""
+        self.job, self.rows, self.loaded = job, rows, loaded
+        self.seconds = 0.0
+
+    @cached_property
+    def examples(self) -> Mapping[SplitName, list[Example]]:
+        """Every split as examples, in file order."""
+        tasks = {t.name: t for t in (self.job.task, *(t for t, _ in self.job.scored))}
+        return {
+            (name, split): [tasks[name].example(row) for row in rows.rows]
+            for (name, split), rows in self.rows.items()
+        }
+
+    @cached_property
+    def encoded(self) -> Mapping[SplitName, list[Encoded]]:
+        """Every split as token trees."""
+        from gpteval.encode.examples import Specials, encode_examples
+
+        began = time.perf_counter()
+        model = self.loaded.model
+        specials = Specials.after(model.vocab_size)  # the ids that `add_tokens` will give
+        found = {
+            name: encode_examples(
+                examples, self.job.task, self.loaded.tokenizer, specials, model.context
+            )
+            for name, examples in self.examples.items()
+        }
+        self.seconds = time.perf_counter() - began
+        return found
+
+    @property
+    def train_labels(self) -> list[Label]:
+        """Gold labels of the training split."""
+        return [e.label for e in self.examples[self.job.task.name, "train"]]
+
+    def record(self, task: Task, split: str) -> DataRecord:
+        """What a score of this split was measured on."""
+        scored, train = self.rows[task.name, split], self.rows[self.job.task.name, "train"]
+        return DataRecord(
+            origin=scored.origin.kind,
+            digest=self.digest(task),
+            rows=len(scored.rows),
+            official=scored.official,
+            complete=scored.complete and train.complete,
+            train_rows=len(train.rows),
+            train_official=train.official,
+            left_out=scored.left_out,
+        )
+
+    def digest(self, task: Task) -> str:
+        """Digest of the rows trained on, selected on, and scored for `task`."""
+        used = [(self.job.task.name, "train"), (self.job.task.name, "dev")]
+        used += [(t.name, split) for t, split in self.job.scored if t.name == task.name]
+        return provenance.digest(
+            {"/".join(name): rows.digest for name, rows in self.rows.items() if name in used}
+        )
