@@ -18,21 +18,6 @@ from gpteval.score.head import TaskModel
 from gpteval.train.finetune import Finetuning
 
 WORDS = tuple("the captain old ship sea boy apples gate wind good happy sad long".split())
-    "the",
-    "captain",
-    "old",
-    "ship",
-    "sea",
-    "boy",
-    "apples",
-    "gate",
-    "wind",
-    "good",
-    "happy",
-    "sad",
-    "long",
-    "while",
-]
 SOURCE = Source(hub="", columns=("text",), splits={"dev": Split(1, ("x.tsv",))})
 
 

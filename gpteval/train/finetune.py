@@ -81,7 +81,9 @@ class Finetuning:
         train = [e for e in train if e.target]
         if not train:
             raise TrainingError("nothing to train on: the training split has no labelled rows")
-        per_epoch = max(1, len(train) // self.config.batch_size)  # the last partial batch is dropped
+        per_epoch = max(
+            1, len(train) // self.config.batch_size
+        )  # the last partial batch is dropped
         total = per_epoch * self.config.epochs
         size = self.config.batch_size
         self.progress.begin(title, total)
@@ -138,5 +140,7 @@ class Finetuning:
         """Note the development score and keep the weights if it is the best so far."""
         self.done.history.append({"update": update, "epoch": epoch, "loss": loss, "score": score})
         if score > self._best[0]:
-            weights = {k: v.detach().to("cpu", copy=True) for k, v in self.model.state_dict().items()}
+            weights = {
+                k: v.detach().to("cpu", copy=True) for k, v in self.model.state_dict().items()
+            }
             self._best = (score, weights)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+
 from gpteval import Example, Metric, Row, Source, Split, Task, hookimpl
 
 
