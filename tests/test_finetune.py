@@ -147,7 +147,7 @@ def test_training_lowers_the_loss(tiny: Loaded) -> None:
     model, rows = prepared(tiny, count=16)
     batch = pack(rows, 2)
     before = [loss.item() for loss in model.losses(batch, 0.5)]
-    Finetuning(model, FinetuneConfig(batch_size=8, epochs=10, lr=3e-3), 0).fit(rows, None)
+    Finetuning(model, FinetuneConfig(batch_size=8, epochs=20, lr=3e-3), 0).fit(rows, None)
     task_loss, lm_loss = (loss.item() for loss in model.losses(batch, 0.5))
     assert task_loss < 0.5 * before[0]
     assert lm_loss < 0.9 * before[1]

@@ -1,0 +1,107 @@
+"""An unfinished training on disk: everything that decides its next step, in one file.
+
+The file is written to a temporary name and renamed, so that a kill at any moment leaves the state
+before or the state after, whole. safetensors holds tensors, its metadata the rest as JSON; no pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from gpteval.errors import CheckpointError, ResultError
+
+
+def save_state(
+    path: Path,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    best: Mapping[str, Tensor],
+    facts: Mapping[str, Any],
+) -> None:
+    """Write the state of a training, in place of an earlier one.
+
+    Args:
+        path: The file.
+        model: Its weights.
+        optimiser: Its moments and step counts.
+        best: The weights kept so far, by name; may be empty.
+        facts: JSON values: the update, counters, history.
+
+    Raises:
+        ResultError: The disk is full or the directory unwritable.
+    """
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors |= {f"best.{name}": tensor for name, tensor in best.items()}
+    for number, moments in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{number}.{name}": value for name, value in moments.items()}
+    tensors |= {f"random.{device}": state for device, state in _random_states().items()}
+    # Clones: tied weights share memory, which safetensors refuses.
+    copies = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(copies, partial, metadata={"facts": json.dumps(facts)})
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise ResultError(
+            f"can't save the unfinished training to {path}: {error}; finished tasks are saved"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_state(
+    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Put a saved state back into a model, its optimiser, and torch's random generators.
+
+    Returns:
+        The best weights so far, and the facts.
+
+    Raises:
+        CheckpointError: The file is no such state, or of another model.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {})["facts"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        model.load_state_dict(_below("model.", tensors))
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _below("optimiser.", tensors).items():
+            number, _, moment = name.partition(".")
+            state.setdefault(int(number), {})[moment] = tensor
+        groups = optimiser.state_dict()["param_groups"]
+        optimiser.load_state_dict({"state": state, "param_groups": groups})
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        first = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"{path} holds no unfinished training of this model ({first}): delete it to start over"
+        ) from error
+    _set_random_states(_below("random.", tensors))
+    return _below("best.", tensors), facts
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+
+def _random_states() -> dict[str, Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def _set_random_states(states: Mapping[str, Tensor]) -> None:
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"])
