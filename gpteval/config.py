@@ -134,6 +134,8 @@ class RunConfig:
         limit: Most rows of every split; None for all.
         results: Where records and predictions go; None for `runs` on samples, else `results`.
         compute: Device and precision.
+        save_seconds: Time between two saves of an unfinished training, from which a killed run
+            goes on.
     """
 
     tasks: tuple[str, ...]
@@ -146,6 +148,7 @@ class RunConfig:
     limit: int | None = None
     results: str | Path | None = None
     compute: Compute = field(default_factory=Compute)
+    save_seconds: float = 60.0
 
     def __post_init__(self) -> None:
         """Refuse what no run can use."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpteval import provenance
@@ -53,7 +54,14 @@ class Fitting:
             path = store.write_predictions(self.key(task), task.name, split, predictions)
             results.append(self._result(task, split, predictions, training, path))
         store.append(results)
+        self._unfinished.unlink(missing_ok=True)
         return results
+
+    @property
+    def _unfinished(self) -> Path:
+        """Where the training is saved until its results are."""
+        directory = self.config.results_directory / "unfinished"
+        return directory / f"{self.key(self.job.task)[:16]}.safetensors"
 
     def key(self, task: Task) -> str:
         """Digest of everything the scores of `task` depend on."""
@@ -83,7 +91,7 @@ class Fitting:
 
     def _train(self, model: TaskModel, progress: Progress) -> Training:
         from gpteval.score.metrics import score
-        from gpteval.train.finetune import Finetuning
+        from gpteval.train.finetune import Finetuning, Saving
 
         task = self.job.task
 
@@ -91,7 +99,12 @@ class Fitting:
             return score(task, self._predict(model, task, "dev"))[task.metrics[0]]
 
         finetuning = Finetuning(
-            model, self.config.config, self.seed, autocast=self.machine.autocast, progress=progress
+            model,
+            self.config.config,
+            self.seed,
+            autocast=self.machine.autocast,
+            saving=Saving(self._unfinished, self.config.save_seconds),
+            progress=progress,
         )
         title = f"{task.name} seed {self.seed}" if len(self.config.seeds) > 1 else task.name
         rows = self.data.encoded[task.name, "train"]
@@ -150,6 +163,7 @@ class Fitting:
                 "updates": training.updates,
                 "tokens": training.tokens,
                 "tokens_read": training.tokens_read,
+                "predicted": training.predicted,
             },
             history=tuple(training.history),
             predictions=path,

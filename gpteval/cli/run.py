@@ -34,6 +34,7 @@ from gpteval.config import RECIPES, Compute, FinetuneConfig
 )
 @click.option("--limit", type=click.IntRange(1), help="Most rows of every split, for a quick try.")
 @click.option("--results", help="Directory of records; default: results (runs with --sample).")
+@click.option("--save-seconds", default=60.0, show_default=True, help="Time between two saves.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON lines.")
 @changes_from(FinetuneConfig, "changes")
 @options_from(Compute, "compute")

@@ -7,11 +7,14 @@ the batch's. The weights with the best development score are the ones kept.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from gpteval.config import FinetuneConfig
 from gpteval.encode.batch import Batch, Encoded
@@ -20,6 +23,7 @@ from gpteval.errors import TrainingError
 from gpteval.progress import Progress, Silent
 from gpteval.score.head import TaskModel
 from gpteval.train.optimiser import adamw, clip_gradients, set_rate, warmup_linear
+from gpteval.train.state import load_state, save_state
 
 EARLY_CHECKS = (1000, 2000, 4000, 8000, 16000, 32000)
 """Updates of the first epoch after which the development score is taken as well [C]."""
@@ -36,13 +40,30 @@ class Training:
         updates: Optimiser steps taken.
         tokens: Tokens computed, shared ones once.
         tokens_read: Tokens of all sequences, as separate sequences would have cost.
+        predicted: Tokens whose prediction entered the language-model loss.
+        resumed: Update from which an interrupted training went on; 0 for none.
         history: One entry per development score: update, epoch, loss, score.
     """
 
     updates: int = 0
     tokens: int = 0
     tokens_read: int = 0
+    predicted: int = 0
+    resumed: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """Where and how often an unfinished training is saved.
+
+    Attributes:
+        path: The file; deleted by the caller when the results are safe.
+        seconds: Least time between two saves; a save that is slow itself is made more rarely.
+    """
+
+    path: Path
+    seconds: float = 60.0
 
 
 class Finetuning:
@@ -55,15 +76,19 @@ class Finetuning:
         seed: int,
         *,
         autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
+        saving: Saving | None = None,
         progress: Progress | None = None,
     ) -> None:
         """The model is trained in place, on the device it is on."""
         self.model, self.config, self.seed = model, config, seed
-        self.autocast, self.progress = autocast, progress or Silent()
+        self.autocast, self.saving, self.progress = autocast, saving, progress or Silent()
         self.device = model.linear.weight.device
         self.optimiser = adamw(model, config.lr, config.weight_decay)
         self.done = Training()
-        self._best: tuple[float, dict[str, torch.Tensor]] = (-math.inf, {})
+        self.most_tokens = TRAINING_TOKENS[self.device.type]
+        self._best_score, self._best = -math.inf, dict[str, Tensor]()
+        self._saved = time.monotonic()
+        self._pause = saving.seconds if saving else math.inf
 
     def fit(
         self, train: Sequence[Encoded], dev_score: Callable[[], float] | None, title: str = "train"
@@ -81,35 +106,33 @@ class Finetuning:
         train = [e for e in train if e.target]
         if not train:
             raise TrainingError("nothing to train on: the training split has no labelled rows")
-        per_epoch = max(
-            1, len(train) // self.config.batch_size
-        )  # the last partial batch is dropped
-        total = per_epoch * self.config.epochs
         size = self.config.batch_size
+        per_epoch = max(1, len(train) // size)  # the last partial batch is dropped [C]
+        total = per_epoch * self.config.epochs
+        self._resume()
         self.progress.begin(title, total)
-        for update in range(1, total + 1):
+        self.progress.advance(self.done.resumed)
+        order, order_of = [0], -1
+        for update in range(self.done.updates + 1, total + 1):
             epoch, place = divmod(update - 1, per_epoch)
-            if place == 0:
-                order = epoch_order(len(train), self.seed, epoch)
+            if epoch != order_of:
+                order, order_of = epoch_order(len(train), self.seed, epoch), epoch
             batch = [train[i] for i in order[place * size : (place + 1) * size]]
             loss = self._update(batch, update, total)
             self.progress.advance(1, f"loss {loss:.3f}")
             if dev_score and (place == per_epoch - 1 or (not epoch and update in EARLY_CHECKS)):
                 self._check(dev_score(), update, update / per_epoch, loss)
+            self._save_when_due()
         self.progress.end()
-        if self._best[1]:
-            self.model.load_state_dict(self._best[1])
+        if self._best:
+            self.model.load_state_dict(self._best)
         return self.done
 
     def _update(self, examples: Sequence[Encoded], update: int, total: int) -> float:
         """One optimiser step on one batch; returns its whole loss."""
         self.model.train()
-        rate = self.config.lr * warmup_linear(update, total, self.config.warmup)
-        set_rate(self.optimiser, rate)
-        parts = micro_batches(
-            examples, self.model.linear.out_features, TRAINING_TOKENS[self.device.type]
-        )
-        loss = sum(self._backward(part) for part in parts)
+        set_rate(self.optimiser, self.config.lr * warmup_linear(update, total, self.config.warmup))
+        loss = self._gradients(examples)
         if not math.isfinite(loss):
             ids = ", ".join(e.id for e in examples[:5])
             raise TrainingError(
@@ -121,6 +144,21 @@ class Finetuning:
         self.optimiser.zero_grad(set_to_none=True)
         self._count(examples)
         return loss
+
+    def _gradients(self, examples: Sequence[Encoded]) -> float:
+        """Gradients of one batch; where memory runs out, in smaller parts from then on."""
+        while True:
+            try:
+                parts = micro_batches(examples, self.model.linear.out_features, self.most_tokens)
+                return sum(self._backward(part) for part in parts)
+            except torch.OutOfMemoryError:
+                if len(parts) == len(examples):
+                    raise TrainingError(
+                        f"one example alone ({parts[0].ids[0]}, {len(parts[0].tokens)} tokens) "
+                        "does not fit in memory: use a smaller model, or --device cpu"
+                    ) from None
+                self.optimiser.zero_grad(set_to_none=True)
+                self.most_tokens = max(len(part.tokens) for part in parts) // 2
 
     def _backward(self, part: Batch) -> float:
         with self.autocast():
@@ -135,12 +173,32 @@ class Finetuning:
             tree = example.tree
             self.done.tokens += len(tree.tokens)
             self.done.tokens_read += sum(tree.positions[end] + 1 for end in tree.ends)
+            if self.config.lm_weight:
+                self.done.predicted += sum(parent >= 0 for parent in tree.parents)
 
     def _check(self, score: float, update: int, epoch: float, loss: float) -> None:
         """Note the development score and keep the weights if it is the best so far."""
         self.done.history.append({"update": update, "epoch": epoch, "loss": loss, "score": score})
-        if score > self._best[0]:
-            weights = {
-                k: v.detach().to("cpu", copy=True) for k, v in self.model.state_dict().items()
+        if score > self._best_score:
+            state = self.model.state_dict()
+            self._best = {
+                name: value.detach().to("cpu", copy=True) for name, value in state.items()
             }
-            self._best = (score, weights)
+            self._best_score = score
+
+    def _save_when_due(self) -> None:
+        if self.saving is None or time.monotonic() - self._saved < self._pause:
+            return
+        facts = {"done": asdict(self.done), "best": self._best_score}
+        began = time.monotonic()
+        save_state(self.saving.path, self.model, self.optimiser, self._best, facts)
+        self._saved = time.monotonic()
+        self._pause = max(self.saving.seconds, 20 * (self._saved - began))
+
+    def _resume(self) -> None:
+        """Go on from a saved state if there is one."""
+        if self.saving is None or not self.saving.path.is_file():
+            return
+        self._best, facts = load_state(self.saving.path, self.model, self.optimiser)
+        self.done, self._best_score = Training(**facts["done"]), facts["best"]
+        self.done.resumed = self.done.updates

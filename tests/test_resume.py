@@ -1,0 +1,118 @@
+"""A run that is killed goes on where it stopped and ends with the uninterrupted run's results."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+
+from gpteval.errors import CheckpointError
+from gpteval.report.store import ResultStore
+from gpteval.train.optimiser import adamw
+from gpteval.train.state import load_state, save_state
+
+TIMES = {"seconds", "time", "cost"}
+
+
+def command(model: Path, results: Path) -> list[str]:
+    arguments = ["--tasks", "sst2,cola", "--sample", "--model", str(model), "--device", "cpu"]
+    arguments += ["--results", str(results), "--save-seconds", "0", "--epochs", "2"]
+    return [sys.executable, "-m", "gpteval", "run", *arguments, "--dropout", "0.1", "--json"]
+
+
+def outcome(results: Path) -> list[tuple[dict[str, object], str]]:
+    """Every result without its times, with the text of its predictions."""
+    found = ResultStore(results).read()
+    return [
+        (
+            {k: v for k, v in asdict(r).items() if k not in TIMES},
+            (results / r.predictions).read_text(),
+        )
+        for r in found
+    ]
+
+
+def unfinished(results: Path) -> list[Path]:
+    return list((results / "unfinished").glob("*.safetensors"))
+
+
+def test_a_run_killed_at_random_moments_ends_with_the_same_results(
+    tiny_directory: Path, tmp_path: Path
+) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    subprocess.run(command(tiny_directory, whole), check=True, capture_output=True)
+    moments, kills = random.Random(1), 0
+    while kills < 4:
+        with subprocess.Popen(
+            command(tiny_directory, broken), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            while not unfinished(broken) and process.poll() is None:
+                time.sleep(0.01)
+            time.sleep(moments.uniform(0, 0.4))
+            process.send_signal(signal.SIGKILL)
+        if process.returncode != -signal.SIGKILL:
+            break
+        kills += 1
+    assert kills >= 2
+    last = subprocess.run(command(tiny_directory, broken), check=True, capture_output=True)
+    assert len(last.stdout.splitlines()) == 4
+    assert outcome(broken) == outcome(whole)
+    assert not unfinished(broken)
+
+
+def test_ctrl_c_ends_with_one_line_that_says_how_to_go_on(
+    tiny_directory: Path, tmp_path: Path
+) -> None:
+    with subprocess.Popen(
+        command(tiny_directory, tmp_path), stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not unfinished(tmp_path):
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGINT)
+        _, errors = process.communicate()
+    assert process.returncode == 130
+    assert errors.splitlines()[-1].endswith("the same command goes on where it stopped")
+    assert "Traceback" not in errors
+
+
+def test_a_state_brings_back_weights_moments_and_randomness(tmp_path: Path) -> None:
+    def layer() -> tuple[torch.nn.Linear, torch.optim.AdamW]:
+        model = torch.nn.Linear(3, 2)
+        return model, adamw(model, 0.1, 0.01)
+
+    model, optimiser = layer()
+    model(torch.ones(1, 3)).sum().backward()
+    optimiser.step()
+    save_state(tmp_path / "s", model, optimiser, {"weight": torch.ones(2)}, {"update": 1})
+    expected = torch.rand(3)
+    other, other_optimiser = layer()
+    best, facts = load_state(tmp_path / "s", other, other_optimiser)
+    assert torch.equal(other.weight, model.weight)
+    assert torch.equal(torch.rand(3), expected)
+    assert (facts, best["weight"].tolist()) == ({"update": 1}, [1, 1])
+    assert str(other_optimiser.state_dict()["state"]) == str(optimiser.state_dict()["state"])
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"\x08\0\0\0\0\0\0\0{}      "])
+def test_a_damaged_state_is_one_line(tmp_path: Path, damage: bytes) -> None:
+    (tmp_path / "s").write_bytes(damage)
+    model = torch.nn.Linear(3, 2)
+    with pytest.raises(CheckpointError, match="delete it to start over"):
+        load_state(tmp_path / "s", model, adamw(model, 0.1, 0.0))
+
+
+def test_a_state_that_can_not_be_written_leaves_the_earlier_one(tmp_path: Path) -> None:
+    model = torch.nn.Linear(3, 2)
+    save_state(tmp_path / "s", model, adamw(model, 0.1, 0.0), {}, {"update": 1})
+    with pytest.raises(Exception, match="can't save"):
+        save_state(tmp_path / "s" / "below", model, adamw(model, 0.1, 0.0), {}, {})
+    assert json.loads(json.dumps(load_state(tmp_path / "s", model, adamw(model, 0.1, 0))[1]))
