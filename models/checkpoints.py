@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from gpteval_models.gpt import GPT, build
-
 from gpteval import (
     BpeTokenizer,
     CheckpointError,
@@ -16,6 +14,7 @@ from gpteval import (
     read_tensors,
     weights_digest,
 )
+from gpteval_models.gpt import GPT, build
 
 FAMILY = "gpt"
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
-from gpteval_models.spans import SpanGroups
 from torch import Tensor, nn
 
 from gpteval import ConfigError
+from gpteval_models.spans import SpanGroups
 
 if TYPE_CHECKING:
     from gpteval import Batch

@@ -14,9 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from gpteval_models.checkpoints import identify
-from gpteval_models.gpt import GPT, GPTConfig
-from gpteval_models.hub import snapshot
 from torch import Tensor
 
 from gpteval import (
@@ -28,6 +25,9 @@ from gpteval import (
     read_object,
     read_tensors,
 )
+from gpteval_models.checkpoints import identify
+from gpteval_models.gpt import GPT, GPTConfig
+from gpteval_models.hub import snapshot
 
 HUB = "openai-community/openai-gpt"
 HUB_FILES = ("config.json", "model.safetensors", "vocab.json", "merges.txt")

@@ -1,0 +1,293 @@
+"""Any causal language model of transformers, read as one of ours: `hf:<id, directory or GGUF>`.
+
+Trees are unfolded into right-padded rows, one per leaf; causal models need nothing else, since no
+real token ever sees the padding. Only safetensors and GGUF are read, and no remote code is run.
+
+Shape letters: N tokens of a batch, D width, V vocabulary, R rows of T tokens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from gpteval import CheckpointError, ConfigError, Loaded, weights_digest
+from gpteval_models.hub import snapshot
+
+if TYPE_CHECKING:
+    from gpteval import Batch, Span
+
+INIT = 0.02
+ROW_TOKENS = 8192
+"""Tokens, padding included, that are computed in one call."""
+HUB_FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
+SEPARATOR = "<|endoftext|>"
+TOLERANCE = 1e-4
+
+
+class HuggingFaceModel(nn.Module):
+    """A causal language model of transformers over packed token trees.
+
+    Attributes:
+        lm: The model, fp32.
+        width, context: D, and the longest path in tokens.
+    """
+
+    def __init__(self, lm: Any, source: str) -> None:
+        super().__init__()
+        self.lm, self._source = lm, source
+        shape = lm.config.get_text_config()
+        self.width: int = lm.get_input_embeddings().weight.shape[1]
+        self.context: int = getattr(shape, "max_position_embeddings", 0) or shape.n_positions
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of embeddings, V; at least the tokenizer's ids."""
+        return len(self.lm.get_input_embeddings().weight)
+
+    @property
+    def dropout(self) -> float:
+        """Largest dropout rate of any layer; setting it sets all."""
+        return max((m.p for m in self.modules() if isinstance(m, nn.Dropout)), default=0.0)
+
+    @dropout.setter
+    def dropout(self, rate: float) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = rate
+            elif isinstance(getattr(module, "attention_dropout", None), float):
+                module.attention_dropout = rate
+
+    def hidden(self, batch: Batch) -> Tensor:
+        """Final hidden states of every token, (N, D)."""
+        device = batch.tokens.device
+        paths = sorted(leaf_paths(batch.spans), key=len)
+        states = [self.rows([batch.tokens[p.to(device)] for p in group]) for group in groups(paths)]
+        # A shared token is computed in several rows, alike in each: its first copy is read.
+        order = torch.cat(paths)
+        place = torch.zeros(len(batch.tokens), dtype=torch.long)
+        copies = torch.arange(len(order))
+        place.scatter_reduce_(0, order, copies, "amin", include_self=False)
+        return torch.cat(states)[place.to(device)]
+
+    def rows(self, rows: Sequence[Tensor]) -> Tensor:
+        """Final hidden states of token sequences, one after another, (sum of their lengths, D)."""
+        tokens = nn.utils.rnn.pad_sequence(list(rows), batch_first=True)  # (R, T)
+        lengths = torch.tensor([len(row) for row in rows], device=tokens.device)
+        mask = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
+        output = self.lm.base_model(input_ids=tokens, attention_mask=mask.long(), use_cache=False)
+        return output.last_hidden_state[mask]
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores of every next token, (..., D) → (..., V)."""
+        return self.lm.get_output_embeddings()(hidden)
+
+    def add_tokens(self, count: int) -> int:
+        """Append `count` embeddings ~ N(0, 0.02); return the id of the first."""
+        first = self.vocab_size
+        self.lm.resize_token_embeddings(first + count, mean_resizing=False)
+        for layer in (self.lm.get_input_embeddings(), self.lm.get_output_embeddings()):
+            nn.init.normal_(layer.weight.data[first:], std=INIT)
+        return first
+
+    def config(self) -> Mapping[str, Any]:
+        """Where the model came from; it can't be built afresh."""
+        return {"source": self._source}
+
+
+class HuggingFaceTokenizer:
+    """A tokenizer of transformers that adds no token of its own.
+
+    Attributes:
+        start: What it would put before a text, else `<|endoftext|>`, else its bos, else None.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self.start: int | None = _start(tokenizer)
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids."""
+        return len(self._tokenizer)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the pipeline, or of the vocabulary where the pipeline is Python."""
+        backend = getattr(self._tokenizer, "backend_tokenizer", None)
+        vocabulary = [type(self._tokenizer).__name__, sorted(self._tokenizer.get_vocab().items())]
+        text = backend.to_str() if backend is not None else json.dumps(vocabulary)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of each text; whole batches run in parallel."""
+        if not texts:
+            return []
+        encoded = self._tokenizer(list(texts), add_special_tokens=False, verbose=False)
+        return encoded["input_ids"]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of a run of ids."""
+        return self._tokenizer.decode(list(ids))
+
+    def save(self, directory: Path) -> None:
+        """Write transformers' tokenizer files."""
+        self._tokenizer.save_pretrained(directory)
+
+
+def load_huggingface(reference: str, source: str) -> Loaded:
+    """Load a model and its tokenizer through transformers.
+
+    Args:
+        reference: What the user asked for.
+        source: A directory, a GGUF file, or an id of the hub.
+
+    Raises:
+        ConfigError: transformers, or what it needs for this model, is not installed.
+        CheckpointError: Nothing there, weights only as pickle, or a model that is not causal.
+    """
+    directory, gguf = _locate(source)
+    try:
+        with _quiet():
+            lm, report, tokenizer = _read(directory, gguf)
+    except ImportError as error:
+        raise ConfigError(
+            f"{reference} needs {error.name or 'a package'} ({_first_line(error)}): "
+            "pip install 'gpteval[hf]'"
+        ) from error
+    except Exception as error:  # transformers raises whatever its parsers raise
+        raise CheckpointError(f"transformers can't load {source}: {_first_line(error)}") from error
+    if report["missing_keys"]:
+        missing = sorted(report["missing_keys"])
+        raise CheckpointError(
+            f"{source} lacks {len(missing)} tensors of its model ({', '.join(missing[:3])})"
+        )
+    return _identify(reference, HuggingFaceModel(lm.eval(), source), tokenizer)
+
+
+def _read(directory: Path, gguf: str) -> tuple[Any, dict[str, Any], Any]:
+    """Model, loading report and tokenizer of a local directory."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    options = {"trust_remote_code": False, "local_files_only": True}
+    options |= {"gguf_file": gguf} if gguf else {}
+    lm, report = AutoModelForCausalLM.from_pretrained(
+        directory,
+        dtype=torch.float32,
+        use_safetensors=True,
+        output_loading_info=True,
+        **options,
+    )
+    return lm, report, AutoTokenizer.from_pretrained(directory, **options)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' progress bars, which don't ask whether stderr is a terminal."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _identify(reference: str, model: HuggingFaceModel, tokenizer: Any) -> Loaded:
+    probe(model)
+    adapted = HuggingFaceTokenizer(tokenizer)
+    return Loaded(
+        model=model,
+        tokenizer=adapted,
+        reference=reference,
+        digest=weights_digest(model, adapted),
+        details={
+            "family": "huggingface",
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "architecture": type(model.lm).__name__,
+        },
+    )
+
+
+@torch.no_grad()
+def probe(model: HuggingFaceModel) -> None:
+    """Check that logits of hidden states are the model's own (some scale or cap theirs).
+
+    Raises:
+        CheckpointError: They are not.
+    """
+    row = torch.linspace(0, model.vocab_size - 1, 8).long()
+    try:
+        own = model.lm(input_ids=row[None]).logits[0]
+        ours = model.logits(model.rows([row, row[:5]]))[: len(row)]
+        apart = float((own - ours).abs().max() / own.abs().max().clamp(min=1))
+    except Exception as error:  # whatever a model that is built otherwise raises
+        name = type(model.lm).__name__
+        raise CheckpointError(f"{name} can't be read: {_first_line(error)}") from error
+    if not apart <= TOLERANCE:
+        raise CheckpointError(
+            f"{type(model.lm).__name__} changes its logits after the output layer "
+            f"(by {apart:.1e} of their size): it can't be read here"
+        )
+
+
+def leaf_paths(spans: Sequence[Span]) -> list[Tensor]:
+    """Indices of the tokens from root to leaf, for every span that has no descendant."""
+    inner = {ancestor for span in spans for ancestor in span.ancestors}
+    return [
+        torch.cat([torch.arange(*run) for run in (*span.ancestors, (span.start, span.stop))])
+        for span in spans
+        if (span.start, span.stop) not in inner
+    ]
+
+
+def groups(paths: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    """Paths sorted by length, cut so that a padded group has at most `ROW_TOKENS` tokens."""
+    group: list[Tensor] = []
+    for path in paths:
+        if group and (len(group) + 1) * len(path) > ROW_TOKENS:
+            yield group
+            group = []
+        group.append(path)
+    yield group
+
+
+def _locate(source: str) -> tuple[Path, str]:
+    """The directory to read, and the name of the GGUF file in it or ""."""
+    path = Path(source).expanduser()
+    if path.suffix == ".gguf" and path.is_file():
+        return path.parent, path.name
+    if not path.is_dir():
+        if path.is_absolute() or source.startswith((".", "~")) or source.count("/") > 1:
+            raise CheckpointError(f"no such directory: {source}")
+        path = snapshot(source, HUB_FILES)
+    found = sorted(p.name for p in path.glob("*.gguf"))
+    if any(path.glob("*.safetensors")):
+        return path, ""
+    if len(found) == 1:
+        return path, found[0]
+    if found:
+        raise CheckpointError(f"{source} has {len(found)} GGUF files: name one ({found[0]}, …)")
+    raise CheckpointError(f"{source} has no safetensors and no GGUF file; pickles are never read")
+
+
+def _start(tokenizer: Any) -> int | None:
+    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
+    full = tokenizer("a")["input_ids"]
+    if full[: len(bare)] != bare:
+        return int(full[0])
+    return tokenizer.get_vocab().get(SEPARATOR, tokenizer.bos_token_id)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
