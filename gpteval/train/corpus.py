@@ -128,6 +128,7 @@ def encode_documents(paths: Sequence[Path], tokenizer: Tokenizer, target: Path) 
     digest = _digest(paths, tokenizer)
     page = target.with_suffix(".json")
     if not (page.exists() and json.loads(page.read_text("utf-8"))["digest"] == digest):
+        page.unlink(missing_ok=True)  # so that it never describes tokens of another text
         kind = "uint16" if tokenizer.vocab_size <= 1 << 16 else "uint32"
         documents = _write_tokens(paths, tokenizer, target, np.dtype(kind))
         content = {"digest": digest, "dtype": kind, "documents": [asdict(d) for d in documents]}

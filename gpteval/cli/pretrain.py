@@ -1,0 +1,47 @@
+"""`gpteval pretrain`: a model of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gpteval.cli.options import options_from
+from gpteval.config import Compute, PretrainConfig
+
+
+@click.command()
+@click.argument("corpus", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Directory to write: model/, curve.jsonl, tokens/.",
+)
+@click.option(
+    "--tokenizer",
+    type=click.Path(path_type=Path),
+    help="Checkpoint whose tokenizer to use; default: one is trained on the corpus.",
+)
+@options_from(PretrainConfig, "config")
+@options_from(Compute, "compute")
+def command(corpus: tuple[Path, ...], output: Path, **settings: Any) -> None:
+    """Train a language model on text files, to fine-tune later.
+
+    CORPUS is text files, plain or .gz, and directories of them (.txt, .txt.gz); a file is a
+    document. The settings are those of the paper, except for the length of training.
+
+    \b
+    gpteval pretrain BOOKS --output mine --preset mini --updates 4000 --warmup 200 --lr 1e-3
+    gpteval run --sample --tasks glue --model mine/model
+    """  # noqa: D301
+    from gpteval.cli.progress import listener
+    from gpteval.train.pretrain import pretrain
+
+    done = pretrain(corpus, output, progress=listener(), **settings)
+    measured = "" if done.bits_per_byte is None else f", {done.bits_per_byte:.3f} bits per byte"
+    click.echo(
+        f"{done.model}: {done.tokens:,} tokens in {done.seconds:.0f} s, "
+        f"loss {done.loss:.3f}{measured}"
+    )

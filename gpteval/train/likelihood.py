@@ -1,0 +1,91 @@
+"""Plain sequences read by a model: their likelihood, and bits per byte of whole documents.
+
+Shape letters: L tokens of a sequence, N tokens of all sequences, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gpteval.encode.batch import Batch
+from gpteval.encode.tree import Span
+from gpteval.train.corpus import TokenFile
+
+if TYPE_CHECKING:
+    from gpteval.model import Model
+
+MOST_LOGITS = {"cpu": 1 << 24, "mps": 1 << 26, "cuda": 1 << 28}
+"""Most logits (N × V) computed at once: they bound the memory, and decide how a batch is split."""
+
+
+def negative_log_likelihood(model: Model, windows: Sequence[Tensor]) -> Tensor:
+    """Sum over all windows of −log p of every token but the first, in nats.
+
+    Args:
+        model: On the windows' device.
+        windows: Token ids, (L + 1,) each; L may differ.
+    """
+    targets = torch.cat([w[1:] for w in windows])
+    logits = model.logits(model.hidden(plain_batch([w[:-1] for w in windows])))  # (N, V)
+    return F.cross_entropy(logits.float(), targets, reduction="sum")
+
+
+def plain_batch(rows: Sequence[Tensor]) -> Batch:
+    """Sequences without branches, labels or heads: one span each.
+
+    Args:
+        rows: Token ids, (L,) each; L may differ. The batch is on their device.
+    """
+    device = rows[0].device
+    stops = np.cumsum([len(row) for row in rows]).tolist()
+    starts = [0, *stops[:-1]]
+    parents = torch.arange(stops[-1], device=device) - 1
+    parents[torch.tensor(starts, device=device)] = -1
+    indices = torch.arange(len(rows), device=device)
+    return Batch(
+        tokens=torch.cat(list(rows)),
+        positions=torch.cat([torch.arange(len(row), device=device) for row in rows]),
+        parents=parents,
+        spans=tuple(Span(start, stop) for start, stop in zip(starts, stops, strict=True)),
+        ends=torch.tensor(stops, device=device) - 1,
+        owners=indices,
+        slots=torch.zeros_like(indices),
+        targets=torch.zeros(len(rows), 0, device=device),
+        lm_weight=torch.zeros(stops[-1], device=device),
+        share=0.0,
+        ids=("",) * len(rows),
+        indices=tuple(range(len(rows))),
+    )
+
+
+@torch.no_grad()
+def bits_per_byte(model: Model, documents: TokenFile, context: int) -> float:
+    """−log2 p of whole documents over the UTF-8 bytes of their texts as they were read.
+
+    Each document is read in windows of `context` tokens side by side, in fp32; every token is
+    predicted once, from the tokens before it in its window. A document's first token, the
+    tokenizer's `start`, is given. Lower case and standard quotes lose information that the bytes
+    still have: compare models of one way to split text.
+    """
+    device = next(model.parameters()).device
+    ranges = [
+        (begin, min(begin + context, document.stop - 1) + 1)
+        for document in documents.documents
+        for begin in range(document.start, document.stop - 1, context)
+    ]
+    at_once = max(1, MOST_LOGITS[device.type] // (context * model.vocab_size))
+    training, nats = model.training, 0.0
+    model.eval()
+    for first in range(0, len(ranges), at_once):
+        chosen = [documents.tokens[a:b].astype("int64") for a, b in ranges[first : first + at_once]]
+        windows = [torch.from_numpy(tokens).to(device) for tokens in chosen]
+        nats += negative_log_likelihood(model, windows).item()
+    model.train(training)
+    return nats / math.log(2) / sum(d.size for d in documents.documents)
