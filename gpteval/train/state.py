@@ -1,7 +1,7 @@
 """An unfinished training on disk: everything that decides its next step, in one file.
 
 The file is written to a temporary name and renamed, so that a kill at any moment leaves the state
-before or the state after, whole. safetensors holds tensors, its metadata the rest as JSON; no pickle.
+before or the state after, whole. Tensors as safetensors, the rest as JSON in its metadata.
 """
 
 from __future__ import annotations
