@@ -56,7 +56,8 @@ def save_state(
             f"can't save the unfinished training to {path}: {error}; finished tasks are saved"
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        if partial.exists():
+            partial.unlink()
 
 
 def load_state(
