@@ -1,0 +1,117 @@
+"""`gpteval leaderboard`: results beside the paper's."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gpteval.errors import ResultError, UnknownNameError
+from gpteval.plugins import registry
+
+if TYPE_CHECKING:
+    from gpteval.records import Result
+    from gpteval.report.standings import Row
+
+
+@click.command()
+@click.argument("directory", default="results", type=click.Path(path_type=Path))
+@click.option("--format", "layout", type=click.Choice(["terminal", "markdown"]), default="terminal")
+@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
+@click.option("--output", type=click.Path(path_type=Path), help="Write to this file.")
+@click.option("--all-splits", is_flag=True, help="Show every scored split, not only the last.")
+@click.option("--tasks", help="Only these: names and groups, joined by commas.")
+@click.option("--model", help="Only this model's results.")
+def command(
+    directory: Path,
+    layout: str,
+    as_json: bool,
+    output: Path | None,
+    all_splits: bool,
+    tasks: str | None,
+    model: str | None,
+) -> None:
+    r"""Show the results in DIRECTORY beside the paper's.
+
+    \b
+    gpteval leaderboard                  # results/
+    gpteval leaderboard runs             # runs on samples
+    gpteval leaderboard results --format markdown --output results/README.md
+    """
+    from gpteval.report.standings import standings
+
+    results = _of_model(_of_tasks(_read(directory), tasks), model)
+    rows = standings(results, all_splits=all_splits)
+    if output is None and layout == "terminal" and not as_json:
+        from gpteval.report.leaderboard import Leaderboard, stdout_console
+
+        stdout_console().print(Leaderboard(rows))
+        return
+    text = _text(rows, directory, "json" if as_json else layout)
+    _write(text, output)
+
+
+def _read(directory: Path) -> list[Result]:
+    from gpteval.report.store import ResultStore
+
+    results = ResultStore(directory).read()
+    if not results:
+        raise ResultError(
+            f"no results in {directory}: make some with `gpteval run --tasks rte --results "
+            f"{directory}`, or name another directory (samples: `gpteval leaderboard runs`)"
+        )
+    return results
+
+
+def _of_tasks(results: list[Result], names: str | None) -> list[Result]:
+    """Those of the tasks and groups named; a task may have results and not be installed."""
+    if names is None:
+        return results
+    present = {result.task for result in results}
+    wanted = {name.strip() for name in names.split(",")}
+    wanted |= {task.name for task in registry().select(sorted(wanted - present))}
+    found = [result for result in results if result.task in wanted]
+    if not found:
+        raise ResultError(f"no results of {names}: there are some of {_listed(present)}")
+    return found
+
+
+def _of_model(results: list[Result], model: str | None) -> list[Result]:
+    known = {result.model for result in results}
+    if model is not None and model not in known:
+        raise UnknownNameError("model", model, known, f"(results of: {_listed(known)})")
+    return [result for result in results if model in (None, result.model)]
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _text(rows: list[Row], directory: Path, layout: str) -> str:
+    from rich.console import Console
+
+    from gpteval.report.leaderboard import WIDE, Leaderboard, json_rows, markdown
+
+    if layout == "json":
+        return json.dumps(json_rows(rows), indent=2, ensure_ascii=False) + "\n"
+    if layout == "markdown":
+        return markdown(rows, f"gpteval leaderboard {directory.name} --format markdown")
+    page = io.StringIO()
+    Console(file=page, width=WIDE).print(Leaderboard(rows))
+    return page.getvalue()
+
+
+def _write(text: str, output: Path | None) -> None:
+    from gpteval.report.store import replace_file
+
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        replace_file(output, text.encode())
+    except OSError as error:
+        raise ResultError(f"{output} can't be written: {error.strerror or error}") from error

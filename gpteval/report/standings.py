@@ -1,0 +1,278 @@
+"""What stands beside what: results over seeds, the paper's figures, and the marks on them.
+
+A figure of the paper stands beside ours only where metric and data-set version match; it is
+subtracted only where the split does too and all of its rows were scored. Scores are in percent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+
+from gpteval.plugins import registry
+from gpteval.records import Result
+from gpteval.task import PaperScore, Task
+
+GLUE: Mapping[str, tuple[str, ...]] = {
+    "cola": ("matthews",),
+    "sst2": ("accuracy",),
+    "mrpc": ("f1", "accuracy"),
+    "stsb": ("pearson", "spearman"),
+    "qqp": ("f1", "accuracy"),
+    "mnli": ("accuracy",),
+    "qnli": ("accuracy",),
+    "rte": ("accuracy",),
+    "wnli": ("accuracy",),
+}
+"""The nine tasks of the official macro mean, with the metrics averaged first (Wang et al. 2018)."""
+
+GLUE_PAPER = PaperScore("macro mean", 72.8, "test", "P t.4", best_before=68.9)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Why a score is not simply a score: a word for the table, the facts for its footnote."""
+
+    name: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the leaderboard; scores in percent.
+
+    Attributes:
+        task, metric, split: What was scored; `metric` may be metric/part.
+        n: Examples of the whole split; None for a part.
+        headline: The task's first metric over the whole split; further lines of the task follow.
+        scores: One per seed.
+        interval: 95 % interval over the examples (medians of the seeds' bounds), headline only.
+        majority: Always giving the most frequent answer.
+        paper: GPT-1's figure, where it may stand beside ours.
+        comparable: Whether it may be subtracted.
+        marks: In a fixed order.
+        result: One of the results behind the row, for model, recipe and mode.
+    """
+
+    task: str
+    metric: str
+    split: str
+    n: int | None
+    headline: bool
+    scores: tuple[float, ...]
+    interval: tuple[float, float] | None
+    majority: float | None
+    paper: PaperScore | None
+    comparable: bool
+    marks: tuple[Mark, ...]
+    result: Result
+
+    @property
+    def score(self) -> float:
+        """Median over seeds."""
+        return median(self.scores)
+
+    @property
+    def difference(self) -> float | None:
+        """Ours less the paper's, of the rounded figures, so that the table adds up."""
+        if not self.paper or not self.comparable:
+            return None
+        return round(round(self.score, 1) - self.paper.score, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The results of one task, split and setting, one per seed; `task` None if not installed."""
+
+    results: tuple[Result, ...]
+    task: Task | None
+
+    @property
+    def first(self) -> Result:
+        """Any of them, for what all share."""
+        return self.results[0]
+
+
+def standings(
+    results: Iterable[Result],
+    tasks: Mapping[str, Task] | None = None,
+    *,
+    all_splits: bool = False,
+) -> list[Row]:
+    """The leaderboard's rows, tasks in the order they are registered, the GLUE mean last.
+
+    Args:
+        results: As they were written; of a setting and seed scored twice the later one counts.
+        tasks: Known tasks, by default the installed ones; others' results show without figures.
+        all_splits: Show every scored split, not only a run's headline split (the last it scored,
+            with its other half: dev and dev_mismatched).
+    """
+    tasks = registry().tasks() if tasks is None else tasks
+    kept = list(results)
+    groups = _over_seeds(kept if all_splits else _headline_splits(kept), tasks)
+    order = {name: place for place, name in enumerate(tasks)}
+    groups.sort(
+        key=lambda g: (order.get(g.first.task, len(order)), g.first.task, _half(g.first.split))
+    )
+    return [row for group in groups for row in _task_rows(group)] + _glue_rows(groups)
+
+
+def _headline_splits(results: Sequence[Result]) -> list[Result]:
+    """Those of each run's headline split: a run's splits share a key, and it is written last."""
+    last = {(result.key, result.task): result.split for result in results}
+    return [r for r in results if base_split(r.split) == base_split(last[r.key, r.task])]
+
+
+def base_split(split: str) -> str:
+    """The split that a half belongs to: dev of dev_mismatched."""
+    return split.partition("_")[0]
+
+
+def _half(split: str) -> str:
+    """_mismatched of dev_mismatched, "" of dev."""
+    return split.removeprefix(base_split(split))
+
+
+def _over_seeds(results: Iterable[Result], tasks: Mapping[str, Task]) -> list[Group]:
+    groups: dict[str, dict[int, Result]] = {}
+    for r in results:
+        setting = [r.mode, r.model, r.model_digest, r.recipe, r.config, r.precision]
+        key = json.dumps([r.task, r.version, r.split, r.data.digest, setting], sort_keys=True)
+        groups.setdefault(key, {})[r.seed] = r
+    kept = [tuple(by_seed.values()) for by_seed in groups.values()]
+    return [Group(members, tasks.get(members[0].task)) for members in kept]
+
+
+def _task_rows(group: Group) -> list[Row]:
+    """The headline metric, its parts in the paper's order, then the other metrics."""
+    names = list(group.first.scores)
+    first, *others = [name for name in names if "/" not in name]
+    published = [p.metric for p in group.task.paper] if group.task else []
+    parts = [name for name in names if name.startswith(f"{first}/")]
+    parts.sort(key=lambda name: published.index(name) if name in published else len(published))
+    return [_row(group, name, headline=name == first) for name in [first, *parts, *others]]
+
+
+def _row(group: Group, metric: str, *, headline: bool) -> Row:
+    r = group.first
+    majority = r.baselines.get("majority", {}).get(metric)
+    paper = next((p for p in _published(group, metric) if not p.data), None)
+    return Row(
+        task=r.task,
+        metric=metric,
+        split=r.split,
+        n=None if "/" in metric else r.n,
+        headline=headline,
+        scores=tuple(100 * x.scores[metric] for x in group.results),
+        interval=_interval(group) if headline else None,
+        majority=None if majority is None else 100 * majority,
+        paper=paper,
+        comparable=paper is not None and paper.split == r.split and r.data.rows == r.data.official,
+        marks=_marks(group, metric),
+        result=r,
+    )
+
+
+def _interval(group: Group) -> tuple[float, float]:
+    lows, highs = zip(*(r.interval for r in group.results), strict=True)
+    return 100 * median(lows), 100 * median(highs)
+
+
+def _published(group: Group, metric: str) -> list[PaperScore]:
+    """The paper's figures of that metric and half of the split, that very split's first."""
+    r = group.first
+    if not group.task or r.data.origin == "sample" or r.mode == "zeroshot":
+        return []
+    found = [p for p in group.task.paper if p.metric == metric and _half(p.split) == _half(r.split)]
+    return sorted(found, key=lambda p: p.split != r.split)
+
+
+def _marks(group: Group, metric: str) -> tuple[Mark, ...]:
+    r = group.first
+    marks = [Mark("sample")] if r.data.origin == "sample" else []
+    if r.mode == "zeroshot":
+        marks.append(Mark("zero-shot"))
+    if r.data.limit:
+        marks.append(Mark("limit", f"{r.data.limit}"))
+    elif not r.data.complete:
+        marks.append(Mark("cut", _missing(r)))
+    if r.changed:
+        marks.append(Mark("changed", ", ".join(f"{k} {v}" for k, v in r.changed.items())))
+    constant = sum(result.degenerate for result in group.results)
+    if constant:
+        some = constant < len(group.results)
+        marks.append(Mark("constant", f"{constant} of {len(group.results)} seeds" if some else ""))
+    if group.task and group.task.version != r.version:
+        marks.append(Mark("old", f"version {r.version}, installed is {group.task.version}"))
+    other = [f"{p.score} on {p.data} ({p.split})" for p in _published(group, metric) if p.data]
+    if other:
+        marks.append(Mark("†", ", ".join(other)))
+    return tuple(marks)
+
+
+def _missing(result: Result) -> str:
+    data = result.data
+    found = []
+    if data.train_rows != data.train_official:
+        found.append(f"{data.train_rows} of {data.train_official} train rows")
+    if data.rows != data.official:
+        found.append(f"{data.rows} of {data.official} {result.split} rows")
+    return ", ".join(found) or "selection rows are missing"
+
+
+def _glue_rows(groups: Iterable[Group]) -> list[Row]:
+    """The official macro mean of every model and setting, over the seeds that have all nine."""
+    entrants: dict[str, dict[int, dict[tuple[str, str], Group]]] = {}
+    for group in groups:
+        r = group.first
+        if r.task in GLUE and set(GLUE[r.task]) <= set(r.scores):
+            sample = r.data.origin == "sample"
+            setting = [r.mode, r.model, r.model_digest, r.recipe, r.changed, r.data.limit, sample]
+            seeds = entrants.setdefault(json.dumps([setting, base_split(r.split)]), {})
+            for result in group.results:
+                seeds.setdefault(result.seed, {})[r.task, r.split] = group
+    rows = []
+    for seeds in entrants.values():
+        whole = {n: g for n, g in seeds.items() if {task for task, _ in g} == set(GLUE)}
+        if whole:
+            rows.append(_glue_row(whole))
+    return rows
+
+
+def _glue_row(seeds: Mapping[int, Mapping[tuple[str, str], Group]]) -> Row:
+    groups = list(next(iter(seeds.values())).values())
+    r = groups[0].first
+    marks = tuple(dict.fromkeys(Mark(m.name) for g in groups for m in _marks(g, "")))
+    beside = r.data.origin != "sample" and r.mode == "finetune"
+    complete = not any(m.name in ("cut", "limit") for m in marks)
+    return Row(
+        task="glue",
+        metric=GLUE_PAPER.metric,
+        split=base_split(r.split),
+        n=sum(g.first.n for g in groups),
+        headline=True,
+        scores=tuple(
+            _macro((g.first.task, _of_seed(g, seed)) for g in members.values())
+            for seed, members in seeds.items()
+        ),
+        interval=None,
+        majority=_macro((g.first.task, g.first.baselines["majority"]) for g in groups),
+        paper=GLUE_PAPER if beside else None,
+        comparable=beside and complete and base_split(r.split) == GLUE_PAPER.split,
+        marks=marks,
+        result=r,
+    )
+
+
+def _of_seed(group: Group, seed: int) -> Mapping[str, float]:
+    return next(r.scores for r in group.results if r.seed == seed)
+
+
+def _macro(scored: Iterable[tuple[str, Mapping[str, float]]]) -> float:
+    """Mean over tasks, each the mean over its splits and metrics, in percent."""
+    means: dict[str, list[float]] = {}
+    for task, scores in scored:
+        means.setdefault(task, []).append(fmean(scores[metric] for metric in GLUE[task]))
+    return 100 * fmean(fmean(each) for each in means.values())
