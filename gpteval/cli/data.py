@@ -1,0 +1,94 @@
+"""`gpteval data verify`: is the data what it should be?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from gpteval.errors import DataError
+from gpteval.plugins import registry
+
+if TYPE_CHECKING:
+    from gpteval.data.verify import SplitReport
+
+PIPED_WIDTH = 200
+
+
+@click.group()
+def command() -> None:
+    """Check data sets against their official counts."""
+
+
+@command.command("verify")
+@click.option("--tasks", default="all", show_default=True, help="Names and groups, by commas.")
+@click.option("--data-dir", help="Directory of official files; default: $GPTEVAL_DATA, or the hub.")
+@click.option("--sample", is_flag=True, help="Check the data sets that come with the package.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line per split.")
+def verify_data(tasks: str, data_dir: str | None, sample: bool, as_json: bool) -> None:
+    r"""Count every split's rows and labels; look for duplicates and for overlap with train.
+
+    A split that is absent or cut is reported; a file that can't be read is an error too.
+
+    \b
+    gpteval data verify --data-dir DATA
+    gpteval data verify --tasks glue,race --sample
+    """
+    from gpteval.data.rows import origin
+    from gpteval.data.verify import verify
+
+    chosen = registry().select(name.strip() for name in tasks.split(",") if name.strip())
+    reports = []
+    for report in verify(chosen, origin(data_dir, sample)):
+        reports.append(report)
+        if as_json:
+            click.echo(json.dumps(asdict(report), ensure_ascii=False))
+    if not as_json:
+        _print(reports)
+    unreadable = [r.problem for r in reports if r.state == "unreadable"]
+    if unreadable:
+        more = f" (and {len(unreadable) - 1} more)" if len(unreadable) > 1 else ""
+        raise DataError(f"{unreadable[0]}{more}")
+
+
+def _print(reports: list[SplitReport]) -> None:
+    """One table on stdout, of one line per split where stdout is not a terminal."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("task", "split", "state"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("rows", "official", "no gold", "twice", "in train"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("labels")
+    table.add_column("digest", no_wrap=True)
+    task = ""
+    for report in reports:
+        table.add_row(report.task if report.task != task else "", *_cells(report))
+        task = report.task
+    console = Console()
+    if not console.is_terminal:
+        console.width = PIPED_WIDTH
+    console.print(table, highlight=False)
+
+
+def _cells(report: SplitReport) -> tuple[str, ...]:
+    official = f"{report.official:,}"
+    if report.state in ("absent", "unreadable"):
+        problem = report.problem.partition(";")[0]
+        return (report.split, report.state, "", official, "", "", "", problem, "")
+    labels = ", ".join(f"{name} {count:,}" for name, count in report.labels.items())
+    return (
+        report.split,
+        report.state,
+        f"{report.rows:,}",
+        official,
+        f"{report.left_out:,}" if report.left_out else "–",
+        f"{report.duplicates:,}",
+        "–" if report.overlap is None else f"{report.overlap:,}",
+        labels or "private",
+        report.digest[:12],
+    )

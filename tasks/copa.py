@@ -1,0 +1,63 @@
+"""COPA: which of two sentences is the more plausible cause, or result, of the premise?
+
+The blog post does not say how GPT-1 put the question. Here it follows figure 1's multiple choice
+(context and question, delimiter, answer), the question in the words of COPA's own instructions.
+The dev file holds what SuperGLUE calls train (items 1–400) and validation (401–500).
+"""
+
+from __future__ import annotations
+
+from gpteval import Example, PaperScore, Part, Row, Source, Split, Task
+
+QUESTIONS = {
+    "cause": "What was the cause of this?",
+    "effect": "What happened as a result?",
+}
+DEV_FILE = ("copa/copa-dev.xml",)
+# SuperGLUE's train and validation are the dev file in its order, so one rule cuts both.
+DEV_HUB = "train+validation"
+
+
+def example(row: Row) -> Example:
+    """Premise and question; two answers."""
+    question = f"{row['p']} {QUESTIONS[row['asks-for']]}"
+    return Example.choice(row, question, (row["a1"], row["a2"]))
+
+
+COPA = Task(
+    name="copa",
+    version=1,
+    kind="choose",
+    source=Source(
+        hub="aps/super_glue",
+        config="copa",
+        revision="3de24cf8022e94f4ee4b9d55a6f539891524d646",
+        reader="copa",
+        splits={
+            "train": Split(400, DEV_FILE, hub=DEV_HUB, part=Part(0, 400)),
+            "dev": Split(100, DEV_FILE, hub=DEV_HUB, part=Part(400, 500)),
+            # SuperGLUE keeps the labels of test private: it is scored from the official file.
+            "test": Split(500, ("copa/copa-test.xml",)),
+        },
+        columns=("asks-for", "p", "a1", "a2"),
+        label="most-plausible-alternative",
+        label_names={"1": "0", "2": "1", "choice1": "0", "choice2": "1"},
+        hub_columns={
+            "question": "asks-for",
+            "premise": "p",
+            "choice1": "a1",
+            "choice2": "a2",
+            "label": "most-plausible-alternative",
+        },
+        ask="https://people.ict.usc.edu/~gordon/copa.html",
+        sample="gpteval_tasks:samples/copa",
+    ),
+    example=example,
+    metrics=("accuracy",),
+    groups=("choice",),
+    evaluate=("dev", "test"),
+    paper=(PaperScore("accuracy", 78.6, "test", "B", best_before=71.2),),
+    title="Choice of Plausible Alternatives",
+    licence="BSD 2-Clause",
+    citation="Roemmele, Bejan, Gordon 2011, Choice of Plausible Alternatives",
+)
