@@ -35,13 +35,13 @@ def command(
     tasks: str | None,
     model: str | None,
 ) -> None:
-    r"""Show the results in DIRECTORY beside the paper's.
+    """Show the results in DIRECTORY beside the paper's.
 
     \b
     gpteval leaderboard                  # results/
     gpteval leaderboard runs             # runs on samples
     gpteval leaderboard results --format markdown --output results/README.md
-    """
+    """  # noqa: D301 (click's \b keeps the lines apart)
     from gpteval.report.standings import standings
 
     results = _of_model(_of_tasks(_read(directory), tasks), model)

@@ -1,0 +1,154 @@
+import numpy as np
+import pytest
+import scipy.stats
+from fabricated import predictions, task
+
+from gpteval.plugins import registry
+from gpteval.score import statistics
+from gpteval.score.metrics import Metric, metric
+from gpteval.score.statistics import interval
+
+CLASS_METRICS = ["accuracy", "f1", "macro_f1", "matthews"]
+
+
+def answered(count=400, right=0.7, seed=0):
+    generator = np.random.default_rng(seed)
+    labels = generator.choice(["no", "yes"], count, p=[0.6, 0.4])
+    other = generator.choice(["no", "yes"], count)
+    return labels, np.where(generator.random(count) < right, labels, other)
+
+
+def rated(count=300, seed=0):
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 6, count).astype(float)
+    return labels, labels + generator.normal(size=count).round(1)
+
+
+def scipys_bootstrap(name, labels, answers):
+    bounds = scipy.stats.bootstrap(
+        (np.arange(len(labels)),),
+        lambda drawn: metric(name).function(labels[drawn], answers[drawn], ("no", "yes")),
+        vectorized=False,
+        n_resamples=700,
+        method="percentile",
+        rng=1,
+    ).confidence_interval
+    return bounds.low, bounds.high
+
+
+@pytest.mark.parametrize("name", CLASS_METRICS)
+def test_intervals_of_class_metrics_equal_scipys_bootstrap(name):
+    labels, answers = answered()
+    found = interval(task(name), predictions(labels.tolist(), answers.tolist()), resamples=4000)
+    assert found == pytest.approx(scipys_bootstrap(name, labels, answers), abs=0.012)
+
+
+@pytest.mark.parametrize("name", ["pearson", "spearman"])
+def test_intervals_of_correlations_equal_scipys_bootstrap(name):
+    labels, answers = rated()
+    given = predictions(labels.tolist(), answers.tolist())
+    found = interval(task(name, kind="regress"), given, resamples=4000)
+    assert found == pytest.approx(scipys_bootstrap(name, labels, answers), abs=0.012)
+
+
+@pytest.mark.parametrize("name", CLASS_METRICS)
+def test_the_scores_of_confusion_matrices_are_the_metrics(name):
+    generator, names = np.random.default_rng(0), ("no", "yes", "maybe")
+    for _ in range(20):
+        labels, answers = generator.choice(names, (2, 12), p=[0.8, 0.1, 0.1]).tolist()
+        confusion = np.zeros((1, 3, 3))
+        for label, answer in zip(labels, answers, strict=True):
+            confusion[0, names.index(label), names.index(answer)] += 1
+        found = statistics._OF_CONFUSION[name](confusion)
+        assert found == pytest.approx([metric(name).function(labels, answers, names)])
+
+
+@pytest.mark.parametrize("name", ["pearson", "spearman"])
+def test_weighted_correlations_are_those_of_the_drawn_examples(name):
+    labels, answers = rated(count=30)
+    clusters = np.arange(30)
+    drawn = next(statistics._weights(clusters, 5, np.random.default_rng(0)))
+    given = predictions(labels.tolist(), answers.tolist())
+    found = statistics._bootstrap_correlation(given, iter([drawn]), ranked=name == "spearman")
+    repeated = [(np.repeat(labels, times), np.repeat(answers, times)) for times in drawn]
+    assert found == pytest.approx([metric(name).function(*pair, ()) for pair in repeated])
+
+
+def test_accuracy_of_independent_examples_has_wilsons_interval():
+    k, n, z = 27, 30, scipy.stats.norm.ppf(0.975)
+    given = predictions(["yes"] * n, ["yes"] * k + ["no"] * (n - k))
+    middle = (k / n + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(k / n * (1 - k / n) / n + z**2 / (4 * n**2))
+    assert interval(task("accuracy"), given) == pytest.approx((middle - half, middle + half))
+
+
+def test_nothing_wrong_is_not_certainty():
+    low, high = interval(task("accuracy"), predictions(["yes"] * 20, ["yes"] * 20))
+    assert 0.8 < low < 0.9
+    assert high == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", [*CLASS_METRICS, "pearson", "spearman"])
+def test_correlated_clusters_widen_the_interval(name):
+    labels, answers = rated(100) if name in ("pearson", "spearman") else answered(100)
+    kind = "regress" if name in ("pearson", "spearman") else "classify"
+    columns = np.repeat(labels, 9).tolist(), np.repeat(answers, 9).tolist()
+    clusters = [f"article {i // 9}" for i in range(900)]
+    alone = np.ptp(interval(task(name, kind=kind), predictions(*columns)))
+    together = np.ptp(interval(task(name, kind=kind), predictions(*columns, clusters=clusters)))
+    assert 2.3 < together / alone < 3.7  # √9 in theory
+
+
+def test_examples_without_a_cluster_stand_for_themselves():
+    labels, answers = answered(50)
+    named = predictions(labels.tolist(), answers.tolist(), clusters=["a"] * 2 + [""] * 48)
+    low, high = interval(task("accuracy"), named)
+    assert high - low < 0.35
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["pearson", "spearman"])
+def test_constant_predictions_correlate_0_in_every_resample(name):
+    given = predictions([1.0, 2.5, 0.1, 4.0], [0.1, 0.1, 0.1, 0.1])
+    assert interval(task(name, kind="regress"), given) == (0.0, 0.0)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", CLASS_METRICS)
+def test_a_single_example_has_an_interval(name):
+    low, high = interval(task(name), predictions(["yes"], ["yes"]))
+    assert 0 <= low <= high <= 1
+
+
+def test_the_same_predictions_and_seed_give_the_same_interval():
+    given = predictions(*(side.tolist() for side in answered()))
+    first, second = (interval(task("f1"), given, seed=3) for _ in range(2))
+    assert first == second != interval(task("f1"), given, seed=4)
+
+
+def test_large_splits_are_resampled_in_chunks_of_the_same_distribution(monkeypatch):
+    given = predictions(*(side.tolist() for side in rated(200)))
+    whole = interval(task("spearman", kind="regress"), given, resamples=3000)
+    monkeypatch.setattr(statistics, "CHUNK", 1000)
+    chunked = interval(task("spearman", kind="regress"), given, resamples=3000)
+    assert chunked == pytest.approx(whole, abs=0.012)
+
+
+def test_a_plug_ins_metric_is_resampled_by_calling_it(monkeypatch):
+    added = Metric("error", lambda gold, said, _: np.mean(np.array(gold) != said), "error")
+    monkeypatch.setattr(registry(), "metrics", lambda: {"error": added})
+    given = predictions(*(side.tolist() for side in answered(100)))
+    low, high = interval(task("error"), given)
+    expected = interval(task("accuracy"), given)
+    assert (1 - high, 1 - low) == pytest.approx(expected, abs=0.03)
+
+
+def test_questions_of_multiple_choice_are_resampled_by_article():
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 4, 400).tolist()
+    clusters = [str(i // 4) for i in range(400)]
+    answers = [label if int(c) % 2 else 0 for label, c in zip(labels, clusters, strict=True)]
+    low, high = interval(
+        task("accuracy", kind="choose"), predictions(labels, answers, clusters=clusters)
+    )
+    assert low < np.mean(np.array(labels) == answers) < high
