@@ -49,9 +49,11 @@ class Job:
 class JobData:
     """The rows of a job as examples and as token trees, made once for all seeds."""
 
-    def __init__(self, job: Job, rows: Mapping[SplitName, SplitRows], loaded: Loaded) -> None:
-        """Nothing is encoded before it is asked for."""
-        self.job, self.rows, self.loaded = job, rows, loaded
+    def __init__(
+        self, job: Job, rows: Mapping[SplitName, SplitRows], loaded: Loaded, limit: int | None
+    ) -> None:
+        """Nothing is encoded before it is asked for; `limit` is what `rows` were read with."""
+        self.job, self.rows, self.loaded, self.limit = job, rows, loaded, limit
         self.seconds = 0.0
 
     @cached_property
@@ -97,6 +99,7 @@ class JobData:
             train_rows=len(train.rows),
             train_official=train.official,
             left_out=scored.left_out,
+            limit=self.limit or 0,
         )
 
     def digest(self, task: Task) -> str:

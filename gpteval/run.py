@@ -62,7 +62,7 @@ def execute(config: RunConfig, progress: Progress) -> list[Result]:
     store = ResultStore(config.results_directory)
     results: list[Result] = []
     for job in jobs:
-        data = JobData(job, job.read(rows_from, config.limit), loaded)
+        data = JobData(job, job.read(rows_from, config.limit), loaded, config.limit)
         for seed in config.seeds:
             fitting = Fitting(data, config, seed, machine)
             results += fitting.finished(store) or fitting.execute(store, progress)

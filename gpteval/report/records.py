@@ -1,3 +1,0 @@
-"""Moved to gpteval/records.py; import from there."""
-
-from gpteval.records import *  # noqa: F403
