@@ -99,7 +99,7 @@ def test_a_figure_on_another_version_of_the_data_is_named_only(split):
     qnli = {"made": task("accuracy", name="made", paper=(V1,))}
     line = row(result(split=split), tasks=qnli)
     assert (line.paper, line.difference) == (None, None)
-    assert marks(line) == {"†": "88.1 on QNLI v1 (test)"}
+    assert marks(line) == {"†": "88.1 on QNLI v1, test"}
 
 
 def test_the_figure_on_our_version_of_the_data_stands():
@@ -285,7 +285,7 @@ def test_footnotes_name_the_tasks_unless_all_share_the_fact():
     shared = rows(*(result(n, changed={"epochs": 1}) for n in ("made", "other")))
     assert footnotes(shared)[0][1].endswith("recipe: epochs 1")
     apart = rows(result(changed={"epochs": 1}), result("other", changed={"lr": 1}))
-    assert footnotes(apart)[0][1].endswith("recipe: made epochs 1; other lr 1")
+    assert footnotes(apart)[0][1].endswith("recipe: epochs 1 (made); lr 1 (other)")
 
 
 def test_markdown_says_how_it_was_made_and_has_a_cell_for_every_column():

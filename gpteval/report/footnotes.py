@@ -55,5 +55,5 @@ def _facts(marked: Iterable[tuple[str, Mark]]) -> str:
             tasks_of.setdefault(mark.detail, {})[task] = None
     if len(tasks_of) == 1 and len(next(iter(tasks_of.values()))) > 1:
         return f": {next(iter(tasks_of))}"
-    facts = [f"{', '.join(tasks)} {detail}" for detail, tasks in tasks_of.items()]
+    facts = [f"{detail} ({', '.join(tasks)})" for detail, tasks in tasks_of.items()]
     return f": {'; '.join(facts)}" if facts else ""

@@ -139,7 +139,8 @@ def _over_seeds(results: Iterable[Result], tasks: Mapping[str, Task]) -> list[Gr
     groups: dict[str, dict[int, Result]] = {}
     for r in results:
         setting = [r.mode, r.model, r.model_digest, r.recipe, r.config, r.precision]
-        key = json.dumps([r.task, r.version, r.split, r.data.digest, setting], sort_keys=True)
+        subject = [r.task, r.version, r.split, r.data.digest, list(r.scores)]
+        key = json.dumps([subject, setting], sort_keys=True)
         groups.setdefault(key, {})[r.seed] = r
     kept = [tuple(by_seed.values()) for by_seed in groups.values()]
     return [Group(members, tasks.get(members[0].task)) for members in kept]
@@ -206,7 +207,7 @@ def _marks(group: Group, metric: str) -> tuple[Mark, ...]:
         marks.append(Mark("constant", f"{constant} of {len(group.results)} seeds" if some else ""))
     if group.task and group.task.version != r.version:
         marks.append(Mark("old", f"version {r.version}, installed is {group.task.version}"))
-    other = [f"{p.score} on {p.data} ({p.split})" for p in _published(group, metric) if p.data]
+    other = [f"{p.score} on {p.data}, {p.split}" for p in _published(group, metric) if p.data]
     if other:
         marks.append(Mark("†", ", ".join(other)))
     return tuple(marks)
