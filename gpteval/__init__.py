@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gpteval.encode.tree import Span
     from gpteval.load import load_model
     from gpteval.records import Prediction, Result
-    from gpteval.run import run
+    from gpteval.suite import run
 
 __all__ = [
     "RECIPES",
@@ -80,7 +80,7 @@ _LAZY = {
     "read_config": "gpteval.checkpoint",
     "read_object": "gpteval.checkpoint",
     "read_tensors": "gpteval.checkpoint",
-    "run": "gpteval.run",
+    "run": "gpteval.suite",
     "save_checkpoint": "gpteval.checkpoint",
     "weights_digest": "gpteval.checkpoint",
 }

@@ -41,7 +41,7 @@ def command(
     gpteval leaderboard                  # results/
     gpteval leaderboard runs             # runs on samples
     gpteval leaderboard results --format markdown --output results/README.md
-    """  # noqa: D301 (click's \b keeps the lines apart)
+    """
     from gpteval.report.standings import standings
 
     results = _of_model(_of_tasks(_read(directory), tasks), model)

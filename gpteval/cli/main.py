@@ -65,7 +65,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="gpteval")
 def cli() -> None:
-    r"""How far does one pre-trained language model carry?
+    """How far does one pre-trained language model carry?
 
     Fine-tunes one model with GPT-1's fixed recipe on a suite of language-understanding tasks and
     puts the scores beside the paper's.

@@ -35,7 +35,7 @@ def command(corpus: tuple[Path, ...], output: Path, **settings: Any) -> None:
     \b
     gpteval pretrain BOOKS --output mine --preset mini --updates 4000 --warmup 200 --lr 1e-3
     gpteval run --sample --tasks glue --model mine/model
-    """  # noqa: D301
+    """
     from gpteval.cli.progress import listener
     from gpteval.train.pretrain import pretrain
 

@@ -39,7 +39,7 @@ from gpteval.config import RECIPES, Compute, FinetuneConfig
 @changes_from(FinetuneConfig, "changes")
 @options_from(Compute, "compute")
 def command(*, seed: int, seeds: int, as_json: bool, **settings: Any) -> None:
-    r"""Fine-tune one model on every task and score it.
+    """Fine-tune one model on every task and score it.
 
     Every task gets a fresh copy of the model and the same recipe. Scores, predictions and all that
     they depend on are written to the results directory; what is finished is not run again.
@@ -50,7 +50,7 @@ def command(*, seed: int, seeds: int, as_json: bool, **settings: Any) -> None:
     gpteval run --tasks all --model openai-gpt        # rows and weights from the hub
     """
     from gpteval.cli.progress import listener
-    from gpteval.run import run
+    from gpteval.suite import run
 
     chosen = tuple(range(seed, seed + seeds))
     results = run(progress=listener(), seeds=chosen, **settings)

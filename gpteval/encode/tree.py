@@ -125,8 +125,8 @@ class _Folding:
 def _common(sequences: Sequence[Sequence[int]], group: list[int], depth: int) -> int:
     """Length of the longest prefix that all sequences of the group share."""
     # What the first and the last in alphabetical order share, all between them share.
-    first = min(sequences[m][depth:] for m in group)
-    last = max(sequences[m][depth:] for m in group)
+    first = min(tuple(sequences[m][depth:]) for m in group)
+    last = max(tuple(sequences[m][depth:]) for m in group)
     for offset, (a, b) in enumerate(zip(first, last, strict=False)):
         if a != b:
             return depth + offset
