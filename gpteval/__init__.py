@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gpteval.encode.tokenizer import BpeTokenizer
     from gpteval.encode.tree import Span
     from gpteval.load import load_model
+    from gpteval.score.metrics import Metric
     from gpteval.records import Prediction, Result
     from gpteval.suite import run
 
@@ -43,6 +44,7 @@ __all__ = [
     "FinetuneConfig",
     "GptevalError",
     "Loaded",
+    "Metric",
     "Model",
     "ModelFamily",
     "PaperScore",
@@ -72,6 +74,7 @@ __all__ = [
 _LAZY = {
     "Batch": "gpteval.encode.batch",
     "BpeTokenizer": "gpteval.encode.tokenizer",
+    "Metric": "gpteval.score.metrics",
     "Prediction": "gpteval.records",
     "Result": "gpteval.records",
     "Span": "gpteval.encode.tree",

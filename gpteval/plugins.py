@@ -53,6 +53,7 @@ class Registry:
         """
         self._manager = pluggy.PluginManager("gpteval")
         self._manager.add_hookspecs(hookspecs)
+        self._asked: dict[str, list[tuple[Plugin, Any]]] = {}
         self.plugins = [self._load(p) for p in (installed() if points is None else points)]
 
     def _load(self, point: EntryPoint) -> Plugin:
@@ -142,8 +143,10 @@ class Registry:
         return rows
 
     def _named(self, hook: str) -> dict[str, tuple[Plugin, Any]]:
-        """Offers by name, by package/name where a name is used twice."""
-        offers = self._offers(hook)
+        """Offers by name, by package/name where a name is used twice; asked for once."""
+        if hook not in self._asked:
+            self._asked[hook] = self._offers(hook)
+        offers = self._asked[hook]
         uses = Counter(item.name for _, item in offers)
         return {
             item.name if uses[item.name] == 1 else f"{plugin.package}/{item.name}": (plugin, item)

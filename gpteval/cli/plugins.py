@@ -24,9 +24,12 @@ def command(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(p) for p in plugins], indent=2))
         return
-    table = Table("plug-in", "version", "state", "hooks", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("plug-in", "version"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("state and hooks", overflow="fold")
     for plugin in plugins:
         hooks = ", ".join(h.removeprefix("gpteval_") for h in plugin.hooks)
-        state = f"failed: {plugin.error}" if plugin.error else "loaded"
-        table.add_row(plugin.name, plugin.version, state, hooks)
+        state = f"failed: {plugin.error}" if plugin.error else f"loaded: {hooks}"
+        table.add_row(plugin.name, plugin.version, state)
     Console().print(table, highlight=False)
