@@ -150,7 +150,7 @@ class PaperScore:
     Attributes:
         metric: A metric name of this harness, or metric/part ("accuracy/middle").
         split: What the figure was measured on, in this harness's split names.
-        source: "P t.2" (paper, table 2), "B" (blog post).
+        source: "P t.2" (paper, table 2), "B" (blog post), "GLUE" (the benchmark's leaderboard).
         data: The data-set version where it differs from the one read here ("QNLI v1"): the figure
             is then named, never subtracted.
         best_before: Best earlier result in percent, as the blog post lists it.

@@ -88,8 +88,8 @@ def _refuse_other_revision(task: Task, split: str, dataset: Dataset) -> None:
     cached = [file["filename"] for file in dataset.cache_files]
     if COMMIT.fullmatch(revision) and not all(revision in name for name in cached):
         raise DataError(
-            f"{_named_at(task, split)}: the hub is out of reach and the cache holds another "
-            f"revision; connect, or {_instead(task)}"
+            f"{_named_at(task, split)}: the hub did not give that revision and the cache holds "
+            f"another; {_instead(task)}"
         )
 
 
