@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gpteval.checkpoint import (
         load_weights,
         read_config,
-        read_object,
+        read_json,
         read_tensors,
         save_checkpoint,
         weights_digest,
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from gpteval.encode.tokenizer import BpeTokenizer
     from gpteval.encode.tree import Span
     from gpteval.load import load_model
-    from gpteval.score.metrics import Metric
     from gpteval.records import Prediction, Result
+    from gpteval.score.metrics import Metric
     from gpteval.suite import run
 
 __all__ = [
@@ -63,7 +63,7 @@ __all__ = [
     "load_model",
     "load_weights",
     "read_config",
-    "read_object",
+    "read_json",
     "read_tensors",
     "recipe",
     "run",
@@ -81,7 +81,7 @@ _LAZY = {
     "load_model": "gpteval.load",
     "load_weights": "gpteval.checkpoint",
     "read_config": "gpteval.checkpoint",
-    "read_object": "gpteval.checkpoint",
+    "read_json": "gpteval.checkpoint",
     "read_tensors": "gpteval.checkpoint",
     "run": "gpteval.suite",
     "save_checkpoint": "gpteval.checkpoint",

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 _SHOWN = 3
+T = TypeVar("T")
 
 
 def save_checkpoint(
@@ -92,11 +93,11 @@ def read_config(directory: Path) -> dict[str, Any]:
         raise CheckpointError(f"no such checkpoint directory: {directory}")
     if not path.is_file():
         raise CheckpointError(f"{directory} is no checkpoint: it has no {CONFIG}")
-    return read_object(path)
+    return read_json(path, dict)
 
 
-def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object from a file.
+def read_json(path: Path, expected: type[T]) -> T:
+    """A JSON value of an expected kind from a file.
 
     Raises:
         CheckpointError: The file is missing or holds something else; with its line.
@@ -109,8 +110,10 @@ def read_object(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
     except UnicodeDecodeError as error:
         raise CheckpointError(f"{path}: not UTF-8 at byte {error.start}") from error
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path}:1: expected a JSON object, not {type(value).__name__}")
+    if not isinstance(value, expected):
+        raise CheckpointError(
+            f"{path}:1: expected a {expected.__name__}, not a {type(value).__name__}"
+        )
     return value
 
 

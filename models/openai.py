@@ -7,7 +7,6 @@ it. Hugging Face's: `config.json`, `model.safetensors`, `vocab.json`, `merges.tx
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from gpteval import (
     Loaded,
     load_weights,
     read_config,
-    read_object,
+    read_json,
     read_tensors,
 )
 from gpteval_models.checkpoints import identify
@@ -105,26 +104,29 @@ def _translate(name: str) -> str:
 
 def _read_numpy(directory: Path) -> tuple[GPTConfig, dict[str, Tensor]]:
     """OpenAI's format, in transformers' names."""
-    shapes = json.loads((directory / SHAPES).read_text("utf-8"))
-    layers = (len(shapes) - 2) // (2 * len(_BLOCK))
+    shapes = read_json(directory / SHAPES, list)
     flat = np.concatenate([_read_part(directory / f"params_{i}.npy") for i in range(PARTS)])
-    sizes = [int(np.prod(shape)) for shape in shapes]
-    if sum(sizes) != flat.size or len(shapes) != 2 + layers * 2 * len(_BLOCK):
-        raise CheckpointError(
-            f"{directory}: {SHAPES} asks for {sum(sizes)} numbers in {len(shapes)} tensors, "
-            f"params_*.npy hold {flat.size}: fetch the files again"
-        )
+    layers = (len(shapes) - 2) // (2 * len(_BLOCK))
     names = ["positions_embed.weight", "tokens_embed.weight"]
     for block in range(layers):
         for layer in _BLOCK:
             names += [f"h.{block}.{layer}.weight", f"h.{block}.{layer}.bias"]
+    try:
+        sizes = [int(np.prod(shape)) for shape in shapes]
+        (context, width), (vocabulary, _) = shapes[:2]
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{directory / SHAPES}: not a list of shapes: {error}") from error
+    if sum(sizes) != flat.size or len(sizes) != len(names):
+        raise CheckpointError(
+            f"{directory}: {SHAPES} asks for {sum(sizes)} numbers in {len(sizes)} tensors, "
+            f"params_*.npy hold {flat.size}: fetch the files again"
+        )
     pieces = np.split(flat, np.cumsum(sizes)[:-1])
     tensors = {
         # A matrix of [C] is a convolution of kernel 1: (1, in, out).
         name: torch.from_numpy(piece.reshape(shape[-2:]))
         for name, piece, shape in zip(names, pieces, shapes, strict=True)
     }
-    (context, width), (vocabulary, _) = shapes[:2]
     return GPTConfig(vocabulary, context, width, layers, width // HEAD_WIDTH), tensors
 
 
@@ -170,13 +172,15 @@ def _shape(config: Mapping[str, Any], directory: Path) -> GPTConfig:
 def _read_bpe(
     directory: Path, vocabulary: str, merges: str
 ) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    ids = read_object(directory / vocabulary)
+    ids = read_json(directory / vocabulary, dict)
     path = directory / merges
     if not path.is_file():
         raise CheckpointError(f"{directory} has no {merges}")
-    lines = path.read_text(encoding="utf-8").split("\n")
-    pairs = [line.split(" ") for line in lines if line and not line.startswith("#version")]
-    wrong = next((i for i, pair in enumerate(pairs) if len(pair) != 2), None)
-    if wrong is not None:
-        raise CheckpointError(f"{path}: merge {wrong + 1} is not two symbols: {pairs[wrong]}")
-    return ids, [(left, right) for left, right in pairs]
+    pairs: list[tuple[str, str]] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+        if line and not line.startswith("#version"):
+            left, space, right = line.partition(" ")
+            if not space or " " in right:
+                raise CheckpointError(f"{path}:{number}: expected two symbols, not {line!r}")
+            pairs.append((left, right))
+    return ids, pairs
