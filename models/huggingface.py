@@ -169,7 +169,8 @@ def load_huggingface(reference: str, source: str) -> Loaded:
         raise CheckpointError(
             f"{source} lacks {len(missing)} tensors of its model ({', '.join(missing[:3])})"
         )
-    return _identify(reference, HuggingFaceModel(lm.eval(), source), tokenizer)
+    unused = len(report["unexpected_keys"])
+    return _identify(reference, HuggingFaceModel(lm.eval(), source), tokenizer, unused)
 
 
 def _read(directory: Path, gguf: str) -> tuple[Any, dict[str, Any], Any]:
@@ -190,19 +191,21 @@ def _read(directory: Path, gguf: str) -> tuple[Any, dict[str, Any], Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without transformers' progress bars, which don't ask whether stderr is a terminal."""
+    """Without transformers' progress bars and loading reports: errors here are one line."""
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
+    shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
+        logging.set_verbosity(verbosity)
         if shown:
             logging.enable_progress_bar()
 
 
-def _identify(reference: str, model: HuggingFaceModel, tokenizer: Any) -> Loaded:
+def _identify(reference: str, model: HuggingFaceModel, tokenizer: Any, unused: int) -> Loaded:
     probe(model)
     adapted = HuggingFaceTokenizer(tokenizer)
     return Loaded(
@@ -214,6 +217,7 @@ def _identify(reference: str, model: HuggingFaceModel, tokenizer: Any) -> Loaded
             "family": "huggingface",
             "parameters": sum(p.numel() for p in model.parameters()),
             "architecture": type(model.lm).__name__,
+            "unused_tensors": unused,
         },
     )
 

@@ -1,0 +1,247 @@
+"""Any causal language model of transformers, on token trees."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+
+from gpteval import Batch, GptevalError, load_model
+from gpteval.encode.batch import Encoded, pack
+from gpteval.encode.tree import fold
+from gpteval_models.huggingface import HuggingFaceModel, groups, leaf_paths
+
+VOCABULARY = ["<|endoftext|>", "<s>", "the", "cat", "sat", "on", "mat", "a", "dog", "ran"]
+
+
+def llama() -> PreTrainedModel:
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=10,
+            hidden_size=32,
+            intermediate_size=48,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=64,
+            tie_word_embeddings=False,
+        )
+    )
+
+
+def gpt2() -> PreTrainedModel:
+    return GPT2LMHeadModel(
+        GPT2Config(vocab_size=10, n_positions=64, n_embd=32, n_layer=2, n_head=4)
+    )
+
+
+def write(directory: Path, model: PreTrainedModel, *, bos_first: bool = False) -> Path:
+    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(VOCABULARY)}, "a"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    if bos_first:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="<s> $A", special_tokens=[("<s>", 1)]
+        )
+    model.save_pretrained(directory)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>").save_pretrained(directory)
+    return directory
+
+
+@pytest.fixture(params=[llama, gpt2])
+def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    return write(tmp_path / "model", request.param())
+
+
+@pytest.fixture
+def sequences() -> list[list[int]]:
+    torch.manual_seed(1)
+    shared = torch.randint(10, (12,)).tolist()
+    return [[*shared, 1, 2, 3], shared + [4] * 7, shared, torch.randint(10, (5,)).tolist()]
+
+
+def batch_of(*groups: list[list[int]]) -> Batch:
+    return pack([Encoded(str(i), fold(g, 4), (), i) for i, g in enumerate(groups)], 0)
+
+
+def message(reference: object) -> str:
+    with pytest.raises(GptevalError) as caught:
+        load_model(f"hf:{reference}")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_tree_has_the_logits_of_its_sequences(
+    directory: Path, sequences: list[list[int]]
+) -> None:
+    model = load_model(f"hf:{directory}").model
+    tree = fold(sequences, 4)
+    hidden = model.hidden(pack([Encoded("", tree, (), 0)], 0))
+    for sequence, end in zip(sequences, tree.ends, strict=True):
+        expected = model.lm(torch.tensor([sequence])).logits[0]
+        logits = model.logits(hidden[tree.path(end)])
+        torch.testing.assert_close(logits, expected, atol=1e-5, rtol=0)
+
+
+def test_a_tree_has_the_gradients_of_its_sequences(
+    directory: Path, sequences: list[list[int]]
+) -> None:
+    model = load_model(f"hf:{directory}").model
+    batch = batch_of(sequences)
+    folded = model.logits(model.hidden(batch)[batch.ends]).logsumexp(-1).sum()
+    apart = sum(model.lm(torch.tensor([s])).logits[0, -1].logsumexp(-1) for s in sequences)
+    parameters = list(model.parameters())
+    pairs = zip(*(torch.autograd.grad(x, parameters) for x in (folded, apart)), strict=True)
+    for ours, reference in pairs:
+        torch.testing.assert_close(ours, reference, atol=1e-5, rtol=1e-4)
+
+
+def test_a_directory_loads_without_any_prefix_too(directory: Path) -> None:
+    plain, prefixed = load_model(str(directory)), load_model(f"hf:{directory}")
+    assert plain.digest == prefixed.digest
+    assert (plain.details["family"], plain.details["unused_tensors"]) == ("huggingface", 0)
+
+
+def test_added_tokens_leave_the_others_as_they_were(directory: Path) -> None:
+    model, batch = load_model(f"hf:{directory}").model, batch_of([[2, 3, 4, 5]])
+    before = model.logits(model.hidden(batch))
+    assert model.add_tokens(3) == 10
+    torch.testing.assert_close(model.logits(model.hidden(batch))[:, :10], before)
+    assert 0 < model.lm.get_input_embeddings().weight[10:].std() < 0.04
+    assert model.vocab_size == model.logits(torch.zeros(32)).numel() == 13
+
+
+def test_dropout_can_be_set(tmp_path: Path) -> None:
+    model = load_model(f"hf:{write(tmp_path / 'model', gpt2())}").model
+    batch = batch_of([[2, 3, 4, 5]])
+    expected = model.hidden(batch)
+    assert model.dropout == pytest.approx(0.1)
+    model.dropout = 0.0
+    torch.testing.assert_close(model.train().hidden(batch), expected)
+    model.dropout = 0.5
+    assert (model.hidden(batch) - expected).abs().max() > 0.01
+
+
+def test_rows_are_cut_under_the_token_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpteval_models.huggingface.ROW_TOKENS", 12)
+    paths = [torch.arange(n) for n in (2, 3, 4, 5, 6, 20)]
+    assert [len(g) for g in groups(paths)] == [3, 2, 1]
+
+
+def test_only_leaves_become_rows(sequences: list[list[int]]) -> None:
+    tree = fold(sequences, 4)
+    leaves = [tree.path(end) for end in tree.ends if end not in tree.parents]
+    assert sorted(p.tolist() for p in leaf_paths(tree.spans)) == sorted(leaves)
+
+
+def test_few_tokens_a_call_change_nothing(
+    directory: Path, sequences: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, batch = load_model(f"hf:{directory}").model, batch_of(sequences, [[5, 6]])
+    expected = model.hidden(batch)
+    monkeypatch.setattr("gpteval_models.huggingface.ROW_TOKENS", 1)
+    torch.testing.assert_close(model.hidden(batch), expected, atol=1e-6, rtol=0)
+
+
+def test_a_document_starts_with_endoftext_unless_the_tokenizer_begins_otherwise(
+    tmp_path: Path,
+) -> None:
+    plain = load_model(f"hf:{write(tmp_path / 'plain', gpt2())}").tokenizer
+    begun = load_model(f"hf:{write(tmp_path / 'begun', gpt2(), bos_first=True)}").tokenizer
+    assert (plain.start, begun.start) == (0, 1)
+    assert plain.encode(["the cat sat"]) == begun.encode(["the cat sat"]) == [[2, 3, 4]]
+    assert begun.decode([2, 3]) == "the cat"
+
+
+def test_a_model_that_caps_its_logits_is_refused(tmp_path: Path) -> None:
+    config = Gemma2Config(
+        vocab_size=10,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=16,
+        final_logit_softcapping=0.1,
+    )
+    text = message(write(tmp_path / "model", Gemma2ForCausalLM(config)))
+    assert "Gemma2ForCausalLM changes its logits after the output layer" in text
+
+
+def test_a_missing_tensor_is_never_filled_at_random(directory: Path) -> None:
+    config = json.loads((directory / "config.json").read_text())
+    config |= {"num_hidden_layers": 3, "n_layer": 3}
+    (directory / "config.json").write_text(json.dumps(config))
+    assert "tensors of its model (" in message(directory)
+
+
+def test_tensors_that_the_model_does_not_use_are_counted(directory: Path) -> None:
+    tensors = load_file(directory / "model.safetensors")
+    tensors["classifier.weight"] = torch.zeros(2, 32)
+    save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
+    assert load_model(f"hf:{directory}").details["unused_tensors"] == 1
+
+
+def test_pickled_weights_are_refused(directory: Path) -> None:
+    (directory / "model.safetensors").rename(directory / "pytorch_model.bin")
+    assert "has no safetensors and no GGUF file; pickles are never read" in message(directory)
+
+
+def test_code_of_a_model_is_never_run(directory: Path) -> None:
+    config = json.loads((directory / "config.json").read_text())
+    names = {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Own"}
+    config |= {"model_type": "own", "auto_map": names}
+    (directory / "config.json").write_text(json.dumps(config))
+    (directory / "own.py").write_text("raise SystemExit('ran')")
+    assert "can't load" in message(directory)
+
+
+def test_a_path_that_is_not_there_is_no_hub_id(tmp_path: Path) -> None:
+    assert message(tmp_path / "nowhere").startswith("no such directory")
+
+
+def test_an_unreachable_hub_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert "can't get owner/model from the hub" in message("owner/model")
+
+
+def test_a_name_that_no_hub_has_is_refused() -> None:
+    assert "is no model id of the hub" in message("not a name")
+
+
+def test_one_of_several_gguf_files_has_to_be_named(tmp_path: Path) -> None:
+    for name in ("a.gguf", "b.gguf"):
+        (tmp_path / name).touch()
+    assert "has 2 GGUF files: name one (a.gguf" in message(tmp_path)
+
+
+def test_a_broken_gguf_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a.gguf").write_bytes(b"no model")
+    assert "can't load" in message(tmp_path / "a.gguf")
+
+
+def test_a_missing_extra_is_named(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    assert "pip install 'gpteval[hf]'" in message(directory)
+
+
+def test_the_adapter_is_a_module_with_the_sizes_of_its_model() -> None:
+    model = HuggingFaceModel(llama(), "here")
+    assert (model.width, model.vocab_size, model.context) == (32, 10, 64)
+    assert model.config() == {"source": "here"}
