@@ -9,6 +9,7 @@ group, each of L tokens that see A ancestor tokens besides themselves.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,9 @@ from gpteval_models.spans import SpanGroups
 if TYPE_CHECKING:
     from gpteval import Batch
 
-INIT = 0.02
-"""Standard deviation of fresh weights and of added tokens (paper §4.1)."""
+INIT = 0.02 * math.sqrt(768)
+"""Standard deviation of fresh weights and of added tokens, times √width: 0.02 at GPT-1's width (paper
+§4.1). At other widths activations keep that scale; with 0.02 a narrow model stays at unigrams long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class GPT(nn.Module):
         self.blocks = nn.ModuleList(Block(config.width, config.heads) for _ in range(config.layers))
         for name, parameter in self.named_parameters():
             if parameter.ndim == 2:
-                nn.init.normal_(parameter, std=INIT)
+                nn.init.normal_(parameter, std=INIT / math.sqrt(config.width))
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
         self._dropped: Tensor | None = None
@@ -96,8 +98,10 @@ class GPT(nn.Module):
     def add_tokens(self, count: int) -> int:
         """Append `count` embeddings ~ N(0, 0.02); return the id of the first."""
         first = self.vocab_size
-        added = torch.randn(count, self.width, device=self.tokens.device) * INIT
-        self.tokens = nn.Parameter(torch.cat([self.tokens.detach(), added]))
+        added = torch.randn(count, self.width, device=self.tokens.device)
+        self.tokens = nn.Parameter(
+            torch.cat([self.tokens.detach(), added * INIT / math.sqrt(self.width)])
+        )
         return first
 
     def config(self) -> Mapping[str, Any]:
