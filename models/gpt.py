@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from gpteval import Batch
 
 INIT = 0.02 * math.sqrt(768)
-"""Standard deviation of fresh weights and of added tokens, times √width: 0.02 at GPT-1's width (paper
-§4.1). At other widths activations keep that scale; with 0.02 a narrow model stays at unigrams long."""
+"""Standard deviation of fresh weights and of added tokens, times √width: 0.02 at GPT-1's width
+(paper §4.1). Other widths keep the scale of its activations; with 0.02 a narrow model is slow to
+learn more than the frequencies of tokens.
+"""
 
 
 @dataclass(frozen=True, slots=True)
