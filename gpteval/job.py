@@ -9,8 +9,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gpteval import provenance
+from gpteval.errors import DataError
 from gpteval.records import DataRecord
-from gpteval.task import Example, Label, Task
+from gpteval.task import Example, Label, Row, Task
 
 if TYPE_CHECKING:
     from gpteval.data.rows import Origin, SplitRows
@@ -46,6 +47,19 @@ class Job:
         return found
 
 
+def make_example(task: Task, row: Row) -> Example:
+    """What the task makes of a row.
+
+    Raises:
+        DataError: It can't make anything of it (COPA asking for neither cause nor effect).
+    """
+    try:
+        return task.example(row)
+    except (LookupError, TypeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise DataError(f"{task.name}: row {row['id']} makes no example ({reason})") from error
+
+
 class JobData:
     """The rows of a job as examples and as token trees, made once for all seeds."""
 
@@ -61,7 +75,7 @@ class JobData:
         """Every split as examples, in file order."""
         tasks = {t.name: t for t in (self.job.task, *(t for t, _ in self.job.scored))}
         return {
-            (name, split): [tasks[name].example(row) for row in rows.rows]
+            (name, split): [make_example(tasks[name], row) for row in rows.rows]
             for (name, split), rows in self.rows.items()
         }
 
