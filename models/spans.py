@@ -9,6 +9,7 @@ see A ancestor tokens besides themselves.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,41 +23,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Spans of one shape: tokens start … start + G·L in sorted order.
+    """Spans of one shape.
 
     Attributes:
-        start: First token, in sorted order.
-        spans, length: G and L.
-        ancestors: (G, A) their ancestors' tokens in sorted order; None where A is 0.
+        spans, length, seen: G, L and A.
         mask: (L, A + L) True where a token sees another; None where A is 0: plainly causal.
     """
 
-    start: int
     spans: int
     length: int
-    ancestors: Tensor | None
+    seen: int
     mask: Tensor | None
 
 
 class SpanGroups:
     """The spans of one batch, grouped by shape; made once, used by every layer."""
 
-    def __init__(self, spans: tuple[Span, ...], device: torch.device) -> None:
+    def __init__(self, spans: Sequence[Span], device: torch.device) -> None:
         """Group the spans of a batch whose tensors are on `device`."""
         shapes: dict[tuple[int, int], list[Span]] = {}
         for span in spans:
             seen = sum(stop - start for start, stop in span.ancestors)
             shapes.setdefault((span.stop - span.start, seen), []).append(span)
-        order = torch.cat([_run(s.start, s.stop) for g in shapes.values() for s in g])
+        ordered = [span for members in shapes.values() for span in members]
+        order = _tokens((span.start, span.stop) for span in ordered)
         place = torch.empty_like(order)
         place[order] = torch.arange(len(order))
         self._sorted = torch.equal(order, torch.arange(len(order)))
         self._order, self._place = order.to(device), place.to(device)
-        self._groups: list[Group] = []
-        start = 0
-        for (length, seen), members in shapes.items():
-            self._groups.append(_group(start, length, seen, members, place, device))
-            start += length * len(members)
+        above = _tokens(run for span in ordered for run in span.ancestors)
+        self._ancestors = place[above].to(device)
+        self._groups = [
+            Group(len(members), length, seen, _mask(length, seen, device))
+            for (length, seen), members in shapes.items()
+        ]
 
     def sort(self, x: Tensor) -> Tensor:
         """(N, ...) in the batch's order → sorted order."""
@@ -68,33 +68,33 @@ class SpanGroups:
 
     def attend(self, qkv: Tensor, dropout: float) -> Tensor:
         """Queries, keys, values (N, 3, H, C), sorted → what each token reads, (N, H, C), sorted."""
-        return torch.cat([_attend(qkv, group, dropout) for group in self._groups])
+        # One split for all groups: slices would each have a gradient of the whole's size.
+        q, kv = qkv.split((1, 2), dim=1)
+        own = [group.spans * group.length for group in self._groups]
+        above = kv.index_select(0, self._ancestors).split([g.spans * g.seen for g in self._groups])
+        parts = zip(self._groups, q.split(own), kv.split(own), above, strict=True)
+        return torch.cat([_attend(*part, dropout) for part in parts])
 
 
-def _attend(qkv: Tensor, group: Group, dropout: float) -> Tensor:
-    stop = group.start + group.spans * group.length
-    own = qkv[group.start : stop].unflatten(0, (group.spans, group.length))  # (G, L, 3, H, C)
-    q, k, v = own.permute(2, 0, 3, 1, 4)  # (G, H, L, C) each
-    if group.ancestors is not None:
-        above = qkv[:, 1:][group.ancestors]  # (G, A, 2, H, C)
-        above_k, above_v = above.permute(2, 0, 3, 1, 4)
-        k, v = torch.cat([above_k, k], 2), torch.cat([above_v, v], 2)  # (G, H, A + L, C)
+def _attend(group: Group, q: Tensor, kv: Tensor, above: Tensor, dropout: float) -> Tensor:
+    """Queries (G·L, 1, H, C), keys and values (G·L, 2, H, C), ancestors' (G·A, 2, H, C)."""
+    q = q.view(group.spans, group.length, *q.shape[2:]).transpose(1, 2)  # (G, H, L, C)
+    kv = kv.unflatten(0, (group.spans, group.length))  # (G, L, 2, H, C)
+    if group.seen:
+        kv = torch.cat([above.unflatten(0, (group.spans, group.seen)), kv], dim=1)
+    k, v = kv.permute(2, 0, 3, 1, 4)  # (G, H, A + L, C) each
     read = F.scaled_dot_product_attention(
         q, k, v, attn_mask=group.mask, dropout_p=dropout, is_causal=group.mask is None
     )
     return read.transpose(1, 2).flatten(0, 1)  # (G·L, H, C)
 
 
-def _group(
-    start: int, length: int, seen: int, members: list[Span], place: Tensor, device: torch.device
-) -> Group:
+def _mask(length: int, seen: int, device: torch.device) -> Tensor | None:
     if not seen:
-        return Group(start, len(members), length, None, None)
-    above = [torch.cat([_run(*ancestor) for ancestor in s.ancestors]) for s in members]
-    ancestors = place[torch.stack(above)].to(device)
-    mask = torch.ones(length, seen + length, dtype=torch.bool, device=device).tril(seen)
-    return Group(start, len(members), length, ancestors, mask)
+        return None
+    return torch.ones(length, seen + length, dtype=torch.bool, device=device).tril(seen)
 
 
-def _run(start: int, stop: int) -> Tensor:
-    return torch.arange(start, stop)
+def _tokens(runs: Iterable[tuple[int, int]]) -> Tensor:
+    """Indices of the tokens of runs (start, stop), one after another."""
+    return torch.cat([torch.empty(0, dtype=torch.long), *(torch.arange(*run) for run in runs)])

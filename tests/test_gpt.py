@@ -65,12 +65,13 @@ def test_presets_have_about_the_size_they_are_described_by(preset: str, millions
     assert sum(p.numel() for p in model.parameters()) == pytest.approx(millions * 1e6, rel=0.02)
 
 
-def test_fresh_weights_are_the_papers() -> None:
+@pytest.mark.parametrize(("width", "deviation"), [(768, 0.02), (192, 0.04)])
+def test_fresh_weights_have_the_papers_deviation_at_its_width(width: int, deviation: float) -> None:
     torch.manual_seed(0)
-    fresh = dict(GPT(GPTConfig(500, width=64, layers=1, heads=2)).named_parameters())
+    fresh = dict(GPT(GPTConfig(500, width=width, layers=1, heads=2)).named_parameters())
     for name, parameter in fresh.items():
         if parameter.ndim == 2:
-            assert parameter.std().item() == pytest.approx(0.02, rel=0.05), name
+            assert parameter.std().item() == pytest.approx(deviation, rel=0.05), name
         else:
             assert (parameter == (0 if name.endswith("bias") else 1)).all(), name
 
@@ -124,7 +125,7 @@ def test_added_tokens_leave_the_others_as_they_were(model: GPT) -> None:
     assert model.add_tokens(3) == 90
     assert model.vocab_size == 93
     torch.testing.assert_close(model.logits(model.hidden(batch))[:, :90], before)
-    assert 0 < model.tokens[90:].std() < 0.04
+    assert model.tokens[90:].std().item() == pytest.approx(model.tokens[:90].std().item(), rel=0.3)
 
 
 def test_the_config_builds_the_same_shape_again(model: GPT) -> None:
