@@ -9,13 +9,13 @@ from __future__ import annotations
 import sys
 
 import torch
-from gpteval_models.gpt import GPT, GPTConfig
-from gpteval_models.openai import translate
 from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel
 
 from gpteval import load_weights
 from gpteval.encode.batch import Encoded, pack
 from gpteval.encode.tree import fold
+from gpteval_models.gpt import GPT, GPTConfig
+from gpteval_models.openai import translate
 
 LIMIT = 1e-4
 
