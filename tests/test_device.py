@@ -1,9 +1,13 @@
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from gpteval.config import Compute
 from gpteval.errors import ConfigError
-from gpteval.train.device import resolve
+from gpteval.train.device import keep_freed_memory, resolve
 
 
 def test_cpu_computes_in_fp32_unless_told_otherwise():
@@ -33,3 +37,37 @@ def test_autocast_multiplies_matrices_at_the_precision(precision, dtype):
     with machine.autocast():
         product = torch.ones(2, 2) @ torch.ones(2, 2)
     assert product.dtype == dtype
+
+
+REUSE = """
+import resource, sys
+import torch
+from gpteval.train.device import keep_freed_memory
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+if sys.argv[1] == "keep":
+    assert keep_freed_memory() and keep_freed_memory()
+for _ in range(3):
+    torch.ones(1 << 24)
+before = faults()
+for _ in range(3):
+    torch.ones(1 << 24)
+print(faults() - before)
+"""
+
+
+def page_faults(way):
+    command = [sys.executable, "-c", REUSE, way]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
+def test_freed_memory_is_used_again_without_asking_the_system():
+    assert page_faults("keep") < 1000 < page_faults("leave")
+
+
+def test_other_allocators_are_left_alone(monkeypatch):
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    assert not keep_freed_memory()

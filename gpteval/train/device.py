@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import platform
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,6 +19,10 @@ AVAILABLE: dict[str, Callable[[], bool]] = {
     "cpu": lambda: True,
 }
 """The kinds of device, best first."""
+
+ALLOCATOR = {-4: 0, -1: -1, -2: 1 << 28}
+"""glibc's `mallopt`: M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD → no block is mapped by itself, none
+is returned to the system (-1), and the heap grows by 256 MiB at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,5 +56,23 @@ def resolve(compute: Compute) -> Machine:
         raise ConfigError(f"device is {', '.join(AVAILABLE)} or auto, not {compute.device!r}")
     if not AVAILABLE[kind]() or (kind == "cuda" and int(number or 0) >= torch.cuda.device_count()):
         raise ConfigError(f"device {name!r} is not there on this machine: try --device auto")
+    if kind == "cpu":
+        keep_freed_memory()
     auto = "bf16" if kind == "cuda" else "fp32"
     return Machine(torch.device(name), auto if compute.precision == "auto" else compute.precision)
+
+
+def keep_freed_memory() -> bool:
+    """Have this process keep the memory of freed tensors for the next ones, with glibc on Linux.
+
+    By default glibc gives every freed tensor above 32 MiB, and the top of the heap, back to the
+    system; each step of a training then pays for the same pages again, with a fifth to a third of
+    its time. Memory in use is no more at its peak, but stays at it until the process ends.
+
+    Returns:
+        Whether the allocator took the settings; other systems' allocators are left alone.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    return all(mallopt(parameter, value) == 1 for parameter, value in ALLOCATOR.items())
