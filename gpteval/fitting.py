@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gpteval import provenance
 from gpteval.config import RunConfig
@@ -30,9 +28,12 @@ class Fitting:
 
     def __init__(self, data: JobData, config: RunConfig, seed: int, machine: Machine) -> None:
         """The loaded model is copied before training: every fitting begins with its weights."""
+        from gpteval.train.cost import Evaluated
+
         self.data, self.config, self.seed, self.machine = data, config, seed, machine
         self.job, self.loaded = data.job, data.loaded
-        self.seconds: dict[str, float] = {"train": 0.0, "evaluate": 0.0}
+        self.evaluated = Evaluated()
+        self.evaluating = 0.0
 
     def finished(self, store: ResultStore) -> list[Result]:
         """Earlier results of exactly this fitting; empty unless every scored split has one."""
@@ -49,10 +50,11 @@ class Fitting:
         model = self._task_model()
         training = self._train(model, progress)
         predicted = [(*scored, self._predict(model, *scored)) for scored in self.job.scored]
+        record = self._record(model, training)
         results = []
         for task, split, predictions in predicted:
             path = store.write_predictions(self.key(task), task.name, split, predictions)
-            results.append(self._result(task, split, predictions, training, path))
+            results.append(self._result(task, split, predictions, path, record))
         store.append(results)
         self._unfinished.unlink(missing_ok=True)
         return results
@@ -108,25 +110,38 @@ class Fitting:
         )
         title = f"{task.name} seed {self.seed}" if len(self.config.seeds) > 1 else task.name
         rows = self.data.encoded[task.name, "train"]
-        with self._timed("train"):
-            selects = dev_score if (task.name, "dev") in self.data.rows else None
-            return finetuning.fit(rows, selects, title=title)
+        selects = dev_score if (task.name, "dev") in self.data.rows else None
+        return finetuning.fit(rows, selects, title=title)
 
     def _predict(self, model: TaskModel, task: Task, split: str) -> list[Prediction]:
         from gpteval.score.predict import predict
 
         name = (task.name, split)
         examples, encoded = self.data.examples[name], self.data.encoded[name]
-        with self._timed("evaluate"):
-            return predict(model, task, examples, encoded, autocast=self.machine.autocast)
+        began = time.perf_counter()
+        found = predict(model, task, examples, encoded, autocast=self.machine.autocast)
+        self.evaluating += time.perf_counter() - began
+        self.evaluated.add(encoded)
+        return found
+
+    def _record(self, model: TaskModel, training: Training) -> dict[str, Any]:
+        """What the training and the predictions took: fields of every result."""
+        from gpteval.train.cost import finetuning_cost
+
+        seconds = self.data.seconds | {"train": training.seconds, "evaluate": self.evaluating}
+        return {
+            "seconds": {phase: round(spent, 3) for phase, spent in seconds.items()},
+            "cost": finetuning_cost(model.model, training, self.evaluated, self.machine),
+            "history": tuple(training.history),
+        }
 
     def _result(
         self,
         task: Task,
         split: str,
         predictions: list[Prediction],
-        training: Training,
         path: str,
+        record: dict[str, Any],
     ) -> Result:
         from gpteval.score.baselines import baselines
         from gpteval.score.metrics import score
@@ -157,23 +172,7 @@ class Fitting:
             commit=provenance.commit(),
             device=self.machine.device.type,
             precision=self.machine.precision,
-            seconds={"encode": round(self.data.seconds, 3)}
-            | {phase: round(spent, 3) for phase, spent in self.seconds.items()},
-            cost={
-                "updates": training.updates,
-                "tokens": training.tokens,
-                "tokens_read": training.tokens_read,
-                "predicted": training.predicted,
-            },
-            history=tuple(training.history),
             predictions=path,
             time=datetime.now(UTC).isoformat(timespec="seconds"),
+            **record,
         )
-
-    @contextmanager
-    def _timed(self, phase: str) -> Iterator[None]:
-        """Add the time spent to a phase; an inner phase's time is taken off the outer one's."""
-        began, inner = time.perf_counter(), sum(self.seconds.values())
-        yield
-        inner = sum(self.seconds.values()) - inner
-        self.seconds[phase] += time.perf_counter() - began - inner

@@ -64,11 +64,24 @@ class JobData:
     """The rows of a job as examples and as token trees, made once for all seeds."""
 
     def __init__(
-        self, job: Job, rows: Mapping[SplitName, SplitRows], loaded: Loaded, limit: int | None
+        self,
+        job: Job,
+        rows: Mapping[SplitName, SplitRows],
+        loaded: Loaded,
+        limit: int | None,
+        loading: float = 0.0,
     ) -> None:
-        """Nothing is encoded before it is asked for; `limit` is what `rows` were read with."""
+        """Nothing is encoded before it is asked for.
+
+        Args:
+            job: The job.
+            rows: Its rows, read with `limit`.
+            loaded: The model.
+            limit: Most rows of a split; None for all.
+            loading: Seconds it took to load the model and to read the rows.
+        """
         self.job, self.rows, self.loaded, self.limit = job, rows, loaded, limit
-        self.seconds = 0.0
+        self.seconds = {"load": loading, "encode": 0.0}
 
     @cached_property
     def examples(self) -> Mapping[SplitName, list[Example]]:
@@ -93,7 +106,7 @@ class JobData:
             )
             for name, examples in self.examples.items()
         }
-        self.seconds = time.perf_counter() - began
+        self.seconds["encode"] = time.perf_counter() - began
         return found
 
     @property

@@ -6,6 +6,7 @@ disk before the next task begins.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -58,11 +59,16 @@ def execute(config: RunConfig, progress: Progress) -> list[Result]:
     for job in jobs:
         job.read(rows_from, config.limit)
     machine = resolve(config.compute)
+    began = time.perf_counter()
     loaded = load_model(config.model_reference)
+    loading = time.perf_counter() - began
     store = ResultStore(config.results_directory)
     results: list[Result] = []
     for job in jobs:
-        data = JobData(job, job.read(rows_from, config.limit), loaded, config.limit)
+        began = time.perf_counter()
+        rows = job.read(rows_from, config.limit)
+        reading = time.perf_counter() - began
+        data = JobData(job, rows, loaded, config.limit, loading + reading)
         for seed in config.seeds:
             fitting = Fitting(data, config, seed, machine)
             results += fitting.finished(store) or fitting.execute(store, progress)

@@ -52,6 +52,16 @@ class Tree:
     spans: tuple[Span, ...]
     ends: tuple[int, ...]
 
+    @property
+    def tokens_read(self) -> int:
+        """Tokens of all sequences, as they would be computed apart."""
+        return sum(self.positions[end] + 1 for end in self.ends)
+
+    @property
+    def keys(self) -> int:
+        """Over all tokens, how many tokens each one sees, itself included."""
+        return sum(self.positions) + len(self.positions)
+
     def path(self, end: int) -> list[int]:
         """Indices of the tokens from a path's beginning to `end`, in reading order."""
         indices = []

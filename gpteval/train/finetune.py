@@ -40,7 +40,9 @@ class Training:
         updates: Optimiser steps taken.
         tokens: Tokens computed, shared ones once.
         tokens_read: Tokens of all sequences, as separate sequences would have cost.
+        keys: Over all tokens computed, how many tokens each one sees.
         predicted: Tokens whose prediction entered the language-model loss.
+        seconds: Time spent in updates.
         resumed: Update from which an interrupted training went on; 0 for none.
         history: One entry per development score: update, epoch, loss, score.
     """
@@ -48,7 +50,9 @@ class Training:
     updates: int = 0
     tokens: int = 0
     tokens_read: int = 0
+    keys: int = 0
     predicted: int = 0
+    seconds: float = 0.0
     resumed: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
 
@@ -130,6 +134,7 @@ class Finetuning:
 
     def _update(self, examples: Sequence[Encoded], update: int, total: int) -> float:
         """One optimiser step on one batch; returns its whole loss."""
+        began = time.perf_counter()
         self.model.train()
         set_rate(self.optimiser, self.config.lr * warmup_linear(update, total, self.config.warmup))
         loss = self._gradients(examples)
@@ -143,6 +148,7 @@ class Finetuning:
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self._count(examples)
+        self.done.seconds += time.perf_counter() - began
         return loss
 
     def _gradients(self, examples: Sequence[Encoded]) -> float:
@@ -172,7 +178,8 @@ class Finetuning:
         for example in examples:
             tree = example.tree
             self.done.tokens += len(tree.tokens)
-            self.done.tokens_read += sum(tree.positions[end] + 1 for end in tree.ends)
+            self.done.tokens_read += tree.tokens_read
+            self.done.keys += tree.keys
             if self.config.lm_weight:
                 self.done.predicted += sum(parent >= 0 for parent in tree.parents)
 
