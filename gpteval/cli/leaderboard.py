@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -14,8 +15,17 @@ from gpteval.errors import ResultError, UnknownNameError
 from gpteval.plugins import registry
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from gpteval.records import Result
-    from gpteval.report.standings import Row
+
+
+class View(NamedTuple):
+    """What is shown, in the three forms it can take."""
+
+    table: RenderableType
+    markdown: Callable[[str], str]
+    rows: Callable[[], list[dict[str, Any]]]
 
 
 @click.command()
@@ -23,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--format", "layout", type=click.Choice(["terminal", "markdown"]), default="terminal")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
 @click.option("--output", type=click.Path(path_type=Path), help="Write to this file.")
+@click.option("--cost", is_flag=True, help="Show what the results took instead of the scores.")
 @click.option("--all-splits", is_flag=True, help="Show every scored split, not only the last.")
 @click.option("--tasks", help="Only these: names and groups, joined by commas.")
 @click.option("--model", help="Only this model's results.")
@@ -31,6 +42,7 @@ def command(
     layout: str,
     as_json: bool,
     output: Path | None,
+    cost: bool,
     all_splits: bool,
     tasks: str | None,
     model: str | None,
@@ -40,19 +52,18 @@ def command(
     \b
     gpteval leaderboard                  # results/
     gpteval leaderboard runs             # runs on samples
+    gpteval leaderboard runs --cost      # tokens, FLOPs, seconds, memory
     gpteval leaderboard results --format markdown --output results/README.md
     """
-    from gpteval.report.standings import standings
-
     results = _of_model(_of_tasks(_read(directory), tasks), model)
-    rows = standings(results, all_splits=all_splits)
+    view = _costs(results) if cost else _scores(results, all_splits)
     if output is None and layout == "terminal" and not as_json:
-        from gpteval.report.leaderboard import Leaderboard, stdout_console
+        from gpteval.report.table import stdout_console
 
-        stdout_console().print(Leaderboard(rows))
+        stdout_console().print(view.table)
         return
-    text = _text(rows, directory, "json" if as_json else layout)
-    _write(text, output)
+    made = f"gpteval leaderboard {directory.name}{' --cost' if cost else ''} --format markdown"
+    _write(_text(view, "json" if as_json else layout, made), output)
 
 
 def _read(directory: Path) -> list[Result]:
@@ -91,17 +102,32 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names))
 
 
-def _text(rows: list[Row], directory: Path, layout: str) -> str:
+def _scores(results: list[Result], all_splits: bool) -> View:
+    from gpteval.report.leaderboard import Leaderboard, json_rows, markdown
+    from gpteval.report.standings import standings
+
+    rows = standings(results, all_splits=all_splits)
+    return View(Leaderboard(rows), partial(markdown, rows), partial(json_rows, rows))
+
+
+def _costs(results: list[Result]) -> View:
+    from gpteval.report.costs import CostTable, costs, json_rows, markdown
+
+    rows = costs(results)
+    return View(CostTable(rows), partial(markdown, rows), partial(json_rows, rows))
+
+
+def _text(view: View, layout: str, made: str) -> str:
     from rich.console import Console
 
-    from gpteval.report.leaderboard import WIDE, Leaderboard, json_rows, markdown
+    from gpteval.report.table import WIDE
 
     if layout == "json":
-        return json.dumps(json_rows(rows), indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(view.rows(), indent=2, ensure_ascii=False) + "\n"
     if layout == "markdown":
-        return markdown(rows, f"gpteval leaderboard {directory.name} --format markdown")
+        return view.markdown(made)
     page = io.StringIO()
-    Console(file=page, width=WIDE).print(Leaderboard(rows))
+    Console(file=page, width=WIDE).print(view.table)
     return page.getvalue()
 
 

@@ -6,16 +6,11 @@ give way where it is narrow; Markdown has them all.
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from itertools import zip_longest
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from rich import box
-from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -24,48 +19,19 @@ from gpteval.config import RECIPES
 from gpteval.records import Result
 from gpteval.report.footnotes import LEGEND, footnotes
 from gpteval.report.standings import Row, base_split, standings
+from gpteval.report.table import (
+    Column,
+    fitting_columns,
+    markdown_table,
+    stdout_console,
+    terminal_table,
+)
 from gpteval.score.metrics import metrics
-
-WIDE = 200
-"""Columns of text where there is no terminal: nothing gives way."""
-
-GAP = 2
-"""Blanks between two columns."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of the table.
-
-    Attributes:
-        heading: Its name.
-        cell: What it shows of a row.
-        gives_way: How early it is left out where there is no room; 0: never.
-        shortest: Width it may be cut to before a column is left out; 0: never cut.
-        justify, style: As in rich.
-    """
-
-    heading: str
-    cell: Callable[[Row], str]
-    gives_way: int = 0
-    shortest: int = 0
-    justify: Literal["left", "right"] = "left"
-    style: str = ""
-
-    def width(self, rows: Iterable[Row]) -> int:
-        """Of its widest cell."""
-        return max(cell_len(self.heading), *(cell_len(self.cell(row)) for row in rows))
 
 
 def show(results: Iterable[Result]) -> None:
     """Print the leaderboard of these results to stdout."""
     stdout_console().print(Leaderboard(standings(results)))
-
-
-def stdout_console() -> Console:
-    """A console as wide as the terminal, or as `COLUMNS` says; `WIDE` where there is neither."""
-    sized = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return Console(width=None if sized else WIDE)
 
 
 class Leaderboard:
@@ -82,7 +48,7 @@ class Leaderboard:
         columns, shared = _split_columns(self.rows, _columns(self.rows, common))
         if common:
             shared.append(f"all rows: {', '.join(common)}")
-        fitting = _fitting(self.rows, columns, options.max_width)
+        fitting = fitting_columns(self.rows, columns, options.max_width)
         dropped = [column for column in columns if column not in fitting]
         yield Text(" · ".join(shared), style="bold")
         yield _table(self.rows, fitting, options.max_width)
@@ -102,9 +68,7 @@ def markdown(rows: Sequence[Row], command: str) -> str:
         "examples, clusters resampled together. *best before*: the best result before GPT-1. "
         "*majority*: always giving the most frequent answer.",
         "",
-        _markdown_line(c.heading for c in columns),
-        _markdown_line("---:" if c.justify == "right" else "---" for c in columns),
-        *(_markdown_line(c.cell(row) for c in columns) for row in rows),
+        *markdown_table(rows, columns),
         "",
         *(f"- **{name}**: {text}" for name, text in footnotes(rows)),
     ]
@@ -140,7 +104,7 @@ def json_rows(rows: Iterable[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def _columns(rows: Sequence[Row], common: Collection[str]) -> list[Column]:
+def _columns(rows: Sequence[Row], common: Collection[str]) -> list[Column[Row]]:
     """All columns; the first to give way have the highest number."""
     titles = {name: entry.title for name, entry in metrics().items()}
     named = _model_names(rows)
@@ -152,7 +116,7 @@ def _columns(rows: Sequence[Row], common: Collection[str]) -> list[Column]:
         Column("ours", lambda row: f"{row.score:.1f}", justify="right", style="bold"),
         Column("95 %", _interval, 3, justify="right"),
         Column("GPT-1", _paper, justify="right"),
-        Column("diff.", _difference, 1, justify="right"),
+        Column("diff.", _difference, 1, justify="right", colour=_tint),
         Column("best before", _before, 7, justify="right"),
         Column("majority", lambda row: _number(row.majority), 2, justify="right"),
         Column("split", lambda row: base_split(row.split), 4),
@@ -163,8 +127,8 @@ def _columns(rows: Sequence[Row], common: Collection[str]) -> list[Column]:
 
 
 def _split_columns(
-    rows: Sequence[Row], columns: Iterable[Column]
-) -> tuple[list[Column], list[str]]:
+    rows: Sequence[Row], columns: Iterable[Column[Row]]
+) -> tuple[list[Column[Row]], list[str]]:
     """The columns that say something row by row, and what is the same in all rows."""
     kept, shared = [], []
     phrases = {"model": "{}", "recipe": "recipe {}", "split": "{} split", "seeds": "{} seed"}
@@ -177,17 +141,6 @@ def _split_columns(
     return kept, shared
 
 
-def _fitting(rows: Sequence[Row], columns: Sequence[Column], width: int) -> list[Column]:
-    """The columns left when the least important have given way to fit in `width`."""
-    kept = list(columns)
-    while sum(min(c.width(rows), c.shortest or WIDE) + GAP for c in kept) - GAP > width:
-        least = max(kept, key=lambda column: column.gives_way)
-        if not least.gives_way:
-            break
-        kept.remove(least)
-    return kept
-
-
 def _common_marks(rows: Sequence[Row]) -> list[str]:
     return [name for name in LEGEND if all(name in {m.name for m in row.marks} for row in rows)]
 
@@ -196,12 +149,16 @@ def _model_names(rows: Iterable[Row]) -> dict[str, str]:
     """Digest → what to call a model: the last part of a path, told apart by digest if need be."""
     names: dict[str, str] = {}
     for row in rows:
-        family, colon, reference = row.result.model.rpartition(":")
-        path = Path(reference)
-        short = path.name if path.is_absolute() else reference
-        names[row.result.model_digest] = f"{family}{colon}{short}"
+        names[row.result.model_digest] = short_name(row.result.model)
     taken = list(names.values())
     return {d: n if taken.count(n) == 1 else f"{n} {d[:6]}" for d, n in names.items()}
+
+
+def short_name(model: str) -> str:
+    """A model reference without the directories of an absolute path."""
+    family, colon, reference = model.rpartition(":")
+    path = Path(reference)
+    return f"{family}{colon}{path.name if path.is_absolute() else reference}"
 
 
 def _metric(row: Row, titles: dict[str, str]) -> str:
@@ -245,36 +202,20 @@ def _seeds(row: Row) -> str:
     return f"{count} ({min(row.scores):.1f}–{max(row.scores):.1f})" if count > 1 else "1"
 
 
-def _table(rows: Sequence[Row], columns: Sequence[Column], width: int) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    excess = sum(column.width(rows) + GAP for column in columns) - GAP - width
-    for column in columns:
-        natural = column.width(rows)
-        cut = max(0, min(excess, natural - column.shortest)) if column.shortest else 0
-        excess -= cut
-        table.add_column(
-            column.heading,
-            justify=column.justify,
-            style=column.style,
-            width=natural - cut,
-            no_wrap=True,
-            overflow="ellipsis",
-        )
-    for row, following in zip_longest(rows, rows[1:]):
-        starts_glue = following is not None and following.task == "glue" and row.task != "glue"
-        cells = (_styled(column, row) for column in columns)
-        table.add_row(*cells, end_section=starts_glue)
-    return table
+def _table(rows: Sequence[Row], columns: Sequence[Column[Row]], width: int) -> Table:
+    """The rows, with a line above the GLUE mean."""
+    return terminal_table(
+        rows, columns, width, lambda row, following: following.task == "glue" != row.task
+    )
 
 
-def _styled(column: Column, row: Row) -> Text:
-    text = column.cell(row)
-    if column.heading == "diff." and text:
-        return Text(text, style="red" if text.startswith("-") else "green")
-    return Text(text)
+def _tint(difference: str) -> str:
+    if not difference:
+        return ""
+    return "red" if difference.startswith("-") else "green"
 
 
-def _notes_grid(rows: Sequence[Row], dropped: Iterable[Column]) -> Table:
+def _notes_grid(rows: Sequence[Row], dropped: Iterable[Column[Row]]) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column(style="dim")
@@ -295,7 +236,3 @@ def _splits(rows: Iterable[Row]) -> str:
     for row in rows:
         tasks_of.setdefault(base_split(row.split), {})[row.task] = None
     return "; ".join(f"{split}: {', '.join(tasks)}" for split, tasks in tasks_of.items())
-
-
-def _markdown_line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
