@@ -13,7 +13,7 @@ from gpteval.config import RECIPES, Compute, FinetuneConfig, PretrainConfig, rec
 from gpteval.errors import CheckpointError, ConfigError, DataError, GptevalError, PluginError
 from gpteval.hookspecs import hookimpl
 from gpteval.model import Loaded, Model, ModelFamily, Tokenizer
-from gpteval.task import Example, PaperScore, Part, Row, Source, Split, Task
+from gpteval.task import Candidate, Example, PaperScore, Part, Prompt, Row, Source, Split, Task
 
 if TYPE_CHECKING:
     from gpteval.checkpoint import (
@@ -36,6 +36,7 @@ __all__ = [
     "RECIPES",
     "Batch",
     "BpeTokenizer",
+    "Candidate",
     "CheckpointError",
     "Compute",
     "ConfigError",
@@ -52,6 +53,7 @@ __all__ = [
     "PluginError",
     "Prediction",
     "PretrainConfig",
+    "Prompt",
     "Result",
     "Row",
     "Source",

@@ -1,4 +1,4 @@
-"""What a task plug-in writes: `Task`, `Example`, `Source`, `Split`, `PaperScore`.
+"""What a task plug-in writes: `Task`, `Example`, `Prompt`, `Source`, `Split`, `PaperScore`.
 
 A task is a frozen value, not a class to inherit. The harness reads rows (official files, the hub,
 bundled samples); a task only says what a row means. This module imports neither torch nor datasets,
@@ -18,6 +18,9 @@ Row = Mapping[str, Any]
 Label = str | int | float | None
 Kind = Literal["classify", "regress", "choose"]
 Reader = Literal["tsv", "jsonl", "csv", "copa", "race"]
+Rule = Literal["compare", "threshold"]
+"""How a prompt's likelihoods become an answer: the likeliest candidate; or whether the mean token
+log-probability of the only one lies above a threshold chosen on the training split (CoLA)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,56 @@ class Example:
     def choice(cls, row: Row, question: str, answers: tuple[str, ...], **more: str) -> Example:
         """Multiple choice: start, [context] question, delimiter, answer, extract; per answer."""
         return cls(row["id"], tuple((question, a) for a in answers), row["label"], **more)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Text whose likelihood is asked for, and the text it follows.
+
+    Attributes:
+        context: What is given; "" where the continuation begins the text.
+        continuation: What is scored.
+    """
+
+    context: str
+    continuation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One example as a question to a language model that was not fine-tuned (paper §5).
+
+    Texts are joined with a blank, except before a punctuation mark that begins the latter.
+
+    Attributes:
+        id, label, part, cluster: As in `Example`.
+        candidates: One per answer (choose), one per label in the task's order (classify), or a
+            single one (the rule "threshold").
+        passage: Text before every candidate's context (RACE's article). It alone is cut, at its
+            end, when a candidate is too long; prompts that share it are computed together.
+        neutral: What to put in place of passage and context to see how likely a continuation is
+            by itself ("" for nothing): calibration, and the unconditional half of PMI.
+    """
+
+    id: str
+    candidates: tuple[Candidate, ...]
+    label: Label = None
+    passage: str = ""
+    neutral: str = ""
+    part: str = ""
+    cluster: str = ""
+
+    @classmethod
+    def choice(cls, row: Row, context: str, continuations: tuple[str, ...], **more: str) -> Prompt:
+        """One context, several continuations."""
+        candidates = tuple(Candidate(context, text) for text in continuations)
+        return cls(row["id"], candidates, row["label"], **more)
+
+    @classmethod
+    def partial(cls, row: Row, contexts: tuple[str, ...], continuation: str) -> Prompt:
+        """Several contexts, one continuation: Winograd schemas, partially scored."""
+        candidates = tuple(Candidate(context, continuation) for context in contexts)
+        return cls(row["id"], candidates, row["label"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +234,9 @@ class Task:
         evaluate: Splits that are scored when they have labels, the headline split last.
         train_task: Scored with the model fine-tuned on that task (breaking-NLI: "snli").
         paper: The published figures.
+        prompt: Turns one row into a question to a model that was not fine-tuned; None where no
+            sensible likelihood heuristic is known.
+        rule: How that question is answered.
         title, licence, citation: Shown by `gpteval tasks show`.
     """
 
@@ -196,6 +252,8 @@ class Task:
     evaluate: tuple[str, ...] = ("dev",)
     train_task: str = ""
     paper: tuple[PaperScore, ...] = ()
+    prompt: Callable[[Row], Prompt] | None = None
+    rule: Rule = "compare"
     title: str = ""
     licence: str = ""
     citation: str = ""

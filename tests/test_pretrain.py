@@ -8,11 +8,12 @@ from click.testing import CliRunner
 
 from gpteval import BpeTokenizer, Compute, GptevalError, PretrainConfig, load_model
 from gpteval.cli.pretrain import command
+from gpteval.encode.batching import MOST_LOGITS
 from gpteval.errors import TrainingError
 from gpteval.progress import Silent
 from gpteval.train.corpus import encode_documents, open_tokens
 from gpteval.train.device import resolve
-from gpteval.train.likelihood import MOST_LOGITS, bits_per_byte
+from gpteval.train.likelihood import bits_per_byte
 from gpteval.train.pretrain import Pretraining
 from gpteval_models.gpt import GPT, GPTConfig
 

@@ -12,6 +12,12 @@ import torch
 
 from gpteval.encode.batch import Batch, Encoded, pack
 
+SCORING_TOKENS = 8192
+"""Tokens of one forward pass without gradients."""
+
+MOST_LOGITS = {"cpu": 1 << 24, "mps": 1 << 26, "cuda": 1 << 28}
+"""Most logits (places × vocabulary) computed at once: they bound the memory."""
+
 
 def epoch_order(size: int, seed: int, epoch: int) -> list[int]:
     """A random order of `size` examples, the same for the same seed and epoch."""

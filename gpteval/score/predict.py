@@ -9,13 +9,10 @@ import torch
 from torch import Tensor
 
 from gpteval.encode.batch import Encoded
-from gpteval.encode.batching import scoring_batches
+from gpteval.encode.batching import SCORING_TOKENS, scoring_batches
 from gpteval.records import Prediction
 from gpteval.score.head import TaskModel
 from gpteval.task import Example, Task
-
-SCORING_TOKENS = 8192
-"""Tokens of one forward pass without gradients."""
 
 
 @torch.inference_mode()

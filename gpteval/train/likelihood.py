@@ -15,14 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gpteval.encode.batch import Batch
+from gpteval.encode.batching import MOST_LOGITS
 from gpteval.encode.tree import Span
 from gpteval.train.corpus import TokenFile
 
 if TYPE_CHECKING:
     from gpteval.model import Model
-
-MOST_LOGITS = {"cpu": 1 << 24, "mps": 1 << 26, "cuda": 1 << 28}
-"""Most logits (N × V) computed at once: they bound the memory, and decide how a batch is split."""
 
 
 def negative_log_likelihood(model: Model, windows: Sequence[Tensor]) -> Tensor:

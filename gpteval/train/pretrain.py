@@ -22,6 +22,7 @@ from torch import Tensor
 
 from gpteval.checkpoint import save_checkpoint
 from gpteval.config import Compute, PretrainConfig
+from gpteval.encode.batching import MOST_LOGITS
 from gpteval.encode.tokenizer import BpeTokenizer
 from gpteval.errors import TrainingError, UnknownNameError
 from gpteval.plugins import registry
@@ -35,7 +36,7 @@ from gpteval.train.corpus import (
     read_document,
 )
 from gpteval.train.device import Machine, resolve
-from gpteval.train.likelihood import MOST_LOGITS, bits_per_byte, negative_log_likelihood
+from gpteval.train.likelihood import bits_per_byte, negative_log_likelihood
 from gpteval.train.optimiser import adamw, clip_gradients, set_rate, warmup_cosine
 
 if TYPE_CHECKING:

@@ -1,0 +1,163 @@
+"""Prompts to token paths: what is read, and from where on it is scored.
+
+A text's ids are those it has where it stands: the ids of the text before it and itself together,
+less as many as the text before it has alone (as lm-evaluation-harness does it). For GPT-1's
+encoding, which never looks across a blank, that is `encode(text)`; a byte-level encoding keeps the
+blank at the beginning of its first token. No encoding of words looks further back than the word
+before, so that word stands in for the whole text before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gpteval.errors import DataError
+from gpteval.model import Tokenizer
+from gpteval.task import Candidate, Prompt
+
+CLOSING = ".,;:!?"
+"""Marks that stand against the word before them."""
+
+NEUTRAL = "."
+"""Read before an unconditional continuation by models whose documents have no first token."""
+
+Piece = tuple[str, str]
+"""The word before a text, and the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Tokens to read, of which those from `begin` on are scored.
+
+    Attributes:
+        tokens: From the document's beginning; the tokenizer's start token where it has one.
+        begin: Place of the first scored token; at least 1, because the first token is given.
+        size: UTF-8 bytes of the scored text.
+    """
+
+    tokens: tuple[int, ...]
+    begin: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPrompt:
+    """One prompt as token paths.
+
+    Attributes:
+        id: The prompt's.
+        paths: One per candidate.
+        neutral: Every candidate's continuation after the neutral text; () where candidates are
+            not told apart by their continuations.
+        passage: Prompts of one passage, if not "", are computed together.
+    """
+
+    id: str
+    paths: tuple[Path, ...]
+    neutral: tuple[Path, ...]
+    passage: str
+
+    @property
+    def alike(self) -> bool:
+        """Whether two candidates are the same to the model."""
+        return len({path.tokens for path in self.paths}) < len(self.paths)
+
+
+def encode_prompts(
+    prompts: Sequence[Prompt], tokenizer: Tokenizer, context: int
+) -> list[EncodedPrompt]:
+    """Encode a split.
+
+    Args:
+        prompts: In file order.
+        tokenizer: Of the model.
+        context: Most tokens the model reads; a path may have one more, its last is never read.
+
+    Raises:
+        DataError: A candidate without a token to score, or too long with no passage left to cut.
+    """
+    ids = _encode(tokenizer, (piece for prompt in prompts for piece in _pieces(prompt)))
+    encoder = _Encoder(ids, tokenizer.start, context + 1)
+    return [encoder.encode(prompt) for prompt in prompts]
+
+
+def join(before: str, text: str) -> str:
+    """Two texts as one."""
+    blank = "" if not before or text[:1] in CLOSING else " "
+    return f"{before}{blank}{text}"
+
+
+class _Encoder:
+    """Puts encoded pieces together."""
+
+    def __init__(self, ids: Mapping[Piece, Sequence[int]], start: int | None, longest: int) -> None:
+        self.ids, self.longest = ids, longest
+        self.start = () if start is None else (start,)
+
+    def encode(self, prompt: Prompt) -> EncodedPrompt:
+        found = [
+            [self.ids[piece] for piece in _of_candidate(prompt, candidate)]
+            for candidate in prompt.candidates
+        ]
+        room = self.longest - len(self.start) - max(sum(map(len, texts)) for texts in found)
+        if room < 0:
+            raise DataError(
+                f"example {prompt.id}: a candidate and its question are {-room} tokens longer "
+                f"than the {self.longest - 1} that the model reads; take a model that reads more"
+            )
+        passage = self.ids["", prompt.passage.strip()][:room]
+        paths = tuple(
+            self._path(prompt, number, [*self.start, *passage, *given], scored)
+            for number, (given, scored) in enumerate(found)
+        )
+        return EncodedPrompt(prompt.id, paths, self._neutral(prompt, found), prompt.passage)
+
+    def _neutral(
+        self, prompt: Prompt, found: Sequence[Sequence[Sequence[int]]]
+    ) -> tuple[Path, ...]:
+        if len({tuple(scored) for _, scored in found}) == 1:
+            return ()
+        given = [*self.start, *self.ids["", prompt.neutral.strip()]]
+        given = given or [*self.ids["", NEUTRAL]]
+        return tuple(
+            self._path(prompt, number, given, scored) for number, (_, scored) in enumerate(found)
+        )
+
+    def _path(
+        self, prompt: Prompt, number: int, given: Sequence[int], scored: Sequence[int]
+    ) -> Path:
+        begin = max(len(given), 1)
+        text = prompt.candidates[number].continuation.strip()
+        if len(given) + len(scored) <= begin:
+            raise DataError(
+                f"example {prompt.id}: candidate {number + 1} ({text!r}) has no token to score "
+                "after encoding; mend the row or leave it out"
+            )
+        return Path((*given, *scored), begin, len(text.encode("utf-8", "surrogatepass")))
+
+
+def _pieces(prompt: Prompt) -> Iterable[Piece]:
+    """All texts to encode for a prompt."""
+    yield from (("", prompt.passage.strip()), ("", prompt.neutral.strip()), ("", NEUTRAL))
+    for candidate in prompt.candidates:
+        yield from _of_candidate(prompt, candidate)
+
+
+def _of_candidate(prompt: Prompt, candidate: Candidate) -> tuple[Piece, Piece]:
+    """The context where it stands after the passage, the continuation after both."""
+    passage, context = prompt.passage.strip(), candidate.context.strip()
+    last = _last_word(passage)
+    return (last, context), (_last_word(context) or last, candidate.continuation.strip())
+
+
+def _last_word(text: str) -> str:
+    return text.rsplit(maxsplit=1)[-1] if text else ""
+
+
+def _encode(tokenizer: Tokenizer, pieces: Iterable[Piece]) -> dict[Piece, list[int]]:
+    """Ids of every piece's text, each distinct text encoded once."""
+    wanted = dict.fromkeys(pieces)
+    texts = dict.fromkeys(part for word, text in wanted for part in (word, join(word, text)))
+    ids = dict(zip(texts, tokenizer.encode(list(texts)), strict=True))
+    return {(word, text): ids[join(word, text)][len(ids[word]) :] for word, text in wanted}

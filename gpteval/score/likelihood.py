@@ -1,0 +1,160 @@
+"""Log-probabilities of continuations, on token trees.
+
+Paths that share a beginning are read once: the candidates of an example, and the questions on one
+article. A path's last token is scored and never read; logits are computed only where a scored token
+is predicted, and once where several paths predict from the same place.
+
+Shape letters: N tokens read, S scored tokens, U distinct places they are predicted from,
+V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from gpteval.encode.batch import Encoded, pack
+from gpteval.encode.batching import MOST_LOGITS, SCORING_TOKENS, by_length
+from gpteval.encode.prompts import EncodedPrompt, Path
+from gpteval.encode.tree import Tree, fold
+
+if TYPE_CHECKING:
+    from gpteval.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """How likely a continuation is.
+
+    Attributes:
+        total: Sum of its tokens' log-probabilities, in nats.
+        tokens: How many there are.
+        size: UTF-8 bytes of its text.
+    """
+
+    total: float
+    tokens: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class PromptLikelihoods:
+    """A prompt's candidates, and their continuations after the neutral text (() where unasked)."""
+
+    candidates: tuple[Likelihood, ...]
+    neutral: tuple[Likelihood, ...]
+
+
+def score_prompts(
+    model: Model,
+    prompts: Sequence[EncodedPrompt],
+    *,
+    autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
+    most_tokens: int = SCORING_TOKENS,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[PromptLikelihoods]:
+    """Likelihoods of every prompt's candidates, in the prompts' order.
+
+    Args:
+        model: On the device to compute on; left in evaluation mode.
+        prompts: Of one split.
+        autocast: Context to compute in; probabilities are fp32 in any case.
+        most_tokens: Tokens of one forward pass; changes nothing but rounding.
+        progress: Called with the number of trees just done, of `len(trees_of(prompts))`.
+    """
+    trees = trees_of(prompts)
+    found: dict[Path, Likelihood] = {}
+    for group in likelihoods(model, trees, autocast, most_tokens):
+        found.update(group)
+        progress(1)
+    return [
+        PromptLikelihoods(
+            tuple(found[path] for path in prompt.paths),
+            tuple(found[path] for path in prompt.neutral),
+        )
+        for prompt in prompts
+    ]
+
+
+def trees_of(prompts: Sequence[EncodedPrompt]) -> list[list[Path]]:
+    """Paths by the tree they are computed in, each once: per passage, per prompt, neutral ones."""
+    trees: dict[str | int, dict[Path, None]] = {}
+    for number, prompt in enumerate(prompts):
+        trees.setdefault(prompt.passage or number, {}).update(dict.fromkeys(prompt.paths))
+    neutral = dict.fromkeys(path for prompt in prompts for path in prompt.neutral)
+    return [list(paths) for paths in trees.values()] + [[path] for path in neutral]
+
+
+@torch.inference_mode()
+def likelihoods(
+    model: Model,
+    trees: Sequence[Sequence[Path]],
+    autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
+    most_tokens: int = SCORING_TOKENS,
+) -> Iterator[dict[Path, Likelihood]]:
+    """Likelihoods of the paths of every tree, longest trees first."""
+    model.eval()
+    device = next(model.parameters()).device
+    folded = [
+        Encoded("", fold([path.tokens[:-1] for path in paths]), (), number)
+        for number, paths in enumerate(trees)
+    ]
+    for group in by_length(folded, most_tokens):
+        batch = pack(group, 0).to(device)
+        places, tokens = _scored(group, trees)
+        with autocast():
+            hidden = model.hidden(batch)
+            found = _log_probabilities(model, hidden, places.to(device), tokens.to(device))
+        values = iter(torch.split(found.double().cpu(), _counts(group, trees)))
+        for encoded in group:
+            yield {
+                path: Likelihood(
+                    float(next(values).sum()), len(path.tokens) - path.begin, path.size
+                )
+                for path in trees[encoded.index]
+            }
+
+
+def _counts(group: Sequence[Encoded], trees: Sequence[Sequence[Path]]) -> list[int]:
+    """Number of scored tokens of every path."""
+    return [len(p.tokens) - p.begin for encoded in group for p in trees[encoded.index]]
+
+
+def _scored(group: Sequence[Encoded], trees: Sequence[Sequence[Path]]) -> tuple[Tensor, Tensor]:
+    """Where each scored token is predicted from, (S,), and which token it is, (S,)."""
+    places: list[int] = []
+    tokens: list[int] = []
+    offset = 0
+    for encoded in group:
+        for path, end in zip(trees[encoded.index], encoded.tree.ends, strict=True):
+            scored = path.tokens[path.begin :]
+            places += [place + offset for place in _last(encoded.tree, end, len(scored))]
+            tokens += scored
+        offset += len(encoded.tree.tokens)
+    return torch.tensor(places), torch.tensor(tokens)
+
+
+def _last(tree: Tree, end: int, count: int) -> list[int]:
+    """Indices of the last `count` tokens of a path, in reading order."""
+    indices = []
+    for _ in range(count):
+        indices.append(end)
+        end = tree.parents[end]
+    return indices[::-1]
+
+
+def _log_probabilities(model: Model, hidden: Tensor, places: Tensor, tokens: Tensor) -> Tensor:
+    """Log-probability of each token predicted from its place: (N, D), (S,), (S,) → (S,), fp32."""
+    distinct, row = torch.unique(places, return_inverse=True)  # (U,), (S,)
+    found = torch.zeros(len(tokens), device=tokens.device)
+    at_once = max(1, MOST_LOGITS[hidden.device.type] // model.vocab_size)
+    for first in range(0, len(distinct), at_once):
+        logits = model.logits(hidden[distinct[first : first + at_once]]).float()  # (≤ U, V)
+        (here,) = torch.where((row >= first) & (row < first + at_once))
+        found[here] = logits.log_softmax(-1)[row[here] - first, tokens[here]]
+    return found
