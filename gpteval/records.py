@@ -23,8 +23,9 @@ class Prediction:
         label: Gold label: a name (classify), a number (regress), an index (choose), or None.
         prediction: In the same terms.
         scores: Probabilities of the labels, in the task's order, or of the answers; empty for
-            regression.
+            regression. Zero-shot: log-probabilities, by the rule that the prediction follows.
         part, cluster: As in `Example`.
+        variants: Zero-shot: other normalisation → scores of the answers or labels by it.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Prediction:
     scores: tuple[float, ...] = ()
     part: str = ""
     cluster: str = ""
+    variants: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

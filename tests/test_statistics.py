@@ -59,7 +59,7 @@ def test_the_scores_of_confusion_matrices_are_the_metrics(name):
         confusion = np.zeros((1, 3, 3))
         for label, answer in zip(labels, answers, strict=True):
             confusion[0, names.index(label), names.index(answer)] += 1
-        found = statistics._OF_CONFUSION[name](confusion)
+        found = statistics.OF_CONFUSION[name](confusion)
         assert found == pytest.approx([metric(name).function(labels, answers, names)])
 
 

@@ -49,7 +49,7 @@ def interval(
     if name == "accuracy" and clusters.max() + 1 == len(clusters):
         return _wilson(sum(p.label == p.prediction for p in predictions), len(predictions))
     generator = np.random.default_rng(seed)
-    if name in _OF_CONFUSION:
+    if name in OF_CONFUSION:
         scores = _bootstrap_classes(task, predictions, clusters, resamples, generator)
     elif name in ("pearson", "spearman"):
         scores = _bootstrap_correlation(
@@ -120,7 +120,7 @@ def _bootstrap_classes(
     total = int(often.sum())
     drawn = (generator.multinomial(total, often / total, size=size) @ distinct for size in sizes)
     confusion = np.concatenate(list(drawn)).reshape(resamples, k, k).astype(np.float64)
-    return _OF_CONFUSION[task.metrics[0]](confusion)
+    return OF_CONFUSION[task.metrics[0]](confusion)
 
 
 def _accuracies(confusion: Array) -> Array:
@@ -154,12 +154,13 @@ def _matthews(confusion: Array) -> Array:
     return _divide(covariance, spread**0.5)
 
 
-_OF_CONFUSION: Mapping[str, Callable[[Array], Array]] = {
+OF_CONFUSION: Mapping[str, Callable[[Array], Array]] = {
     "accuracy": _accuracies,
     "f1": lambda confusion: _f1s(confusion)[:, 1],
     "macro_f1": _macro_f1s,
     "matthews": _matthews,
 }
+"""Metrics of confusion matrices, gold by predicted: (B, K, K) → (B,)."""
 
 
 def _bootstrap_correlation(
