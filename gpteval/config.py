@@ -156,6 +156,8 @@ class RunConfig:
             raise ConfigError("--sample and --data-dir exclude each other: choose one")
         if self.limit is not None and self.limit < 1:
             raise ConfigError(f"--limit is at least 1, not {self.limit}")
+        if not self.tasks:
+            raise ConfigError("no task named: give names or groups, joined by commas")
         if not self.seeds:
             raise ConfigError("at least one seed is needed")
 

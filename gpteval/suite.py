@@ -46,7 +46,7 @@ def run(
 
 
 def execute(config: RunConfig, progress: Progress) -> list[Result]:
-    """Resolve every name and check every row, then train and score job by job, seed by seed."""
+    """Find the model, check every row, then train and score job by job, seed by seed."""
     tasks = registry().select(config.tasks)
     # torch is imported from here on, when every name is known to be right.
     from gpteval.data.rows import origin
@@ -54,14 +54,14 @@ def execute(config: RunConfig, progress: Progress) -> list[Result]:
     from gpteval.report.store import ResultStore
     from gpteval.train.device import resolve
 
-    rows_from = origin(config.data_dir, config.sample)
-    jobs = plan(tasks, rows_from)
-    for job in jobs:
-        job.read(rows_from, config.limit)
     machine = resolve(config.compute)
     began = time.perf_counter()
     loaded = load_model(config.model_reference)
     loading = time.perf_counter() - began
+    rows_from = origin(config.data_dir, config.sample)
+    jobs = plan(tasks, rows_from)
+    for job in jobs:
+        job.read(rows_from, config.limit)
     store = ResultStore(config.results_directory)
     results: list[Result] = []
     for job in jobs:
