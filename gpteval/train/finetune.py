@@ -122,7 +122,7 @@ class Finetuning:
             if epoch != order_of:
                 order, order_of = epoch_order(len(train), self.seed, epoch), epoch
             batch = [train[i] for i in order[place * size : (place + 1) * size]]
-            loss = self._update(batch, update, total)
+            loss = self.update(batch, update, total)
             self.progress.advance(1, f"loss {loss:.3f}")
             if dev_score and (place == per_epoch - 1 or (not epoch and update in EARLY_CHECKS)):
                 self._check(dev_score(), update, update / per_epoch, loss)
@@ -132,8 +132,20 @@ class Finetuning:
             self.model.load_state_dict(self._best)
         return self.done
 
-    def _update(self, examples: Sequence[Encoded], update: int, total: int) -> float:
-        """One optimiser step on one batch; returns its whole loss."""
+    def update(self, examples: Sequence[Encoded], update: int, total: int) -> float:
+        """One optimiser step on one batch.
+
+        Args:
+            examples: All of the batch.
+            update: Which update of the training this is, from 1.
+            total: How many there are.
+
+        Returns:
+            The batch's whole loss.
+
+        Raises:
+            TrainingError: The loss is not a number.
+        """
         began = time.perf_counter()
         self.model.train()
         set_rate(self.optimiser, self.config.lr * warmup_linear(update, total, self.config.warmup))

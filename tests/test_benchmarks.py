@@ -1,0 +1,38 @@
+"""The benchmarks run, in shapes small enough to say nothing of speed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent.parent / "benchmarks"
+
+
+def run(script: str, *options: str, check: bool = True) -> str:
+    command = [sys.executable, FOLDER / script, *options]
+    return subprocess.run(command, check=check, capture_output=True, text=True).stdout
+
+
+def test_both_sides_of_fine_tuning_have_one_objective_and_are_timed() -> None:
+    pytest.importorskip("transformers")
+    small = ["--shape", "small", "--pairs", "1", "--threads", "1", "--batch", "2"]
+    lines = run("finetune.py", *small).splitlines()
+    cases = ["mnli x 2 fp32", "mnli x 2 bf16", "race x 2 fp32", "race x 2 bf16"]
+    assert [line.partition(" ours")[0].strip() for line in lines] == cases
+    assert all("x [" in line for line in lines)
+
+
+def test_each_side_of_fine_tuning_runs_alone() -> None:
+    pytest.importorskip("transformers")
+    options = ["--shape", "small", "--pairs", "1", "--threads", "1", "--data", "race", "--alone"]
+    (line,) = run("finetune.py", *options, "--precision", "fp32").splitlines()
+    assert line.endswith("of the memory")
+
+
+def test_start_up_is_timed() -> None:
+    # Its exit code says whether it was quick, which a busy machine decides.
+    lines = run("startup.py", "--runs", "1", check=False).splitlines()
+    assert [line.split("  ")[0] for line in lines[:2]] == ["gpteval --help", "gpteval tasks"]
