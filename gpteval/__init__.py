@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from gpteval.records import Prediction, Result
     from gpteval.score.metrics import Metric
     from gpteval.suite import run
+    from gpteval.zeroshot import score_zeroshot
 
 __all__ = [
     "RECIPES",
@@ -70,6 +71,7 @@ __all__ = [
     "recipe",
     "run",
     "save_checkpoint",
+    "score_zeroshot",
     "weights_digest",
 ]
 
@@ -87,6 +89,7 @@ _LAZY = {
     "read_tensors": "gpteval.checkpoint",
     "run": "gpteval.suite",
     "save_checkpoint": "gpteval.checkpoint",
+    "score_zeroshot": "gpteval.zeroshot",
     "weights_digest": "gpteval.checkpoint",
 }
 

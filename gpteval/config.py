@@ -120,35 +120,26 @@ class Compute:
 
 
 @dataclass(frozen=True, slots=True)
-class RunConfig:
-    """Everything a run depends on, beside the code.
+class Subject:
+    """What is measured, on what, and where the results go.
 
     Attributes:
         tasks: Task names, package/names and groups.
         model: Model reference; None for `mini` on samples and `openai-gpt` elsewhere.
         data_dir: Directory of official files; None for `GPTEVAL_DATA`, else the hub.
         sample: Use the bundled samples instead.
-        recipe: Named recipe; None for `sample` on samples and `paper` elsewhere.
-        changes: Settings of the recipe to change.
-        seeds: One run each.
         limit: Most rows of every split; None for all.
         results: Where records and predictions go; None for `runs` on samples, else `results`.
         compute: Device and precision.
-        save_seconds: Time between two saves of an unfinished training, from which a killed run
-            goes on.
     """
 
     tasks: tuple[str, ...]
     model: str | None = None
     data_dir: str | Path | None = None
     sample: bool = False
-    recipe: str | None = None
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    seeds: tuple[int, ...] = (0,)
     limit: int | None = None
     results: str | Path | None = None
     compute: Compute = field(default_factory=Compute)
-    save_seconds: float = 60.0
 
     def __post_init__(self) -> None:
         """Refuse what no run can use."""
@@ -158,13 +149,51 @@ class RunConfig:
             raise ConfigError(f"--limit is at least 1, not {self.limit}")
         if not self.tasks:
             raise ConfigError("no task named: give names or groups, joined by commas")
-        if not self.seeds:
-            raise ConfigError("at least one seed is needed")
 
     @property
     def model_reference(self) -> str:
         """The model to load."""
         return self.model or ("mini" if self.sample else "openai-gpt")
+
+    @property
+    def results_directory(self) -> Path:
+        """Where records go."""
+        return Path(self.results or ("runs" if self.sample else "results"))
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroshotConfig(Subject):
+    """Everything a zero-shot scoring depends on, beside the code.
+
+    Attributes:
+        untrained: Score a model of the same shape with random weights too, as a baseline.
+    """
+
+    untrained: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig(Subject):
+    """Everything a run depends on, beside the code.
+
+    Attributes:
+        recipe: Named recipe; None for `sample` on samples and `paper` elsewhere.
+        changes: Settings of the recipe to change.
+        seeds: One run each.
+        save_seconds: Time between two saves of an unfinished training, from which a killed run
+            goes on.
+    """
+
+    recipe: str | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    seeds: tuple[int, ...] = (0,)
+    save_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        """Refuse what no run can use."""
+        Subject.__post_init__(self)
+        if not self.seeds:
+            raise ConfigError("at least one seed is needed")
 
     @property
     def recipe_name(self) -> str:
@@ -175,8 +204,3 @@ class RunConfig:
     def config(self) -> FinetuneConfig:
         """The recipe with its changes."""
         return recipe(self.recipe_name, self.changes)
-
-    @property
-    def results_directory(self) -> Path:
-        """Where records go."""
-        return Path(self.results or ("runs" if self.sample else "results"))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from copy import deepcopy
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpteval import provenance
 from gpteval.config import RunConfig
-from gpteval.job import JobData
+from gpteval.job import JobData, circumstances
 from gpteval.progress import Progress
 from gpteval.records import Prediction, Result
 from gpteval.task import Task
@@ -158,21 +157,13 @@ class Fitting:
             scores=score(task, predictions),
             interval=interval(task, predictions),
             baselines=baselines(task, self.data.train_labels, predictions),
-            model=self.loaded.reference,
-            model_digest=self.loaded.digest,
-            parameters=sum(p.numel() for p in self.loaded.model.parameters()),
             recipe=self.config.recipe_name,
             config=asdict(config),
             changed=config.changed("paper"),
             seed=self.seed,
             data=self.data.record(task, split),
             degenerate=len({p.prediction for p in predictions}) == 1,
-            versions=provenance.versions(),
-            plugins=provenance.plugins(),
-            commit=provenance.commit(),
-            device=self.machine.device.type,
-            precision=self.machine.precision,
             predictions=path,
-            time=datetime.now(UTC).isoformat(timespec="seconds"),
+            **circumstances(self.loaded, self.machine),
             **record,
         )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gpteval import provenance
 from gpteval.errors import DataError
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from gpteval.data.rows import Origin, SplitRows
     from gpteval.encode.batch import Encoded
     from gpteval.model import Loaded
+    from gpteval.train.device import Machine
 
+Made = TypeVar("Made")
 SplitName = tuple[str, str]
 """Task name and split."""
 
@@ -47,17 +50,32 @@ class Job:
         return found
 
 
-def make_example(task: Task, row: Row) -> Example:
-    """What the task makes of a row.
+def made(task: Task, row: Row, make: Callable[[Row], Made]) -> Made:
+    """What the task makes of a row: an example, or a prompt.
 
     Raises:
         DataError: It can't make anything of it (COPA asking for neither cause nor effect).
     """
     try:
-        return task.example(row)
+        return make(row)
     except (LookupError, TypeError, ValueError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise DataError(f"{task.name}: row {row['id']} makes no example ({reason})") from error
+
+
+def circumstances(loaded: Loaded, machine: Machine) -> dict[str, Any]:
+    """Fields of every result: model, software, hardware, time."""
+    return {
+        "model": loaded.reference,
+        "model_digest": loaded.digest,
+        "parameters": sum(p.numel() for p in loaded.model.parameters()),
+        "versions": provenance.versions(),
+        "plugins": provenance.plugins(),
+        "commit": provenance.commit(),
+        "device": machine.device.type,
+        "precision": machine.precision,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
 class JobData:
@@ -88,7 +106,7 @@ class JobData:
         """Every split as examples, in file order."""
         tasks = {t.name: t for t in (self.job.task, *(t for t, _ in self.job.scored))}
         return {
-            (name, split): [make_example(tasks[name], row) for row in rows.rows]
+            (name, split): [made(tasks[name], row, tasks[name].example) for row in rows.rows]
             for (name, split), rows in self.rows.items()
         }
 

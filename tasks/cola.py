@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gpteval import Example, PaperScore, Row, Source, Task
+from gpteval import Candidate, Example, PaperScore, Prompt, Row, Source, Task
 from gpteval_tasks import glue
 
 HEADER = ("source", "label", "author_label", "sentence")
@@ -14,6 +14,11 @@ SPLITS = glue.splits("CoLA", 8551, 1043, 1063)
 def example(row: Row) -> Example:
     """One text."""
     return Example.single(row, row["sentence"])
+
+
+def prompt(row: Row) -> Prompt:
+    """The sentence by itself: how likely is a word of it?"""
+    return Prompt(row["id"], (Candidate("", row["sentence"]),), row["label"])
 
 
 COLA = Task(
@@ -35,6 +40,8 @@ COLA = Task(
         sample="gpteval_tasks:samples/cola",
     ),
     example=example,
+    prompt=prompt,
+    rule="threshold",
     metrics=("matthews",),
     labels=("unacceptable", "acceptable"),
     groups=("glue",),

@@ -7,12 +7,13 @@ The dev file holds what SuperGLUE calls train (items 1–400) and validation (40
 
 from __future__ import annotations
 
-from gpteval import Example, PaperScore, Part, Row, Source, Split, Task
+from gpteval import Example, PaperScore, Part, Prompt, Row, Source, Split, Task
 
 QUESTIONS = {
     "cause": "What was the cause of this?",
     "effect": "What happened as a result?",
 }
+CONNECTIVES = {"cause": "because", "effect": "so"}
 DEV_FILE = ("copa/copa-dev.xml",)
 # SuperGLUE's train and validation are the dev file in its order, so one rule cuts both.
 DEV_HUB = "train+validation"
@@ -22,6 +23,24 @@ def example(row: Row) -> Example:
     """Premise and question; two answers."""
     question = f"{row['p']} {QUESTIONS[row['asks-for']]}"
     return Example.choice(row, question, (row["a1"], row["a2"]))
+
+
+def prompt(row: Row) -> Prompt:
+    """The premise goes on with *because* (cause) or *so* (effect) and each answer.
+
+    The premise loses its full stop and an answer its capital, unless it is the word *I*, so that
+    premise and answer are one sentence.
+    """
+    premise = row["p"].strip().removesuffix(".")
+    context = f"{premise} {CONNECTIVES[row['asks-for']]}"
+    return Prompt.choice(row, context, (_inside(row["a1"]), _inside(row["a2"])))
+
+
+def _inside(sentence: str) -> str:
+    """A sentence as it stands inside another."""
+    text = sentence.strip()
+    first = text.split("'")[0].split(" ")[0]
+    return text if first == "I" else text[:1].lower() + text[1:]
 
 
 COPA = Task(
@@ -53,6 +72,7 @@ COPA = Task(
         sample="gpteval_tasks:samples/copa",
     ),
     example=example,
+    prompt=prompt,
     metrics=("accuracy",),
     groups=("choice",),
     evaluate=("dev", "test"),

@@ -5,21 +5,28 @@
 
 from __future__ import annotations
 
-from gpteval import Example, PaperScore, Row, Source, Split, Task
+from gpteval import Example, PaperScore, Prompt, Row, Source, Split, Task
 
 
 def example(row: Row) -> Example:
     """Article as context; question; four answers. The level is the part."""
+    options, article = tuple(row["options"]), row["article"]
+    return Example.choice(row, row["question"], options, context=article, **_place(row))
+
+
+def prompt(row: Row) -> Prompt:
+    """After article and question: each answer. The questions on one article share it."""
+    options, article = tuple(row["options"]), row["article"]
+    return Prompt.choice(row, row["question"], options, passage=article, **_place(row))
+
+
+def _place(row: Row) -> dict[str, str]:
+    """Level as the part, article as the cluster."""
     article = row["example_id"]
-    level = "middle" if article.startswith("middle") else "high"
-    return Example.choice(
-        row,
-        row["question"],
-        tuple(row["options"]),
-        context=row["article"],
-        part=level,
-        cluster=article,
-    )
+    return {
+        "part": "middle" if article.startswith("middle") else "high",
+        "cluster": article,
+    }
 
 
 def _split(name: str, rows: int, hub: str) -> Split:
@@ -48,6 +55,7 @@ RACE = Task(
         sample="gpteval_tasks:samples/race",
     ),
     example=example,
+    prompt=prompt,
     metrics=("accuracy",),
     groups=("choice",),
     evaluate=("dev", "test"),

@@ -6,7 +6,7 @@ As in OpenAI's code, the model is trained on the validation stories, of which sc
 
 from __future__ import annotations
 
-from gpteval import Example, PaperScore, Part, Row, Source, Split, Task
+from gpteval import Example, PaperScore, Part, Prompt, Row, Source, Split, Task
 
 HELD_OUT, SEED = 374, 3535999445
 VALIDATION = ("rocstories/cloze_test_val__spring2016*.csv", "rocstories/val_spring2016*.csv")
@@ -15,9 +15,18 @@ TEST = ("rocstories/cloze_test_test__spring2016*.csv", "rocstories/test_spring20
 
 def example(row: Row) -> Example:
     """The four sentences as one text; two endings."""
+    return Example.choice(row, *_story(row))
+
+
+def prompt(row: Row) -> Prompt:
+    """After the four sentences: each ending."""
+    return Prompt.choice(row, *_story(row))
+
+
+def _story(row: Row) -> tuple[str, tuple[str, str]]:
+    """The four sentences as one text, and the two endings."""
     story = " ".join(row[f"InputSentence{number}"] for number in (1, 2, 3, 4))
-    endings = (row["RandomFifthSentenceQuiz1"], row["RandomFifthSentenceQuiz2"])
-    return Example.choice(row, story, endings)
+    return story, (row["RandomFifthSentenceQuiz1"], row["RandomFifthSentenceQuiz2"])
 
 
 ROCSTORIES = Task(
@@ -44,6 +53,7 @@ ROCSTORIES = Task(
         sample="gpteval_tasks:samples/rocstories",
     ),
     example=example,
+    prompt=prompt,
     metrics=("accuracy",),
     groups=("choice",),
     evaluate=("dev", "test"),

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from gpteval import Example, PaperScore, Row, Source, Task
+from gpteval import Example, PaperScore, Prompt, Row, Source, Task
 from gpteval_tasks import glue
+
+LABELS = ("negative", "positive")
 
 
 def example(row: Row) -> Example:
     """One text, without the blank that most sentences of the files end in."""
     return Example.single(row, row["sentence"].rstrip())
+
+
+def prompt(row: Row) -> Prompt:
+    """After the text and *very*: the word *negative* or *positive* (paper §5)."""
+    return Prompt.choice(row, f"{row['sentence'].rstrip()} very", LABELS, neutral="very")
 
 
 SST2 = Task(
@@ -26,8 +33,9 @@ SST2 = Task(
         sample="gpteval_tasks:samples/sst2",
     ),
     example=example,
+    prompt=prompt,
     metrics=("accuracy",),
-    labels=("negative", "positive"),
+    labels=LABELS,
     groups=("glue",),
     evaluate=("dev",),
     paper=(PaperScore("accuracy", 91.3, "test", "P t.4", best_before=93.2),),

@@ -26,10 +26,20 @@ def one_thread() -> None:
 @pytest.fixture(scope="session")
 def tiny_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of two layers and random weights."""
+    return checkpoint(tmp_path_factory.mktemp("models") / "tiny", context=64)
+
+
+@pytest.fixture(scope="session")
+def roomy_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a context that articles fit into."""
+    return checkpoint(tmp_path_factory.mktemp("models") / "roomy", context=512, seed=1)
+
+
+def checkpoint(directory: Path, context: int, seed: int = 0) -> Path:
+    """Write random weights and a tokenizer of a few words."""
     tokenizer = BpeTokenizer.train([TEXT], merges=60)
-    torch.manual_seed(0)
-    shape = GPTConfig(tokenizer.vocab_size, context=64, width=32, layers=2, heads=2)
-    directory = tmp_path_factory.mktemp("models") / "tiny"
+    torch.manual_seed(seed)
+    shape = GPTConfig(tokenizer.vocab_size, context=context, width=32, layers=2, heads=2)
     save_checkpoint(directory, "gpt", GPT(shape), tokenizer)
     return directory
 

@@ -15,7 +15,8 @@ ROOT = Path(__file__).parent.parent
 LAYERS = {
     "errors": 0, "task": 0, "config": 1, "model": 1, "records": 1, "hookspecs": 1, "progress": 1,
     "plugins": 2, "data": 3, "provenance": 3, "encode": 4, "checkpoint": 5, "load": 6,
-    "score": 6, "report": 7, "train": 7, "job": 7, "fitting": 8, "suite": 9, "cli": 10,
+    "score": 6, "report": 7, "train": 7, "job": 7, "fitting": 8, "suite": 9, "zeroshot": 9,
+    "cli": 10,
 }  # fmt: skip
 HEAVY = {"torch", "datasets", "transformers", "sklearn", "pyarrow", "numpy"}
 
@@ -113,7 +114,9 @@ def test_a_module_stays_readable(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["tasks"], ["plugins"], ["models"], ["run", "--help"]], ids=" ".join
+    "arguments",
+    [["--help"], ["tasks"], ["plugins"], ["models"], ["run", "--help"], ["zeroshot", "--help"]],
+    ids=" ".join,
 )
 def test_start_up_imports_nothing_heavy(arguments: list[str]) -> None:
     code = (

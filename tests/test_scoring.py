@@ -10,6 +10,7 @@ from test_huggingface import gpt2, llama, write
 from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel
 
 from gpteval import Loaded, Model, load_model
+from gpteval.encode.batch import Encoded
 from gpteval.encode.prompts import EncodedPrompt, Path
 from gpteval.score.likelihood import likelihoods, score_prompts, trees_of
 from gpteval_models.gpt import GPT, GPTConfig
@@ -85,9 +86,10 @@ def test_models_of_transformers_have_their_own_log_probabilities(
 
 def test_a_tree_has_the_likelihoods_of_its_paths(tiny: Loaded) -> None:
     trees = trees_of(prompts())
-    together = {p: found for group in likelihoods(tiny.model, trees) for p, found in group.items()}
-    for scored, found in together.items():
-        (apart,) = likelihoods(tiny.model, [[scored]])
+    together = [pair for _, found in likelihoods(tiny.model, trees) for pair in found.items()]
+    assert len(together) == sum(map(len, trees))
+    for scored, found in together:
+        ((_, apart),) = likelihoods(tiny.model, [[scored]])
         assert apart[scored].total == pytest.approx(found.total, abs=1e-5)
 
 
@@ -116,7 +118,7 @@ def test_questions_on_one_passage_share_a_tree_and_a_path_is_scored_once() -> No
     assert len(trees_of(scored)) == 4 + len({p for s in scored for p in s.neutral})
 
 
-def test_progress_counts_trees(tiny: Loaded) -> None:
-    counted: list[int] = []
-    score_prompts(tiny.model, prompts(), progress=counted.append)
-    assert sum(counted) == len(trees_of(prompts()))
+def test_every_tree_is_reported_done(tiny: Loaded) -> None:
+    done: list[Encoded] = []
+    score_prompts(tiny.model, prompts(), done=done.extend, most_tokens=30)
+    assert sorted(tree.index for tree in done) == list(range(len(trees_of(prompts()))))

@@ -18,6 +18,7 @@ from gpteval.plugins import registry
 
 COMMANDS = {
     "run": "Fine-tune one model on every task and score it.",
+    "zeroshot": "Score one model by likelihood, without fine-tuning it.",
     "pretrain": "Train a language model on text files, to fine-tune later.",
     "leaderboard": "Show results beside the paper's.",
     "tasks": "List the tasks, or show one.",

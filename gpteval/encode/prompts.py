@@ -48,8 +48,8 @@ class EncodedPrompt:
     Attributes:
         id: The prompt's.
         paths: One per candidate.
-        neutral: Every candidate's continuation after the neutral text; () where candidates are
-            not told apart by their continuations.
+        neutral: Every candidate's continuation after the neutral text; () where there is one
+            candidate, or where they differ in their contexts.
         passage: Prompts of one passage, if not "", are computed together.
     """
 
@@ -116,7 +116,8 @@ class _Encoder:
     def _neutral(
         self, prompt: Prompt, found: Sequence[Sequence[Sequence[int]]]
     ) -> tuple[Path, ...]:
-        if len({tuple(scored) for _, scored in found}) == 1:
+        contexts = {candidate.context for candidate in prompt.candidates}
+        if len(prompt.candidates) == 1 or len(contexts) > 1:
             return ()
         given = [*self.start, *self.ids["", prompt.neutral.strip()]]
         given = given or [*self.ids["", NEUTRAL]]

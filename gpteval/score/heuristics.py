@@ -133,7 +133,8 @@ def _less(scores: Scores, neutral: Sequence[Likelihood]) -> Scores:
 def _choice_variants(found: PromptLikelihoods) -> dict[str, Scores]:
     """Sum, per byte, and pointwise mutual information (continuation and context).
 
-    Where the answers have one continuation, all variants would answer as the mean does: none.
+    Where answers differ in their contexts and share one continuation, all variants would answer
+    as the mean does: none.
     """
     if not found.neutral:
         return {}

@@ -56,7 +56,7 @@ def score_prompts(
     *,
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
     most_tokens: int = SCORING_TOKENS,
-    progress: Callable[[int], None] = lambda done: None,
+    done: Callable[[Sequence[Encoded]], None] = lambda trees: None,
 ) -> list[PromptLikelihoods]:
     """Likelihoods of every prompt's candidates, in the prompts' order.
 
@@ -65,13 +65,13 @@ def score_prompts(
         prompts: Of one split.
         autocast: Context to compute in; probabilities are fp32 in any case.
         most_tokens: Tokens of one forward pass; changes nothing but rounding.
-        progress: Called with the number of trees just done, of `len(trees_of(prompts))`.
+        done: Called with the trees just scored; there are `len(trees_of(prompts))` in all.
     """
     trees = trees_of(prompts)
     found: dict[Path, Likelihood] = {}
-    for group in likelihoods(model, trees, autocast, most_tokens):
-        found.update(group)
-        progress(1)
+    for group, scored in likelihoods(model, trees, autocast, most_tokens):
+        found.update(scored)
+        done(group)
     return [
         PromptLikelihoods(
             tuple(found[path] for path in prompt.paths),
@@ -96,8 +96,8 @@ def likelihoods(
     trees: Sequence[Sequence[Path]],
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
     most_tokens: int = SCORING_TOKENS,
-) -> Iterator[dict[Path, Likelihood]]:
-    """Likelihoods of the paths of every tree, longest trees first."""
+) -> Iterator[tuple[list[Encoded], dict[Path, Likelihood]]]:
+    """The trees of one batch after another, longest first, and their paths' likelihoods."""
     model.eval()
     device = next(model.parameters()).device
     folded = [
@@ -110,19 +110,15 @@ def likelihoods(
         with autocast():
             hidden = model.hidden(batch)
             found = _log_probabilities(model, hidden, places.to(device), tokens.to(device))
-        values = iter(torch.split(found.double().cpu(), _counts(group, trees)))
-        for encoded in group:
-            yield {
-                path: Likelihood(
-                    float(next(values).sum()), len(path.tokens) - path.begin, path.size
-                )
-                for path in trees[encoded.index]
-            }
-
-
-def _counts(group: Sequence[Encoded], trees: Sequence[Sequence[Path]]) -> list[int]:
-    """Number of scored tokens of every path."""
-    return [len(p.tokens) - p.begin for encoded in group for p in trees[encoded.index]]
+        paths = [path for encoded in group for path in trees[encoded.index]]
+        values = torch.split(found.double().cpu(), [len(p.tokens) - p.begin for p in paths])
+        yield (
+            group,
+            {
+                path: Likelihood(float(value.sum()), len(value), path.size)
+                for path, value in zip(paths, values, strict=True)
+            },
+        )
 
 
 def _scored(group: Sequence[Encoded], trees: Sequence[Sequence[Path]]) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,63 @@
+"""`gpteval zeroshot`: what the model knows before any fine-tuning."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from gpteval.cli.options import options_from
+from gpteval.config import Compute
+
+
+@click.command()
+@click.option("--all", "every", is_flag=True, help="Every task that has a likelihood heuristic.")
+@click.option("--tasks", help="Names and groups, joined by commas: race,copa or winograd.")
+@click.option(
+    "--model", help="Model reference (see `gpteval models`); mini with --sample, else openai-gpt."
+)
+@click.option(
+    "--data-dir", help="Directory of official files; default: $GPTEVAL_DATA, else the hub."
+)
+@click.option("--sample", is_flag=True, help="Use the small data sets that come with the package.")
+@click.option("--limit", type=click.IntRange(1), help="Most rows of every split, for a quick try.")
+@click.option("--results", help="Directory of records; default: results (runs with --sample).")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON lines.")
+@click.option(
+    "--untrained/--no-untrained",
+    default=True,
+    show_default=True,
+    help="Score a model of the same shape with random weights beside it; takes as long again.",
+)
+@options_from(Compute, "compute")
+def command(*, every: bool, tasks: str | None, as_json: bool, **settings: Any) -> None:
+    """Score one model on every task by likelihood, without fine-tuning it.
+
+    The heuristics are those of GPT-1's paper (§5): of several answers the one with the highest
+    mean token log-probability. Other ways to normalise, and baselines, stand beside it. Scores and
+    predictions are written to the results directory; what is finished is not scored again.
+
+    \b
+    gpteval zeroshot --all --sample
+    gpteval zeroshot --tasks race,copa --data-dir DATA --model mini
+    gpteval zeroshot --tasks winograd --model hf:HuggingFaceTB/SmolLM2-135M
+    """
+    from gpteval.cli.progress import listener
+    from gpteval.zeroshot import scorable, score_zeroshot
+
+    if every == bool(tasks):
+        raise click.UsageError("give --all, or --tasks NAMES")
+    names = [name.strip() for name in (tasks or "all").split(",") if name.strip()]
+    results = score_zeroshot(names, progress=listener(), **settings)
+    if as_json:
+        for result in results:
+            click.echo(json.dumps(asdict(result), ensure_ascii=False))
+        return
+    from gpteval.report.leaderboard import show
+
+    show(results)
+    _, without = scorable(names, sample=settings["sample"])
+    if without:
+        click.echo(f"no heuristic: {', '.join(without)}")

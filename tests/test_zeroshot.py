@@ -1,0 +1,148 @@
+"""Zero-shot scoring from rows to results, with real samples, a real model, a real store."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from scipy.stats import binomtest
+
+import gpteval
+from gpteval import Compute, Loaded, Prompt, Result
+from gpteval.cli.zeroshot import command
+from gpteval.errors import ConfigError, UnknownNameError
+from gpteval.plugins import registry
+from gpteval.report.store import ResultStore
+from gpteval.score.heuristics import scores_of
+from gpteval.score.sliding_window import sliding_window
+from gpteval.zeroshot import scorable, untrained
+
+CHOICE = ("race", "copa", "rocstories")
+
+
+@pytest.fixture
+def settings(roomy_directory: Path, tmp_path: Path) -> dict[str, object]:
+    return {
+        "model": str(roomy_directory),
+        "sample": True,
+        "results": tmp_path,
+        "compute": Compute(device="cpu"),
+    }
+
+
+def only(task: str, settings: dict[str, object]) -> Result:
+    (found,) = gpteval.score_zeroshot(task, **settings)
+    return found
+
+
+@pytest.mark.parametrize("task", CHOICE)
+def test_a_random_model_is_at_chance(settings: dict[str, object], task: str) -> None:
+    found = only(task, settings | {"untrained": False})
+    chance = found.baselines["random"]["accuracy"]
+    for metric in ("accuracy", "accuracy_sum", "accuracy_byte", "accuracy_pmi"):
+        right = round(found.scores[metric] * found.n)
+        interval = binomtest(right, found.n).proportion_ci(0.99, method="wilson")
+        assert interval.low <= chance <= interval.high, metric
+
+
+def test_a_result_can_be_computed_again_from_its_predictions(settings: dict[str, object]) -> None:
+    store = ResultStore(settings["results"])
+    for task in ("race", "sst2", "cola"):
+        found = only(task, settings)
+        predictions = store.read_predictions(found)
+        assert scores_of(registry().tasks()[task], predictions) == pytest.approx(found.scores)
+        assert (found.mode, found.recipe, found.split) == ("zeroshot", "zero-shot", "test")
+
+
+def test_cola_is_divided_at_a_threshold_fitted_on_train(settings: dict[str, object]) -> None:
+    found = only("cola", settings)
+    threshold = found.config["threshold"]
+    for p in ResultStore(settings["results"]).read_predictions(found):
+        assert p.prediction == ("acceptable" if p.scores[0] > threshold else "unacceptable")
+    assert found.data.train_rows == found.data.train_official > 0
+    assert {"matthews", "roc_auc"} == set(found.scores)
+
+
+def test_labels_are_compared_raw_calibrated_and_at_the_median(settings: dict[str, object]) -> None:
+    found = only("sst2", settings)
+    assert list(found.scores) == [
+        "accuracy", "accuracy_calibrated", "accuracy_median", "roc_auc",
+    ]  # fmt: skip
+    assert found.data.train_rows == 0
+
+
+def test_baselines_stand_in_the_record(settings: dict[str, object]) -> None:
+    found = only("race", settings)
+    assert list(found.baselines) == ["majority", "random", "untrained", "sliding_window"]
+    assert found.baselines["untrained"]["accuracy_pmi"] <= 1
+    assert found.baselines["sliding_window"].keys() >= {"accuracy", "accuracy/middle"}
+    assert "untrained" not in only("copa", settings | {"untrained": False}).baselines
+
+
+def test_an_untrained_model_has_the_shape_and_other_weights(roomy_directory: Path) -> None:
+    loaded = gpteval.load_model(str(roomy_directory))
+    model = untrained(loaded)
+    assert model.config() == loaded.model.config()
+    assert untrained(replace(loaded, details={})) is None
+
+
+def test_what_is_finished_is_not_scored_again(settings: dict[str, object]) -> None:
+    first = gpteval.score_zeroshot("copa,sst2", **settings)
+    assert gpteval.score_zeroshot("copa,sst2", **settings) == first
+    (limited,) = gpteval.score_zeroshot("copa", **settings | {"limit": 10})
+    assert (limited.n, limited.data.limit) == (10, 10)
+    assert len(ResultStore(settings["results"]).read()) == 3
+
+
+def test_a_task_without_a_heuristic_is_named_and_never_scored() -> None:
+    able, without = scorable(["all"])
+    assert {"cola", "sst2", *CHOICE} <= {task.name for task in able}
+    assert {"rte", "stsb"} <= set(without)
+    with pytest.raises(ConfigError, match="no likelihood heuristic is known for rte: take some"):
+        gpteval.score_zeroshot("rte", sample=True)
+    with pytest.raises(UnknownNameError, match="did you mean 'copa'"):
+        gpteval.score_zeroshot("coppa", sample=True)
+
+
+def test_the_command_prints_results_and_what_has_no_heuristic(settings: dict[str, object]) -> None:
+    options = ["--sample", "--model", settings["model"], "--results", str(settings["results"])]
+    options += ["--device", "cpu", "--limit", "8", "--no-untrained"]
+    table = CliRunner().invoke(command, ["--all", *options])
+    assert "no heuristic: snli" in table.stdout
+    found = CliRunner().invoke(command, ["--tasks", "copa", "--json", *options])
+    assert json.loads(found.stdout)["task"] == "copa"
+    assert CliRunner().invoke(command, options).exit_code == 2
+
+
+def test_equal_candidates_are_named_in_one_line(settings: dict[str, object]) -> None:
+    said: list[str] = []
+
+    class Listener(gpteval.progress.Silent):
+        def say(self, line: str) -> None:
+            said.append(line)
+
+    gpteval.score_zeroshot("race", progress=Listener(), **settings)
+    assert all("example" in line and "\n" not in line for line in said)
+
+
+def test_the_sliding_window_finds_the_words_that_stand_together() -> None:
+    passage = "Tom went home early. Later in the garden Anna found a small red ball, and Tom slept."
+    row = {"id": "1", "label": 0}
+    prompt = Prompt.choice(
+        row, "What did Anna find?", ("Tom", "a red ball", "a house"), passage=passage
+    )
+    assert sliding_window(prompt) == 1
+
+
+def test_the_sliding_window_prefers_rare_words() -> None:
+    row = {"id": "1", "label": 0}
+    prompt = Prompt.choice(row, "Which", ("the", "dog"), passage="the the the a the dog the")
+    assert sliding_window(prompt) == 1
+
+
+def test_the_vocabulary_and_context_of_the_model_are_kept(tiny: Loaded) -> None:
+    before = tiny.model.vocab_size
+    assert untrained(tiny).vocab_size == before
