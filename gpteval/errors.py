@@ -9,6 +9,11 @@ from collections.abc import Iterable
 class GptevalError(Exception):
     """A mistake the user can mend. Its text is one line: what is wrong, what to do."""
 
+    def __str__(self) -> str:
+        """The line, with what can't be printed escaped: it may quote a damaged file."""
+        text = super().__str__()
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
 
 class UnknownNameError(GptevalError):
     """A task, model, metric or recipe that nobody registered."""

@@ -6,8 +6,10 @@ Both are plain JSON lines, so that a number can be defended, rescored and paired
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields
+from functools import cache
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 SCHEMA = 1
 
@@ -117,3 +119,34 @@ class Result:
     predictions: str = ""
     time: str = ""
     schema: int = field(default=SCHEMA)
+
+
+def misfit(record: Any) -> str:
+    """The first field of a dataclass value that is not of its annotated type; "" where all are."""
+    kind: Any = type(record)
+    kinds = _kinds(kind)
+    return next(
+        (f.name for f in fields(record) if not _fits(getattr(record, f.name), kinds[f.name])), ""
+    )
+
+
+@cache
+def _kinds(kind: Any) -> Mapping[str, Any]:
+    return get_type_hints(kind)
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a value read from JSON is of an annotated type; a whole number is a float too."""
+    origin, of = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return value in of
+    if origin is UnionType:
+        return any(_fits(value, each) for each in of)
+    if origin is Mapping:
+        return isinstance(value, dict) and all(_fits(each, of[1]) for each in value.values())
+    if origin is tuple:
+        kinds = of[:1] * len(value) if of[-1] is ... else of
+        return len(kinds) == len(value) and all(map(_fits, value, kinds))
+    if kind in (int, float) and isinstance(value, bool):
+        return False
+    return kind is Any or isinstance(value, (int, float) if kind is float else kind)

@@ -54,6 +54,8 @@ class _Items:
         except expat.ExpatError as error:
             reason = expat.ErrorString(error.code)
             raise broken(self._path, error.lineno, f"bad XML: {reason}") from None
+        except (LookupError, ValueError) as error:  # of an encoding that the file declares
+            raise broken(self._path, 1, f"bad XML: {error}; convert the file to UTF-8") from None
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if name == "item":

@@ -7,7 +7,6 @@ TSV is read with quoting off and split on LF only: default quoting silently drop
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Iterator, Mapping
 from operator import itemgetter
 from pathlib import Path
@@ -22,6 +21,7 @@ from gpteval.data.raw import (
     broken,
     empty,
     layout,
+    parse_json,
     undecodable,
     unreadable,
 )
@@ -127,7 +127,7 @@ def read_jsonl(path: Path, wanted: Layout) -> Iterator[RawRow]:
         if not text.strip():
             continue
         try:
-            value = json.loads(text)
+            value = parse_json(text)
         except ValueError as error:
             raise broken(path, number, f"not whole JSON: {error}") from None
         if not isinstance(value, dict):

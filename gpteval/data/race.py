@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from gpteval.data.raw import Layout, RawRow, broken, read_bytes, undecodable
+from gpteval.data.raw import Layout, RawRow, broken, parse_json, read_bytes, undecodable
 
 LISTS = ("questions", "options", "answers")
 
@@ -37,15 +37,16 @@ def read_race(path: Path, wanted: Layout) -> Iterator[RawRow]:
 def _article(path: Path) -> dict[str, Any]:
     """The file's JSON object, checked: three lists of one length, and the options lists too."""
     try:
-        article = json.loads(read_bytes(path).decode("utf-8"))
+        article = parse_json(read_bytes(path).decode("utf-8"))
     except UnicodeDecodeError as error:
         raise undecodable(path, error.object.count(b"\n", 0, error.start) + 1, error) from None
-    except json.JSONDecodeError as error:
-        raise broken(path, error.lineno, f"not whole JSON: {error.msg}") from None
+    except ValueError as error:
+        line = getattr(error, "lineno", 1)
+        raise broken(path, line, f"not whole JSON: {error}") from None
     if not isinstance(article, dict) or not {"article", *LISTS} <= article.keys():
         raise broken(path, 1, f"expected an object with article, {', '.join(LISTS)}")
     lists = [article[key] for key in LISTS]
-    if not all(isinstance(value, list) for value in (*lists, *article["options"])):
+    if not all(isinstance(value, list) for value in chain(lists, article["options"])):
         raise broken(path, 1, f"expected {', '.join(LISTS)} to be lists, and each option list too")
     if len({len(value) for value in lists}) > 1:
         found = ", ".join(f"{len(article[key])} {key}" for key in LISTS)

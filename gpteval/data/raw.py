@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,19 @@ def read_bytes(path: Path) -> bytes:
     if not content:
         raise empty(path)
     return content
+
+
+def parse_json(text: str | bytes) -> Any:
+    """A JSON value.
+
+    Raises:
+        ValueError: Not JSON (`json.JSONDecodeError`, with the line), not UTF-8, nested too deeply,
+            or with a number too long to read.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def undecodable(path: object, line: int, error: UnicodeDecodeError) -> DataError:

@@ -207,8 +207,13 @@ def _identified(task: Task, raws: Iterable[RawRow]) -> Iterator[tuple[str, RawRo
 def _text(raw: RawRow, column: str) -> str | list[str]:
     """A column's value as text, or as a list of texts."""
     value = raw.fields[column]
-    if isinstance(value, str):
-        return value
     if value is None:
         raise broken(raw.path, raw.line, f"column {column!r} has no value")
-    return [str(v) for v in value] if isinstance(value, list) else str(value)
+    texts = [str(v) for v in value] if isinstance(value, list) else [str(value)]
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        problem = f"column {column!r} has half a character, {half!r}: mend the file"
+        raise broken(raw.path, raw.line, problem) from None
+    return texts if isinstance(value, list) else texts[0]

@@ -7,7 +7,6 @@ that was killed leaves at most one line without its end: it is set aside, and th
 from __future__ import annotations
 
 import io
-import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,8 +18,9 @@ from typing import Any
 import jsonlines
 from filelock import FileLock
 
+from gpteval.data.raw import parse_json
 from gpteval.errors import ResultError
-from gpteval.records import SCHEMA, DataRecord, Prediction, Result
+from gpteval.records import SCHEMA, DataRecord, Prediction, Result, misfit
 
 logger = logging.getLogger(__name__)
 
@@ -186,7 +186,7 @@ def _ends_with_newline(path: Path) -> bool:
 
 def _is_json(line: bytes) -> bool:
     try:
-        json.loads(line)
+        parse_json(line)
     except ValueError:
         return False
     return True
@@ -203,7 +203,9 @@ def _rows(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
     with _reading(path):
         lines = path.read_bytes().splitlines()
     try:
-        for number, row in enumerate(jsonlines.Reader(lines).iter(type=dict), start=1):
+        for number, row in enumerate(
+            jsonlines.Reader(lines, loads=parse_json).iter(type=dict), start=1
+        ):
             yield row, f"{path}:{number}"
     except jsonlines.InvalidLineError as error:
         reason = str(error).splitlines()[0]
@@ -224,11 +226,16 @@ def _result(row: dict[str, Any], place: str) -> Result:
             "interval": tuple(row["interval"]),
             "history": tuple(row["history"]),
         }
-        return Result(**{**row, **nested})
+        result = Result(**{**row, **nested})
     except (KeyError, TypeError) as error:
         raise ResultError(
             f"{place}: not a result of this gpteval ({error}); restore the line or delete it"
         ) from error
+    wrong = misfit(result) or misfit(result.data) or ("scores" if not result.scores else "")
+    if wrong:
+        shown = repr(row.get(wrong, row["data"].get(wrong)))[:40]
+        raise ResultError(f"{place}: {wrong} can't be {shown}; restore the line or delete it")
+    return result
 
 
 def _compact(prediction: Prediction) -> dict[str, Any]:
@@ -239,6 +246,10 @@ def _compact(prediction: Prediction) -> dict[str, Any]:
 
 def _prediction(row: dict[str, Any], place: str) -> Prediction:
     try:
-        return Prediction(**{**row, "scores": tuple(row.get("scores", ()))})
+        prediction = Prediction(**{**row, "scores": tuple(row.get("scores", ()))})
     except TypeError as error:
         raise ResultError(f"{place}: not a prediction ({error}); run the task again") from error
+    if wrong := misfit(prediction):
+        shown = repr(row[wrong])[:40]
+        raise ResultError(f"{place}: {wrong} can't be {shown}; run the task again")
+    return prediction
