@@ -105,6 +105,8 @@ class Registry:
     def select(self, names: Iterable[str]) -> list[Task]:
         """Tasks named by name, package/name or group, in registration order, each once.
 
+        "all" is the suite: every task but those that say they are no part of it.
+
         Raises:
             UnknownNameError: A name that nobody registered, with the nearest that somebody did.
             PluginError: A name that two packages use.
@@ -116,7 +118,8 @@ class Registry:
             members = {
                 key
                 for key, task in tasks.items()
-                if name in (key, f"{owners[key].package}/{key}", *task.groups, "all")
+                if name in (key, f"{owners[key].package}/{key}", *task.groups)
+                or (name == "all" and task.suite)
             }
             if not members:
                 self._refuse(name, [*tasks, *groups, "all"])

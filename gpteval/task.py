@@ -17,7 +17,7 @@ Row = Mapping[str, Any]
 
 Label = str | int | float | None
 Kind = Literal["classify", "regress", "choose"]
-Reader = Literal["tsv", "jsonl", "csv", "copa", "race"]
+Reader = Literal["tsv", "jsonl", "csv", "copa", "race", "dpr", "wsc"]
 Rule = Literal["compare", "threshold"]
 """How a prompt's likelihoods become an answer: the likeliest candidate; or whether the mean token
 log-probability of the only one lies above a threshold chosen on the training split (CoLA)."""
@@ -231,6 +231,8 @@ class Task:
         labels: Label names, in the order of the classifier's outputs (classify only).
         scale: Lowest and highest whole score (regress only): (0, 5) for STS-B.
         groups: Names that select several tasks at once ("glue", "nli").
+        suite: Whether the name "all" selects it; False for a set that is scored zero-shot in the
+            paper and fine-tuned only where it is named.
         evaluate: Splits that are scored when they have labels, the headline split last.
         train_task: Scored with the model fine-tuned on that task (breaking-NLI: "snli").
         paper: The published figures.
@@ -249,6 +251,7 @@ class Task:
     labels: tuple[str, ...] = ()
     scale: tuple[int, int] = (0, 0)
     groups: tuple[str, ...] = ()
+    suite: bool = True
     evaluate: tuple[str, ...] = ("dev",)
     train_task: str = ""
     paper: tuple[PaperScore, ...] = ()

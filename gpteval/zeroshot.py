@@ -92,10 +92,11 @@ def scorable(names: Sequence[str], *, sample: bool = False) -> tuple[list[Task],
         UnknownNameError: A name that nobody registered.
         ConfigError: None of them has a heuristic.
     """
-    chosen = registry().select(names)
+    every = list(registry().tasks().values())
+    chosen = every if ALL in names else registry().select(names)
     able = [t for t in chosen if t.prompt is not None and (t.source.sample or not sample)]
     if not able:
-        known = [t.name for t in registry().tasks().values() if t.prompt is not None]
+        known = [t.name for t in every if t.prompt is not None]
         raise ConfigError(
             f"no likelihood heuristic is known for {', '.join(t.name for t in chosen)}: "
             f"take some of {', '.join(known)}"

@@ -24,6 +24,7 @@ def gpteval_register_tasks() -> Iterable[Task]:
     from gpteval_tasks.snli import SNLI
     from gpteval_tasks.sst2 import SST2
     from gpteval_tasks.stsb import STSB
+    from gpteval_tasks.winograd import DPR, WSC273
     from gpteval_tasks.wnli import WNLI
 
     return [
@@ -32,4 +33,5 @@ def gpteval_register_tasks() -> Iterable[Task]:
         *(COLA, SST2),
         *(RACE, COPA, ROCSTORIES),
         BREAKING_NLI,
+        *(DPR, WSC273),
     ]

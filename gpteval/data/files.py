@@ -25,6 +25,7 @@ from gpteval.data.raw import (
     undecodable,
     unreadable,
 )
+from gpteval.data.winograd import read_dpr, read_wsc
 from gpteval.task import Reader, Task
 
 
@@ -147,6 +148,8 @@ READERS: Mapping[Reader, Callable[[Path, Layout], Iterator[RawRow]]] = {
     "jsonl": read_jsonl,
     "copa": read_copa,
     "race": read_race,
+    "dpr": read_dpr,
+    "wsc": read_wsc,
 }
 
 
