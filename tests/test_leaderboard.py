@@ -94,6 +94,26 @@ def test_zero_shot_scores_do_not_stand_beside_fine_tuned_ones():
     assert (line.paper, marks(line)) == (None, {"zero-shot": ""})
 
 
+def test_zero_shot_scores_are_a_section_after_the_fine_tuned_ones():
+    zero = result(
+        mode="zeroshot",
+        scores={"accuracy": 0.4, "accuracy_pmi": 0.5},
+        baselines={"majority": {"accuracy": 0.5}, "untrained": {"accuracy": 0.31}},
+    )
+    tuned = result(seed=1)
+    assert [line.result.mode for line in rows(zero, tuned)] == ["finetune", "zeroshot", "zeroshot"]
+    page = markdown(rows(zero, tuned), "c")
+    before, after = page.split("## Zero-shot")
+    assert "untrained" not in before.split("| task")[1]
+    assert "| 31.0 |" in after and "accuracy, PMI" in after
+    assert "31.0" in printed([zero, tuned], 200)
+
+
+def test_one_answer_to_everything_is_marked_on_the_rule_that_gave_it():
+    lines = rows(result(mode="zeroshot", degenerate=True, scores={"accuracy": 0.4, "roc_auc": 0.5}))
+    assert ["constant" in marks(line) for line in lines] == [True, False]
+
+
 @pytest.mark.parametrize("split", ["dev", "test"])
 def test_a_figure_on_another_version_of_the_data_is_named_only(split):
     qnli = {"made": task("accuracy", name="made", paper=(V1,))}

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from gpteval.config import RECIPES
-from gpteval.records import Result
+from gpteval.records import Mode, Result
 from gpteval.report.footnotes import LEGEND, footnotes
 from gpteval.report.standings import Row, base_split, standings
 from gpteval.report.table import (
@@ -26,6 +26,7 @@ from gpteval.report.table import (
     stdout_console,
     terminal_table,
 )
+from gpteval.score.heuristics import title
 from gpteval.score.metrics import metrics
 
 
@@ -57,8 +58,7 @@ class Leaderboard:
 
 
 def markdown(rows: Sequence[Row], command: str) -> str:
-    """A page with the whole table, saying which command generates it."""
-    columns = [c for c in _columns(rows, ()) if any(c.cell(row) for row in rows)]
+    """A page with the whole table, zero-shot scores in one of their own, and what generates it."""
     lines = [
         "# Leaderboard",
         "",
@@ -66,13 +66,23 @@ def markdown(rows: Sequence[Row], command: str) -> str:
         "",
         "Scores in percent, the median where there are several seeds. *95 %*: interval over the "
         "examples, clusters resampled together. *best before*: the best result before GPT-1. "
-        "*majority*: always giving the most frequent answer.",
+        "*majority*: always giving the most frequent answer. *untrained*: a model of the same "
+        "shape with random weights. *window*: the sliding window of Richardson et al. 2013.",
         "",
-        *markdown_table(rows, columns),
-        "",
+        *(line for mode in get_args(Mode) for line in _section(rows, mode)),
         *(f"- **{name}**: {text}" for name, text in footnotes(rows)),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _section(rows: Iterable[Row], mode: str) -> list[str]:
+    """The Markdown table of one mode's rows; nothing where there are none."""
+    own = [row for row in rows if row.result.mode == mode]
+    if not own:
+        return []
+    columns = [c for c in _columns(own, ()) if any(c.cell(row) for row in own)]
+    heading = ["## Zero-shot", ""] if mode == "zeroshot" else []
+    return [*heading, *markdown_table(own, columns), ""]
 
 
 def json_rows(rows: Iterable[Row]) -> list[dict[str, Any]]:
@@ -89,6 +99,7 @@ def json_rows(rows: Iterable[Row]) -> list[dict[str, Any]]:
             "highest": max(row.scores),
             "interval": row.interval,
             "majority": row.majority,
+            "baselines": {name: _baseline(row, name) for name in row.result.baselines},
             "paper": row.paper and row.paper.score,
             "paper_split": row.paper and row.paper.split,
             "paper_source": row.paper and row.paper.source,
@@ -119,6 +130,9 @@ def _columns(rows: Sequence[Row], common: Collection[str]) -> list[Column[Row]]:
         Column("diff.", _difference, 1, justify="right", colour=_tint),
         Column("best before", _before, 7, justify="right"),
         Column("majority", lambda row: _number(row.majority), 2, justify="right"),
+        Column("untrained", lambda row: _beside(row, "untrained"), 3, justify="right"),
+        Column("window", lambda row: _beside(row, "sliding_window"), 6, justify="right"),
+        Column("random", lambda row: _beside(row, "random"), 8, justify="right"),
         Column("split", lambda row: base_split(row.split), 4),
         Column("seeds", _seeds, 5),
         Column("n", lambda row: str(row.n or ""), 6, justify="right"),
@@ -164,7 +178,7 @@ def short_name(model: str) -> str:
 def _metric(row: Row, titles: dict[str, str]) -> str:
     name, _, part = row.metric.partition("/")
     part = part or row.split.partition("_")[2]
-    return f"· {part}" if part else titles.get(name, name)
+    return f"· {part}" if part else title(name, titles)
 
 
 def _recipe(row: Row) -> str:
@@ -176,6 +190,17 @@ def _recipe(row: Row) -> str:
 
 def _before(row: Row) -> str:
     return _number(row.paper.best_before if row.paper else None)
+
+
+def _baseline(row: Row, name: str) -> float | None:
+    """A baseline's score by the row's metric, in percent."""
+    score = row.result.baselines.get(name, {}).get(row.metric)
+    return None if score is None else 100 * score
+
+
+def _beside(row: Row, name: str) -> str:
+    """A baseline that stands beside zero-shot scores only."""
+    return _number(_baseline(row, name) if row.result.mode == "zeroshot" else None)
 
 
 def _interval(row: Row) -> str:
@@ -203,10 +228,13 @@ def _seeds(row: Row) -> str:
 
 
 def _table(rows: Sequence[Row], columns: Sequence[Column[Row]], width: int) -> Table:
-    """The rows, with a line above the GLUE mean."""
-    return terminal_table(
-        rows, columns, width, lambda row, following: following.task == "glue" != row.task
-    )
+    """The rows, with a line above the GLUE mean and above the zero-shot scores."""
+    return terminal_table(rows, columns, width, _ends)
+
+
+def _ends(row: Row, following: Row) -> bool:
+    mean = following.task == "glue" != row.task
+    return mean or following.result.mode != row.result.mode
 
 
 def _tint(difference: str) -> str:

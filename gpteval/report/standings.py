@@ -10,9 +10,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
+from typing import get_args
 
 from gpteval.plugins import registry
-from gpteval.records import Result
+from gpteval.records import Mode, Result
 from gpteval.task import PaperScore, Task
 
 GLUE: Mapping[str, tuple[str, ...]] = {
@@ -101,7 +102,9 @@ def standings(
     *,
     all_splits: bool = False,
 ) -> list[Row]:
-    """The leaderboard's rows, tasks in the order they are registered, the GLUE mean last.
+    """The leaderboard's rows: fine-tuned scores, then zero-shot ones.
+
+    In each half tasks stand in the order they are registered, the GLUE mean last.
 
     Args:
         results: As they were written; of a setting and seed scored twice the later one counts.
@@ -111,12 +114,16 @@ def standings(
     """
     tasks = registry().tasks() if tasks is None else tasks
     kept = list(results)
-    groups = _over_seeds(kept if all_splits else _headline_splits(kept), tasks)
+    everything = _over_seeds(kept if all_splits else _headline_splits(kept), tasks)
     order = {name: place for place, name in enumerate(tasks)}
-    groups.sort(
+    everything.sort(
         key=lambda g: (order.get(g.first.task, len(order)), g.first.task, _half(g.first.split))
     )
-    return [row for group in groups for row in _task_rows(group)] + _glue_rows(groups)
+    rows: list[Row] = []
+    for mode in get_args(Mode):
+        groups = [group for group in everything if group.first.mode == mode]
+        rows += [row for group in groups for row in _task_rows(group)] + _glue_rows(groups)
+    return rows
 
 
 def _headline_splits(results: Sequence[Result]) -> list[Result]:
@@ -202,7 +209,7 @@ def _marks(group: Group, metric: str) -> tuple[Mark, ...]:
     if r.changed:
         marks.append(Mark("changed", ", ".join(f"{k} {v}" for k, v in r.changed.items())))
     constant = sum(result.degenerate for result in group.results)
-    if constant:
+    if constant and not _is_variant(group, metric):
         some = constant < len(group.results)
         marks.append(Mark("constant", f"{constant} of {len(group.results)} seeds" if some else ""))
     if group.task and group.task.version != r.version:
@@ -211,6 +218,12 @@ def _marks(group: Group, metric: str) -> tuple[Mark, ...]:
     if other:
         marks.append(Mark("†", ", ".join(other)))
     return tuple(marks)
+
+
+def _is_variant(group: Group, metric: str) -> bool:
+    """Whether other answers than the recorded ones are scored: zero-shot, normalised otherwise."""
+    named = group.task.metrics if group.task else (metric,)
+    return group.first.mode == "zeroshot" and metric.partition("/")[0] not in named
 
 
 def _missing(result: Result) -> str:

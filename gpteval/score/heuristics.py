@@ -26,6 +26,15 @@ VERSION = 1
 
 ROC_AUC = "roc_auc"
 
+VARIANTS = {
+    "sum": "sum",
+    "byte": "per byte",
+    "pmi": "PMI",
+    "calibrated": "calibrated",
+    "median": "at the median",
+}
+"""Variant → how tables call it, after the metric's own title."""
+
 DIGITS = 6
 
 Scores = tuple[float, ...]
@@ -79,6 +88,16 @@ def scores_of(task: Task, predictions: Sequence[Prediction]) -> dict[str, float]
     if task.kind == "classify" and {p.label for p in predictions} == set(task.labels):
         found[ROC_AUC] = _roc_auc(task, predictions)
     return found
+
+
+def title(metric: str, titles: Mapping[str, str]) -> str:
+    """What tables call a metric of `scores_of`, given the titles of the registered ones."""
+    if metric == ROC_AUC:
+        return "ROC AUC"
+    base, _, variant = metric.rpartition("_")
+    if metric not in titles and base in titles and variant in VARIANTS:
+        return f"{titles[base]}, {VARIANTS[variant]}"
+    return titles.get(metric, metric)
 
 
 def mean_scores(found: Sequence[PromptLikelihoods]) -> list[float]:
