@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from gpteval.data.raw import parse_json
 from gpteval.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -103,13 +104,14 @@ def read_json(path: Path, expected: type[T]) -> T:
         CheckpointError: The file is missing or holds something else; with its line.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise CheckpointError(f"{path.parent} has no {path.name}") from error
-    except json.JSONDecodeError as error:
-        raise CheckpointError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
     except UnicodeDecodeError as error:
         raise CheckpointError(f"{path}: not UTF-8 at byte {error.start}") from error
+    except ValueError as error:
+        line = getattr(error, "lineno", 1)
+        raise CheckpointError(f"{path}:{line}: not JSON: {error}") from error
     if not isinstance(value, expected):
         raise CheckpointError(
             f"{path}:1: expected a {expected.__name__}, not a {type(value).__name__}"

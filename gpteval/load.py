@@ -45,7 +45,7 @@ def _of_directory(directory: Path, families: dict[str, ModelFamily]) -> ModelFam
     from gpteval.checkpoint import CONFIG, read_config
 
     name = read_config(directory).get("family") if (directory / CONFIG).is_file() else None
-    if name in families:
+    if isinstance(name, str) and name in families:
         return families[name]
     if name is not None:
         raise UnknownNameError("model family", str(name), families, f"in {directory}/{CONFIG}")

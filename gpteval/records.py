@@ -142,11 +142,12 @@ def _fits(value: Any, kind: Any) -> bool:
         return value in of
     if origin is UnionType:
         return any(_fits(value, each) for each in of)
-    if origin is Mapping:
+    if origin in (Mapping, dict):
         return isinstance(value, dict) and all(_fits(each, of[1]) for each in value.values())
-    if origin is tuple:
-        kinds = of[:1] * len(value) if of[-1] is ... else of
-        return len(kinds) == len(value) and all(map(_fits, value, kinds))
+    if origin in (tuple, list):
+        length = len(value) if isinstance(value, origin) else -1
+        kinds = of if origin is tuple and of[-1] is not ... else of[:1] * length
+        return len(kinds) == length and all(map(_fits, value, kinds))
     if kind in (int, float) and isinstance(value, bool):
         return False
     return kind is Any or isinstance(value, (int, float) if kind is float else kind)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpteval import (
     BpeTokenizer,
     CheckpointError,
+    ConfigError,
     Loaded,
     load_weights,
     read_config,
     read_tensors,
     weights_digest,
 )
-from gpteval_models.gpt import GPT, build
+from gpteval_models.gpt import GPT, GPTConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FAMILY = "gpt"
 
@@ -30,14 +35,31 @@ def load_gpt(reference: str, directory: Path) -> Loaded:
         CheckpointError: It is missing, of another family, or its tensors don't fit.
     """
     config = read_config(directory)
-    try:
-        model = build(config["model"])
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{directory}/config.json describes no GPT: {error}") from error
-    load_weights(model, read_tensors(directory / "model.safetensors"), directory)
+    tensors = read_tensors(directory / "model.safetensors")
+    load_weights(model := _built(config, tensors, directory), tensors, directory)
     tokenizer = BpeTokenizer.load(directory)
     details = {key: value for key, value in config.items() if key != "model"}
     return identify(reference, model, tokenizer, details)
+
+
+def _built(config: dict[str, Any], tensors: Mapping[str, Tensor], directory: Path) -> GPT:
+    """A GPT of the shape that the configuration describes, with fresh weights.
+
+    Raises:
+        CheckpointError: It describes none, or one far larger than the weights, which would take
+            all memory before a tensor is compared.
+    """
+    try:
+        shape = GPTConfig(**config["model"])
+    except (KeyError, TypeError, ConfigError) as error:
+        raise CheckpointError(f"{directory}/config.json describes no GPT: {error}") from error
+    held = sum(tensor.numel() for tensor in tensors.values())
+    if shape.parameters > 2 * held:
+        raise CheckpointError(
+            f"{directory}/config.json describes a GPT of {shape.parameters:,} parameters, and the "
+            f"weights are {held:,}: mend the one or get the other"
+        )
+    return GPT(shape)
 
 
 def identify(

@@ -43,9 +43,21 @@ class GPTConfig:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        """Refuse a width that the heads can't share."""
+        """Refuse a shape that no GPT can have."""
+        for name in ("vocab_size", "context", "width", "layers", "heads"):
+            value, least = getattr(self, name), int(name != "layers")
+            if type(value) is not int or value < least:
+                raise ConfigError(f"{name} is a whole number from {least} on, not {value!r}")
+        if not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout is a share from 0 to below 1, not {self.dropout!r}")
         if self.width % self.heads:
             raise ConfigError(f"width {self.width} can't be shared by {self.heads} heads")
+
+    @property
+    def parameters(self) -> int:
+        """How many a GPT of this shape has."""
+        block = 12 * self.width**2 + 13 * self.width
+        return (self.vocab_size + self.context) * self.width + self.layers * block
 
 
 class GPT(nn.Module):

@@ -91,13 +91,14 @@ def test_a_state_brings_back_weights_moments_and_randomness(tmp_path: Path) -> N
     model, optimiser = layer()
     model(torch.ones(1, 3)).sum().backward()
     optimiser.step()
-    save_state(tmp_path / "s", model, optimiser, {"weight": torch.ones(2)}, {"update": 1})
+    kept = {"weight": torch.ones(2, 3), "bias": torch.zeros(2)}
+    save_state(tmp_path / "s", model, optimiser, kept, {"update": 1})
     expected = torch.rand(3)
     other, other_optimiser = layer()
     best, facts = load_state(tmp_path / "s", other, other_optimiser)
     assert torch.equal(other.weight, model.weight)
     assert torch.equal(torch.rand(3), expected)
-    assert (facts, best["weight"].tolist()) == ({"update": 1}, [1, 1])
+    assert (facts, best["weight"].tolist()) == ({"update": 1}, [[1, 1, 1]] * 2)
     moments = [o.state_dict()["state"][0]["exp_avg"] for o in (optimiser, other_optimiser)]
     assert torch.equal(*moments)
 

@@ -30,6 +30,8 @@ UNKNOWN = "<unk>"
 SEPARATOR = "<eot>"
 """Begins and separates documents in pre-training here. OpenAI's vocabulary has no such token."""
 WORD_END = "</w>"
+UNSEEN = "\U00010380"
+"""A letter of Ugaritic, which no vocabulary has."""
 ALPHABET = 238
 """Characters kept in training, each also at a word's end: with the two tokens above 478 symbols, as
 many as the paper's vocabulary has beside its merges."""
@@ -116,9 +118,16 @@ class BpeTokenizer:
         if not path.is_file():
             raise CheckpointError(f"{directory} has no {FILE}: a checkpoint carries its tokenizer")
         try:
-            return cls(Tokenizer.from_file(str(path)))
+            tokenizer = Tokenizer.from_file(str(path))
+            tokenizer.encode(UNSEEN)  # finds out whether it can stand for what it has not seen
         except Exception as error:  # the library raises bare Exception
             raise CheckpointError(f"{path} is no readable tokenizer: {error}") from error
+        ids = tokenizer.get_vocab().values()
+        if set(ids) != set(range(len(ids))):
+            raise CheckpointError(
+                f"{path}: its {len(ids)} ids are not 0 to {len(ids) - 1}: get the file again"
+            )
+        return cls(tokenizer)
 
     def save(self, directory: Path) -> None:
         """Write `tokenizer.json`, in the format of the `tokenizers` library."""

@@ -19,8 +19,9 @@ from torch import Tensor
 from gpteval.config import FinetuneConfig
 from gpteval.encode.batch import Batch, Encoded
 from gpteval.encode.batching import epoch_order, micro_batches
-from gpteval.errors import TrainingError
+from gpteval.errors import CheckpointError, TrainingError
 from gpteval.progress import Progress, Silent
+from gpteval.records import misfit
 from gpteval.score.head import TaskModel
 from gpteval.train.optimiser import adamw, clip_gradients, set_rate, warmup_linear
 from gpteval.train.state import load_state, save_state
@@ -219,5 +220,14 @@ class Finetuning:
         if self.saving is None or not self.saving.path.is_file():
             return
         self._best, facts = load_state(self.saving.path, self.model, self.optimiser)
-        self.done, self._best_score = Training(**facts["done"]), facts["best"]
+        try:
+            self.done, self._best_score = Training(**facts["done"]), float(facts["best"])
+            wrong = misfit(self.done)
+        except (LookupError, TypeError, ValueError) as error:
+            wrong = str(error)
+        if wrong:
+            raise CheckpointError(
+                f"{self.saving.path} holds no account of a training ({wrong}): delete it to start "
+                "over"
+            )
         self.done.resumed = self.done.updates

@@ -75,20 +75,40 @@ def load_state(
         with safe_open(path, framework="pt") as file:
             facts = json.loads((file.metadata() or {})["facts"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        model.load_state_dict(_below("model.", tensors))
+        best = _below("best.", tensors)
+        for weights in (best, _below("model.", tensors)):
+            if weights or weights is not best:
+                model.load_state_dict(weights)
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _below("optimiser.", tensors).items():
             number, _, moment = name.partition(".")
             state.setdefault(int(number), {})[moment] = tensor
+        _check_moments(state, optimiser)
         groups = optimiser.state_dict()["param_groups"]
         optimiser.load_state_dict({"state": state, "param_groups": groups})
-    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        first = str(error).splitlines()[0]
+        _set_random_states(_below("random.", tensors))
+    except (SafetensorError, OSError, LookupError, ValueError, TypeError, RuntimeError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
             f"{path} holds no unfinished training of this model ({first}): delete it to start over"
         ) from error
-    _set_random_states(_below("random.", tensors))
-    return _below("best.", tensors), facts
+    return best, facts
+
+
+def _check_moments(
+    state: Mapping[int, Mapping[str, Tensor]], optimiser: torch.optim.Optimizer
+) -> None:
+    """Refuse moments that are not those of AdamW for its parameters, which torch would take.
+
+    Raises:
+        ValueError: The first that are not.
+    """
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    for number, moments in state.items():
+        shape = parameters[number].shape
+        expected = {"step": torch.Size(), "exp_avg": shape, "exp_avg_sq": shape}
+        if {name: moment.shape for name, moment in moments.items()} != expected:
+            raise ValueError(f"the moments of parameter {number} are not its own")
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
