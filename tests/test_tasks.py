@@ -126,6 +126,42 @@ def test_copa_asks_for_cause_and_effect_in_its_own_words(asks: str) -> None:
     assert task("copa").example(row).sequences[1] == (f"It rained. {question}", "c")
 
 
+def asked(name: str, **columns: object) -> list[tuple[str, str]]:
+    prompt = task(name).prompt
+    assert prompt is not None
+    found = prompt({"id": "1", "label": 0, **columns})
+    return [(candidate.context, candidate.continuation) for candidate in found.candidates]
+
+
+def test_a_film_review_goes_on_with_very_and_a_label() -> None:
+    assert asked("sst2", sentence="a film . ") == [
+        ("a film . very", "negative"),
+        ("a film . very", "positive"),
+    ]
+    assert task("sst2").labels == ("negative", "positive")
+
+
+def test_a_premise_goes_on_with_because_or_so() -> None:
+    columns = {"p": "It rained.", "a1": "The sky fell.", "a2": "I'm wet."}
+    assert asked("copa", **columns, **{"asks-for": "cause"}) == [
+        ("It rained because", "the sky fell."),
+        ("It rained because", "I'm wet."),
+    ]
+    assert asked("copa", **columns, **{"asks-for": "effect"})[0][0] == "It rained so"
+
+
+def test_a_sentence_is_asked_for_by_itself() -> None:
+    assert asked("cola", sentence="It rains.") == [("", "It rains.")]
+    assert task("cola").rule == "threshold"
+
+
+def test_answers_follow_the_question_and_the_passage_is_apart() -> None:
+    columns = {"example_id": "high1.txt", "article": "A text.", "question": "Why?"}
+    assert asked("race", **columns, options=["a", "b"]) == [("Why?", "a"), ("Why?", "b")]
+    prompt = task("race").prompt({"id": "1", "label": 0, **columns, "options": ["a"]})
+    assert (prompt.passage, prompt.part, prompt.cluster) == ("A text.", "high", "high1.txt")
+
+
 @pytest.mark.data
 @pytest.mark.parametrize("name", FOUND)
 def test_a_task_loads_with_the_counts_of_the_data_directory(name: str) -> None:

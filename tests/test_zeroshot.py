@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from scipy.stats import binomtest
+from test_huggingface import gpt2, write
 
 import gpteval
 from gpteval import Compute, Loaded, Prompt, Result
@@ -105,6 +106,13 @@ def test_a_task_without_a_heuristic_is_named_and_never_scored() -> None:
         gpteval.score_zeroshot("rte", sample=True)
     with pytest.raises(UnknownNameError, match="did you mean 'copa'"):
         gpteval.score_zeroshot("coppa", sample=True)
+
+
+def test_models_of_transformers_are_scored_too(settings: dict[str, object], tmp_path: Path) -> None:
+    directory = write(tmp_path / "model", gpt2())
+    (found,) = gpteval.score_zeroshot("rocstories", **settings | {"model": f"hf:{directory}"})
+    assert found.n == 128
+    assert "untrained" not in found.baselines
 
 
 def test_the_command_prints_results_and_what_has_no_heuristic(settings: dict[str, object]) -> None:

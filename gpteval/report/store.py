@@ -246,8 +246,10 @@ def _compact(prediction: Prediction) -> dict[str, Any]:
 
 def _prediction(row: dict[str, Any], place: str) -> Prediction:
     try:
-        prediction = Prediction(**{**row, "scores": tuple(row.get("scores", ()))})
-    except TypeError as error:
+        variants = {name: tuple(scores) for name, scores in row.get("variants", {}).items()}
+        nested = {"scores": tuple(row.get("scores", ())), "variants": variants}
+        prediction = Prediction(**{**row, **nested})
+    except (AttributeError, TypeError) as error:
         raise ResultError(f"{place}: not a prediction ({error}); run the task again") from error
     if wrong := misfit(prediction):
         shown = repr(row[wrong])[:40]
