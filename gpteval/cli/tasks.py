@@ -82,6 +82,7 @@ def describe(task: Task, owner: Plugin) -> dict[str, Any]:
         "metrics": list(task.metrics),
         "groups": list(task.groups),
         "train_task": task.train_task,
+        "zero_shot": "" if task.prompt is None else task.rule,
         "splits": {
             name: {"rows": split.rows, "labelled": split.labelled, "files": list(split.files)}
             for name, split in source.splits.items()
