@@ -189,7 +189,8 @@ class Scoring:
             "cost": {
                 "evaluated_tokens": read.tokens,
                 "evaluated_tokens_read": read.tokens_read,
-                "evaluate_flops": forward_flops(model, read.tokens, read.keys),
+                "scored": (scored := _scored_tokens(encoded)),
+                "evaluate_flops": forward_flops(model, read.tokens, read.keys, scored),
                 "peak_memory_bytes": peak_memory(self.machine.device),
             },
         }
@@ -302,6 +303,14 @@ class Scoring:
             **circumstances(self.loaded, self.machine),
             **record,
         )
+
+
+def _scored_tokens(encoded: Mapping[str, Sequence[EncodedPrompt]]) -> int:
+    """Tokens whose probability is computed; a path that occurs again is computed once."""
+    from gpteval.score.likelihood import trees_of
+
+    trees = (tree for prompts in encoded.values() for tree in trees_of(prompts))
+    return sum(len(path.tokens) - path.begin for tree in trees for path in tree)
 
 
 def untrained(loaded: Loaded) -> Model | None:
