@@ -58,7 +58,7 @@ def score_zeroshot(
 
 def execute(config: ZeroshotConfig, progress: Progress) -> list[Result]:
     """Find the model, check every row, then score task by task."""
-    tasks, _ = scorable(config.tasks, sample=config.sample)
+    tasks, _ = scorable(config.tasks)
     # torch is imported from here on, when every name is known to be right.
     from gpteval.data.rows import origin
     from gpteval.load import load_model
@@ -81,12 +81,11 @@ def execute(config: ZeroshotConfig, progress: Progress) -> list[Result]:
     return results
 
 
-def scorable(names: Sequence[str], *, sample: bool = False) -> tuple[list[Task], list[str]]:
-    """The tasks of these names that can be scored, and the names of the others.
+def scorable(names: Sequence[str]) -> tuple[list[Task], list[str]]:
+    """The tasks of these names that have a heuristic, and the names of the others.
 
     Args:
         names: Task names, package/names, groups, or "all": every task there is.
-        sample: Leave out those without a bundled sample too.
 
     Raises:
         UnknownNameError: A name that nobody registered.
@@ -94,7 +93,7 @@ def scorable(names: Sequence[str], *, sample: bool = False) -> tuple[list[Task],
     """
     every = list(registry().tasks().values())
     chosen = every if ALL in names else registry().select(names)
-    able = [t for t in chosen if t.prompt is not None and (t.source.sample or not sample)]
+    able = [task for task in chosen if task.prompt is not None]
     if not able:
         known = [t.name for t in every if t.prompt is not None]
         raise ConfigError(

@@ -58,6 +58,6 @@ def command(*, every: bool, tasks: str | None, as_json: bool, **settings: Any) -
     from gpteval.report.leaderboard import show
 
     show(results)
-    _, without = scorable(names, sample=settings["sample"])
+    _, without = scorable(names)
     if without:
         click.echo(f"no heuristic: {', '.join(without)}")
