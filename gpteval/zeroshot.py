@@ -24,7 +24,7 @@ from gpteval.task import Prompt, Task
 if TYPE_CHECKING:
     from gpteval.data.rows import Origin, SplitRows
     from gpteval.encode.batch import Encoded
-    from gpteval.encode.prompts import EncodedPrompt
+    from gpteval.encode.prompts import EncodedPrompt, Path
     from gpteval.model import Loaded, Model
     from gpteval.report.store import ResultStore
     from gpteval.train.cost import Evaluated
@@ -162,7 +162,7 @@ class Scoring:
     def execute(self, store: ResultStore, progress: Progress) -> list[Result]:
         """Score, and put the result on disk."""
         from gpteval.encode.prompts import encode_prompts
-        from gpteval.train.cost import Evaluated, forward_flops, peak_memory
+        from gpteval.train.cost import Evaluated
 
         began = time.perf_counter()
         model, tokenizer = self.loaded.model, self.loaded.tokenizer
@@ -185,13 +185,7 @@ class Scoring:
             "baselines": baselines,
             "predictions": path,
             "seconds": {phase: round(spent, 3) for phase, spent in self.seconds.items()},
-            "cost": {
-                "evaluated_tokens": read.tokens,
-                "evaluated_tokens_read": read.tokens_read,
-                "scored": (scored := _scored_tokens(encoded)),
-                "evaluate_flops": forward_flops(model, read.tokens, read.keys, scored),
-                "peak_memory_bytes": peak_memory(self.machine.device),
-            },
+            "cost": self._cost(read, encoded),
         }
         results = [self._result(predictions, record)]
         store.append(results)
@@ -207,18 +201,20 @@ class Scoring:
     ) -> tuple[list[Prediction], dict[str, float]]:
         """Predictions of the scored split, and the threshold where the rule fits one."""
         from gpteval.score.heuristics import fit_threshold, mean_scores, predict
-        from gpteval.score.likelihood import score_prompts, trees_of
+        from gpteval.score.likelihood import score_prompts
 
         def done(trees: Sequence[Encoded]) -> None:
             if read is not None:
                 read.add(trees)
-            progress.advance(len(trees))
+            # Trees come longest first: tokens tell the time left, trees would not.
+            progress.advance(sum(each.tree.tokens_read for each in trees))
 
         model.to(self.machine.device)
         found = {}
-        for split, paths in encoded.items():
-            progress.begin(f"{self.task.name} · {split}{note}", len(trees_of(paths)))
-            found[split] = score_prompts(model, paths, autocast=self.machine.autocast, done=done)
+        for split, asked in encoded.items():
+            tokens = sum(len(path.tokens) - 1 for path in _paths(asked))
+            progress.begin(f"{self.task.name} · {split}{note}", tokens)
+            found[split] = score_prompts(model, asked, autocast=self.machine.autocast, done=done)
             progress.end()
         prompts = self.prompts[self.split]
         if self.task.rule != "threshold":
@@ -252,6 +248,22 @@ class Scoring:
             windows = [replace(p, prediction=sliding_window(prompt)) for p, prompt in pairs]
             found["sliding_window"] = score(self.task, windows)
         return found
+
+    def _cost(
+        self, read: Evaluated, encoded: Mapping[str, Sequence[EncodedPrompt]]
+    ) -> dict[str, float]:
+        """What scoring the model took, its untrained shape not counted."""
+        from gpteval.train.cost import forward_flops, peak_memory
+
+        paths = [path for prompts in encoded.values() for path in _paths(prompts)]
+        scored = sum(len(path.tokens) - path.begin for path in paths)
+        return {
+            "evaluated_tokens": read.tokens,
+            "evaluated_tokens_read": read.tokens_read,
+            "scored": scored,
+            "evaluate_flops": forward_flops(self.loaded.model, read.tokens, read.keys, scored),
+            "peak_memory_bytes": peak_memory(self.machine.device),
+        }
 
     def _tell_alike(self, encoded: Sequence[EncodedPrompt], progress: Progress) -> None:
         """Official sets have such rows (RACE's test three): they count, and are named."""
@@ -304,12 +316,11 @@ class Scoring:
         )
 
 
-def _scored_tokens(encoded: Mapping[str, Sequence[EncodedPrompt]]) -> int:
-    """Tokens whose probability is computed; a path that occurs again is computed once."""
+def _paths(prompts: Sequence[EncodedPrompt]) -> list[Path]:
+    """What is computed for these prompts; a path that occurs again in its tree is computed once."""
     from gpteval.score.likelihood import trees_of
 
-    trees = (tree for prompts in encoded.values() for tree in trees_of(prompts))
-    return sum(len(path.tokens) - path.begin for tree in trees for path in tree)
+    return [path for tree in trees_of(prompts) for path in tree]
 
 
 def untrained(loaded: Loaded) -> Model | None:

@@ -125,6 +125,22 @@ def test_the_command_prints_results_and_what_has_no_heuristic(settings: dict[str
     assert CliRunner().invoke(command, options).exit_code == 2
 
 
+def test_progress_reaches_its_total(settings: dict[str, object]) -> None:
+    steps: list[int] = []
+
+    class Listener(gpteval.progress.Silent):
+        def begin(self, what: str, total: int) -> None:
+            steps.append(-total)
+
+        def advance(self, count: int, note: str = "") -> None:
+            steps.append(count)
+
+    found = gpteval.score_zeroshot("race,cola", progress=Listener(), **settings)
+    assert sum(steps) == 0
+    assert all(r.cost["evaluated_tokens"] < r.cost["evaluated_tokens_read"] for r in found[1:])
+    assert all(r.cost["evaluate_flops"] > r.cost["scored"] > 0 for r in found)
+
+
 def test_equal_candidates_are_named_in_one_line(settings: dict[str, object]) -> None:
     said: list[str] = []
 
