@@ -33,7 +33,7 @@ def command(corpus: tuple[Path, ...], output: Path, **settings: Any) -> None:
     document. The settings are those of the paper, except for the length of training.
 
     \b
-    gpteval pretrain BOOKS --output mine --preset mini --updates 4000 --warmup 200 --lr 1e-3
+    gpteval pretrain BOOKS --output mine --batch-size 4 --updates 7000 --lr 2e-3 --dropout 0
     gpteval run --sample --tasks glue --model mine/model
     """
     from gpteval.cli.progress import listener

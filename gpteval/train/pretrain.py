@@ -146,6 +146,7 @@ class Pretraining:
             )
         self.model, self.data, self.held_out = model, data, held_out
         self.config, self.machine = config, machine
+        self.commit = commit()  # of the code that trains: the checkout may move on meanwhile
         self.optimiser = adamw(model, config.lr, config.weight_decay)
         self.order = np.random.default_rng(config.seed)
         self.update = 0
@@ -213,7 +214,7 @@ class Pretraining:
             **self.curve[-1],
             "device": str(self.machine.device),
             "precision": self.machine.precision,
-            "commit": commit(),
+            "commit": self.commit,
             "versions": dict(versions()),
         }
 
