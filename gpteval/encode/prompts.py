@@ -153,7 +153,7 @@ def _of_candidate(prompt: Prompt, candidate: Candidate) -> tuple[Piece, Piece]:
 
 
 def _last_word(text: str) -> str:
-    return text.rsplit(maxsplit=1)[-1] if text else ""
+    return text.rsplit(" ", 1)[-1]
 
 
 def _encode(tokenizer: Tokenizer, pieces: Iterable[Piece]) -> dict[Piece, list[int]]:
