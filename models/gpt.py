@@ -95,10 +95,16 @@ class GPT(nn.Module):
         self._dropped = F.dropout(self.tokens, rate) if rate else None
         tokens = self.tokens if self._dropped is None else self._dropped
         x = F.embedding(groups.sort(batch.tokens), tokens)  # (N, D)
+        if self._dropped is not None:
+            x.register_hook(self._let_go)
         x = x + F.embedding(groups.sort(batch.positions), F.dropout(self.positions, rate))
         for block in self.blocks:
             x = block(x, groups, rate)
         return groups.unsort(x)
+
+    def _let_go(self, gradient: Tensor) -> None:
+        """Free a matrix that nothing reads any more, before its gradient needs the room."""
+        self._dropped = None
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores of every next token, (..., D) → (..., V); unlike in [C], no position is one."""

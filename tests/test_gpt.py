@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import torch
 from torch import Tensor
@@ -103,6 +105,17 @@ def test_a_new_step_draws_a_new_embedding_mask(model: GPT) -> None:
         model.hidden(batch)
         masks.append(model.logits(torch.eye(32)) == 0)
     assert not torch.equal(*masks)
+
+
+def test_a_backward_pass_frees_the_dropped_out_matrix(model: GPT) -> None:
+    hidden = model.train().hidden(packed(random_ids(9)))
+    matrix = weakref.ref(model._dropped)
+    loss = model.logits(hidden).sum()
+    del hidden
+    assert matrix() is not None
+    loss.backward()
+    assert matrix() is None
+    assert model.tokens.grad.any()
 
 
 def test_evaluation_after_training_sees_the_whole_matrix(model: GPT) -> None:
