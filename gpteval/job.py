@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from gpteval import provenance
-from gpteval.errors import DataError
+from gpteval.data.raw import made
 from gpteval.records import DataRecord
-from gpteval.task import Example, Label, Row, Task
+from gpteval.task import Example, Label, Task
 
 if TYPE_CHECKING:
     from gpteval.data.rows import Origin, SplitRows
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from gpteval.model import Loaded
     from gpteval.train.device import Machine
 
-Made = TypeVar("Made")
 SplitName = tuple[str, str]
 """Task name and split."""
 
@@ -48,19 +47,6 @@ class Job:
             if (task.name, split) not in found:
                 found[task.name, split] = load_split(task, split, rows_from, limit)
         return found
-
-
-def made(task: Task, row: Row, make: Callable[[Row], Made]) -> Made:
-    """What the task makes of a row: an example, or a prompt.
-
-    Raises:
-        DataError: It can't make anything of it (COPA asking for neither cause nor effect).
-    """
-    try:
-        return make(row)
-    except (LookupError, TypeError, ValueError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise DataError(f"{task.name}: row {row['id']} makes no example ({reason})") from error
 
 
 def circumstances(loaded: Loaded, machine: Machine) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from gpteval import provenance
 from gpteval.config import ZeroshotConfig
+from gpteval.data.raw import made
 from gpteval.errors import ConfigError
-from gpteval.job import circumstances, made
+from gpteval.job import circumstances
 from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
 from gpteval.records import DataRecord, Prediction, Result

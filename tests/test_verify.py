@@ -106,3 +106,12 @@ def test_the_command_prints_json_lines(directory: Path) -> None:
     assert [(f["split"], f["state"], f["overlap"]) for f in facts] == [
         ("train", "cut", None), ("dev", "cut", 1), ("test", "absent", None),
     ]  # fmt: skip
+
+
+def test_rows_that_make_no_example_are_a_split_that_cannot_be_read(tmp_path: Path) -> None:
+    item = '<item id="1" asks-for="reason" most-plausible-alternative="1">'
+    texts = "<p>a</p><a1>b</a1><a2>c</a2></item>"
+    write(tmp_path, "copa/copa-test.xml", f"<c>{item}{texts}</c>")
+    found = reports("copa", tmp_path)["test"]
+    assert found.state == "unreadable"
+    assert "row 0 makes no example" in found.problem

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from gpteval.errors import DataError
-from gpteval.task import Split, Task
+from gpteval.task import Row, Split, Task
+
+Made = TypeVar("Made")
 
 
 class RawRow(NamedTuple):
@@ -54,6 +56,19 @@ def layout(task: Task, split: Split, *, labelled: bool) -> Layout:
 def broken(path: object, line: int, problem: str) -> DataError:
     """An error that points at a line: `file:line: problem`."""
     return DataError(f"{path}:{line}: {problem}")
+
+
+def made(task: Task, row: Row, make: Callable[[Row], Made]) -> Made:
+    """What the task makes of a row: an example, or a prompt.
+
+    Raises:
+        DataError: It can't make anything of it (COPA asking for neither cause nor effect).
+    """
+    try:
+        return make(row)
+    except (LookupError, TypeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise DataError(f"{task.name}: row {row['id']} makes no example ({reason})") from error
 
 
 def read_bytes(path: Path) -> bytes:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Literal
 
 from gpteval.data.hub import UnreachableError
-from gpteval.data.raw import AbsentError
+from gpteval.data.raw import AbsentError, made
 from gpteval.data.rows import Origin, SplitRows, load_split
 from gpteval.data.samples import sample_splits
 from gpteval.errors import DataError
@@ -63,6 +63,7 @@ def verify(tasks: Iterable[Task], origin: Origin) -> Iterator[SplitReport]:
         for split in _splits(task, origin):
             try:
                 rows = load_split(task, split, origin)
+                texts, contexts = _texts(task, rows)
             except AbsentError as error:
                 yield _failed(task, split, "absent", error)
                 continue
@@ -71,7 +72,6 @@ def verify(tasks: Iterable[Task], origin: Origin) -> Iterator[SplitReport]:
             except DataError as error:
                 yield _failed(task, split, "unreadable", error)
                 continue
-            texts, contexts = _texts(task, rows)
             yield _report(task, rows, texts, contexts, seen_in_train)
             if split == "train":
                 seen_in_train = {*texts, *contexts}
@@ -126,7 +126,7 @@ def _histogram(task: Task, rows: SplitRows) -> dict[str, int]:
 
 def _texts(task: Task, rows: SplitRows) -> tuple[list[int], list[int]]:
     """Hashes of every example's text, and of its context where the task has contexts."""
-    examples = [task.example(row) for row in rows.rows]
+    examples = [made(task, row, task.example) for row in rows.rows]
     contexts = [_normal(e.context) for e in examples] if any(e.context for e in examples) else []
     return [_fingerprint(e) for e in examples], contexts
 
