@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from gpteval.encode.examples import encode_examples
 from gpteval.encode.tree import fold
 from gpteval.errors import TrainingError
 from gpteval.score.head import TaskModel
-from gpteval.train.finetune import Finetuning
+from gpteval.train.finetune import Finetuning, Saving
 
 WORDS = tuple("the captain old ship sea boy apples gate wind good happy sad long".split())
 SOURCE = Source(hub="", columns=("text",), splits={"dev": Split(1, ("x.tsv",))})
@@ -158,6 +159,21 @@ def test_a_loss_that_is_no_number_stops_with_update_and_examples(tiny: Loaded) -
     model.linear.bias.data[0] = math.nan
     with pytest.raises(TrainingError, match=r"the loss is nan at update 1 of \d+ \(examples"):
         Finetuning(model, FinetuneConfig(batch_size=4), 0).fit(rows, None)
+
+
+def test_a_gradient_that_is_no_number_leaves_the_weights_and_names_the_last_state(
+    tiny: Loaded, tmp_path: Path
+) -> None:
+    model, rows = prepared(tiny, count=8)
+    training = Finetuning(
+        model, FinetuneConfig(batch_size=4), 0, saving=Saving(tmp_path / "state", 0.0)
+    )
+    training.fit(rows, None)
+    before = model.linear.weight.detach().clone()
+    model.linear.weight.register_hook(lambda gradient: gradient * math.inf)
+    with pytest.raises(TrainingError, match=r"norm of the gradient is .* saved in .*state"):
+        training.update(rows[:4], 7, 7)
+    assert torch.equal(model.linear.weight, before)
 
 
 def test_unlabelled_rows_alone_can_not_be_trained_on(tiny: Loaded) -> None:

@@ -145,24 +145,33 @@ class Finetuning:
             The batch's whole loss.
 
         Raises:
-            TrainingError: The loss is not a number.
+            TrainingError: The loss or its gradient is not a number; the weights are as before.
         """
         began = time.perf_counter()
         self.model.train()
         set_rate(self.optimiser, self.config.lr * warmup_linear(update, total, self.config.warmup))
         loss = self._gradients(examples)
-        if not math.isfinite(loss):
+        norm = clip_gradients(self.model, self.config.clip).item()
+        if not math.isfinite(loss + norm):
             ids = ", ".join(e.id for e in examples[:5])
+            what = f"the loss is {loss}"
+            if math.isfinite(loss):
+                what = f"the norm of the gradient is {norm}"
             raise TrainingError(
-                f"the loss is {loss} at update {update} of {total} (examples {ids}, …): "
-                "lower --lr, or use --precision fp32"
+                f"{what} at update {update} of {total} "
+                f"(examples {ids}, …): lower --lr, or use --precision fp32{self._last_good()}"
             )
-        clip_gradients(self.model, self.config.clip)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self._count(examples)
         self.done.seconds += time.perf_counter() - began
         return loss
+
+    def _last_good(self) -> str:
+        """Where the training was saved last, as the end of a sentence."""
+        if self.saving is None or not self.saving.path.is_file():
+            return ""
+        return f"; the state before is saved in {self.saving.path}"
 
     def _gradients(self, examples: Sequence[Encoded]) -> float:
         """Gradients of one batch; where memory runs out, in smaller parts from then on."""
