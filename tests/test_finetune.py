@@ -16,6 +16,7 @@ from gpteval.encode.examples import encode_examples
 from gpteval.encode.tree import fold
 from gpteval.errors import TrainingError
 from gpteval.score.head import TaskModel
+from gpteval.score.predict import predict
 from gpteval.train.finetune import Finetuning, Saving
 
 WORDS = tuple("the captain old ship sea boy apples gate wind good happy sad long".split())
@@ -89,6 +90,43 @@ def test_gradients_do_not_depend_on_the_split_into_micro_batches(tiny: Loaded, k
     assert len(parts) > 3
     for name, gradient in gradients(model, parts).items():
         torch.testing.assert_close(gradient, whole[name], atol=1e-5, rtol=1e-4, msg=name)
+
+
+def with_memory_for(model: TaskModel, tokens: int) -> None:
+    """Let the model run out of memory as a GPU would."""
+
+    def refuse(module: TaskModel, inputs: tuple[Batch]) -> None:
+        if len(inputs[0].tokens) > tokens:
+            raise torch.OutOfMemoryError
+
+    model.register_forward_pre_hook(refuse)
+
+
+def test_a_batch_that_does_not_fit_in_memory_is_split_with_the_same_gradients(
+    tiny: Loaded,
+) -> None:
+    model, rows = prepared(tiny, count=8)
+    whole = gradients(model, [pack(rows, 2)])
+    with_memory_for(model, 30)
+    model.zero_grad()
+    training = Finetuning(model, FinetuneConfig(batch_size=8), 0)
+    training._gradients(rows)
+    assert training.most_tokens <= 30
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(parameter.grad, whole[name], atol=1e-5, rtol=1e-4, msg=name)
+
+
+def test_predictions_do_not_depend_on_what_fits_in_memory(tiny: Loaded) -> None:
+    model, rows = prepared(tiny, count=20)
+    texts = examples("classify", 20)
+    whole = predict(model, toy("classify"), texts, rows)
+    with_memory_for(model, 30)
+    assert [p.prediction for p in predict(model, toy("classify"), texts, rows)] == [
+        p.prediction for p in whole
+    ]
+    with_memory_for(model, 2)
+    with pytest.raises(TrainingError, match=r"one example alone \("):
+        predict(model, toy("classify"), texts, rows)
 
 
 def test_groups_hold_every_example_once_and_stay_within_their_tokens(tiny: Loaded) -> None:

@@ -6,7 +6,7 @@ for the hardware changes no number but rounding, because each part carries its s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 
@@ -51,9 +51,3 @@ def by_length(examples: Sequence[Encoded], most_tokens: int) -> list[list[Encode
         groups[-1].append(example)
         filled += size
     return groups
-
-
-def scoring_batches(examples: Sequence[Encoded], outputs: int, most_tokens: int) -> Iterator[Batch]:
-    """Batches for prediction, longest examples first, so that memory runs out at once or never."""
-    for group in by_length(examples, most_tokens):
-        yield pack(group, outputs)

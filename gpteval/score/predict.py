@@ -8,8 +8,9 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from gpteval.encode.batch import Encoded
-from gpteval.encode.batching import SCORING_TOKENS, scoring_batches
+from gpteval.encode.batch import Encoded, pack
+from gpteval.encode.batching import SCORING_TOKENS, by_length
+from gpteval.errors import TrainingError
 from gpteval.records import Prediction
 from gpteval.score.head import TaskModel
 from gpteval.task import Example, Task
@@ -36,18 +37,39 @@ def predict(
         autocast: Context to compute in.
         most_tokens: Tokens of one forward pass.
         progress: Called with the number of examples just done.
+
+    Raises:
+        TrainingError: One example alone does not fit in memory.
     """
     model.eval()
     device = model.linear.weight.device
     found: list[Prediction | None] = [None] * len(examples)
-    for batch in scoring_batches(encoded, task.outputs, most_tokens):
-        with autocast():
-            logits, _ = model(batch.to(device))
+    # Longest examples first, so that memory runs out at once or never.
+    waiting = by_length(encoded, most_tokens)[::-1]
+    while waiting:
+        group = waiting.pop()
+        try:
+            with autocast():
+                logits, _ = model(pack(group, task.outputs).to(device))
+        except torch.OutOfMemoryError:
+            waiting += _halves(group)
+            continue
         probabilities = logits.float().softmax(-1).cpu()
-        for row, index in zip(probabilities, batch.indices, strict=True):
-            found[index] = _prediction(task, examples[index], row)
-        progress(batch.examples)
+        for row, example in zip(probabilities, group, strict=True):
+            found[example.index] = _prediction(task, examples[example.index], row)
+        progress(len(group))
     return [p for p in found if p is not None]
+
+
+def _halves(group: list[Encoded]) -> list[list[Encoded]]:
+    """A group that does not fit in memory as two, the shorter examples first."""
+    if len(group) == 1:
+        raise TrainingError(
+            f"one example alone ({group[0].id}, {len(group[0].tree.tokens)} tokens) does not fit "
+            "in memory: use a smaller model, or --device cpu"
+        )
+    middle = len(group) // 2
+    return [group[middle:], group[:middle]]
 
 
 def _prediction(task: Task, example: Example, probabilities: Tensor) -> Prediction:
