@@ -194,6 +194,7 @@ class RunConfig(Subject):
         Subject.__post_init__(self)
         if not self.seeds:
             raise ConfigError("at least one seed is needed")
+        _ = self.config  # so that a wrong setting is found before anything is loaded
 
     @property
     def recipe_name(self) -> str:

@@ -1,0 +1,57 @@
+"""Learning is real: the bundled model learns the samples, and learns nothing from random labels."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gpteval import Compute, Loaded, Result, load_model
+from gpteval.config import RunConfig
+from gpteval.data.rows import Origin
+from gpteval.fitting import Fitting
+from gpteval.job import JobData
+from gpteval.plugins import registry
+from gpteval.progress import Silent
+from gpteval.report.store import ResultStore
+from gpteval.suite import plan
+from gpteval.train.device import resolve
+
+SAMPLE = Origin("sample")
+
+
+@pytest.fixture(scope="module")
+def mini() -> Loaded:
+    return load_model("mini")
+
+
+def fit(task: str, mini: Loaded, results: Path, *, shuffle: bool = False) -> Result:
+    """Fine-tune on a sample as `gpteval run --sample` does, if need be with its labels shuffled."""
+    (job,) = plan(registry().select([task]), SAMPLE)
+    rows = job.read(SAMPLE, None)
+    if shuffle:
+        train = rows[task, "train"]
+        labels = [row["label"] for row in train.rows]
+        random.Random(0).shuffle(labels)
+        mixed = [{**row, "label": label} for row, label in zip(train.rows, labels, strict=True)]
+        rows[task, "train"] = replace(train, rows=tuple(mixed), digest="shuffled")
+    config = RunConfig(tasks=(task,), sample=True, results=results)
+    data = JobData(job, rows, mini, None)
+    fitting = Fitting(data, config, 0, resolve(Compute(device="cpu")))
+    return fitting.execute(ResultStore(results), Silent())[-1]
+
+
+@pytest.mark.parametrize("task", ["sst2", "snli", "copa"])
+def test_mini_beats_always_giving_the_most_frequent_answer(
+    task: str, mini: Loaded, tmp_path: Path
+) -> None:
+    result = fit(task, mini, tmp_path)
+    assert result.interval[0] > result.baselines["majority"]["accuracy"]
+
+
+@pytest.mark.parametrize("task", ["sst2", "snli", "copa"])
+def test_random_labels_teach_nothing(task: str, mini: Loaded, tmp_path: Path) -> None:
+    result = fit(task, mini, tmp_path, shuffle=True)
+    assert result.interval[0] <= result.baselines["random"]["accuracy"] <= result.interval[1] + 0.05
