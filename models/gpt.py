@@ -92,7 +92,7 @@ class GPT(nn.Module):
         groups = SpanGroups(batch.spans, batch.tokens.device)
         rate = self.dropout if self.training else 0.0
         # [C] drops out the embedding matrix itself, so `logits` has to see the same one.
-        self._dropped = F.dropout(self.tokens, rate) if rate else None
+        self._dropped = drop_table(self.tokens, rate) if rate else None
         tokens = self.tokens if self._dropped is None else self._dropped
         x = F.embedding(groups.sort(batch.tokens), tokens)  # (N, D)
         if self._dropped is not None:
@@ -127,6 +127,46 @@ class GPT(nn.Module):
     def config(self) -> Mapping[str, Any]:
         """What `build` needs to make the same shape again."""
         return asdict(self.shape) | {"vocab_size": self.vocab_size, "dropout": self.dropout}
+
+
+def drop_table(table: Tensor, rate: float) -> Tensor:
+    """`F.dropout` of a large matrix; on a CPU, where random numbers are dear, `DropTable`."""
+    return DropTable.apply(table, rate) if table.is_cpu else F.dropout(table, rate)
+
+
+class DropTable(torch.autograd.Function):
+    """Dropout that draws a number for each entry it drops, not for each it keeps.
+
+    The gaps between dropped entries are geometric: ⌈ln(1 − u) / ln(1 − rate)⌉ with u uniform. At
+    a rate of 0.1 that is a tenth of the random numbers, and a fifth of the memory of a mask.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, rate: float) -> Tensor:
+        """(V, D) → (V, D)."""
+        size = table.numel()
+        mean, deviation = size * rate, math.sqrt(size * rate * (1 - rate))
+        # Ten deviations more than are dropped on average: the gaps reach beyond the last entry.
+        drawn = torch.rand(int(mean + 10 * deviation) + 10, dtype=torch.float64)
+        gaps = drawn.neg_().log1p_().div_(math.log1p(-rate)).ceil_()
+        places = gaps.cumsum_(0).sub_(1).long()
+        places = places[: int(torch.searchsorted(places, size))]
+        ctx.save_for_backward(places)
+        ctx.scale = 1 / (1 - rate)
+        return _without(table, places, ctx.scale)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """What the kept entries receive."""
+        (places,) = ctx.saved_tensors
+        return _without(gradient, places, ctx.scale), None
+
+
+def _without(matrix: Tensor, places: Tensor, scale: float) -> Tensor:
+    """A scaled copy with zeros at some places of the flattened matrix."""
+    scaled = matrix.mul(scale)
+    scaled.view(-1).index_fill_(0, places, 0.0)
+    return scaled
 
 
 class Block(nn.Module):

@@ -13,7 +13,7 @@ from gpteval import Batch, ConfigError, load_weights
 from gpteval.encode.batch import Encoded, pack
 from gpteval.encode.tree import fold
 from gpteval_models import PRESETS
-from gpteval_models.gpt import GPT, GPTConfig, build
+from gpteval_models.gpt import GPT, GPTConfig, build, drop_table
 from gpteval_models.openai import translate
 
 SHAPE = GPTConfig(vocab_size=90, context=40, width=32, layers=3, heads=4)
@@ -96,6 +96,28 @@ def test_embedding_dropout_falls_on_the_matrix_that_the_logits_use_too() -> None
     torch.testing.assert_close(hidden, matrix[batch.tokens])
     assert (matrix == 0).float().mean().item() == pytest.approx(0.4, abs=0.05)
     torch.testing.assert_close(matrix[matrix != 0], (model.tokens / 0.6)[matrix != 0])
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_entries_of_the_matrix_are_dropped_independently_at_the_rate(rate: float) -> None:
+    torch.manual_seed(1)
+    table = torch.rand(1000, 200, requires_grad=True)
+    dropped = drop_table(table, rate)
+    gone = (dropped == 0).double()
+    pairs = [(gone[:, :-1] * gone[:, 1:]).mean(), (gone[:-1] * gone[1:]).mean()]
+    assert gone.mean().item() == pytest.approx(rate, abs=0.006)
+    assert [p.item() for p in pairs] == pytest.approx([rate**2] * 2, abs=0.012)
+    assert gone.mean(0).std().item() == pytest.approx((rate * (1 - rate) / 1000) ** 0.5, rel=0.2)
+    assert {gone[0].sum().item(), gone[-1].sum().item()} <= set(range(1, 200))
+
+
+def test_kept_entries_are_scaled_and_alone_receive_gradients() -> None:
+    table = torch.rand(30, 20, requires_grad=True)
+    dropped = drop_table(table, 0.3)
+    kept = dropped != 0
+    torch.testing.assert_close(dropped, table * kept / 0.7)
+    (dropped * 3).sum().backward()
+    torch.testing.assert_close(table.grad, 3 * kept / 0.7)
 
 
 def test_a_new_step_draws_a_new_embedding_mask(model: GPT) -> None:
