@@ -7,7 +7,7 @@ its longest sequence, logits at every position; for RACE the double-heads model.
 that `gpteval run` takes.
 
 What is not the same, and where it counts: [1] as OpenAI's code, ours drops out the embedding matrix
-itself, theirs the embedded tokens: ours draws 31 million masks more a step. [2] The answers of one
+itself, theirs the embedded tokens: ours draws a mask for 31 million entries more a step. [2] The answers of one
 question share the dropout masks of the article they share. [3] By default both sides run with
 glibc's allocator told to keep freed memory, as `gpteval run` does, which speeds theirs up too;
 `--alone` takes each side in a process of its own, theirs as transformers leaves the allocator, and
@@ -29,6 +29,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from statistics import median
 
 import torch
@@ -55,6 +56,8 @@ RATE = 0.1
 CONFIG = FinetuneConfig()
 UPDATES = 1000
 """Of the training that the steps are the beginning of; only the learning rate depends on it."""
+WARM = 3
+"""Steps before the first that counts: memory takes some to be laid out for batches of any size."""
 SAME = 1e-4
 """Largest relative difference of the two objectives."""
 
@@ -224,9 +227,10 @@ def compare(case: Case, pairs: int) -> None:
     """Print the median of interleaved pairs, each of one batch, the first side in turn."""
     machine = prepared(case, case.allocator)
     steps = both(case, machine)
-    warm, *measured = batches(case, pairs + 1)
-    for step in steps.values():
-        step(warm)
+    every = batches(case, WARM + pairs)
+    measured = every[WARM:]
+    for step, examples in product(steps.values(), every[:WARM]):
+        step(examples)
     times: dict[str, list[float]] = {name: [] for name in steps}
     for number, examples in enumerate(measured):
         for name in sorted(steps, reverse=bool(number % 2)):
@@ -259,9 +263,7 @@ def alone(case: Case, pairs: int) -> None:
 def one_side(case: Case, name: str, pairs: int) -> None:
     """Print the median seconds of a step and the peak memory of this process as JSON."""
     step = side(case, name, prepared(case, case.allocator))
-    warm, *measured = batches(case, pairs + 1)
-    step(warm)
-    times = [seconds(partial(step, examples)) for examples in measured]
+    times = [seconds(partial(step, examples)) for examples in batches(case, WARM + pairs)][WARM:]
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps({"seconds": median(times), "memory": memory}))
 
