@@ -7,7 +7,7 @@ its longest sequence, logits at every position; for RACE the double-heads model.
 that `gpteval run` takes.
 
 What is not the same, and where it counts: [1] as OpenAI's code, ours drops out the embedding matrix
-itself, theirs the embedded tokens: ours draws a mask for 31 million entries more a step. [2] The answers of one
+itself, theirs the embedded tokens: 31 million entries more a step for ours. [2] The answers of one
 question share the dropout masks of the article they share. [3] By default both sides run with
 glibc's allocator told to keep freed memory, as `gpteval run` does, which speeds theirs up too;
 `--alone` takes each side in a process of its own, theirs as transformers leaves the allocator, and
