@@ -50,7 +50,7 @@ class FinetuneConfig:
 
 RECIPES: Mapping[str, FinetuneConfig] = {
     "paper": FinetuneConfig(),
-    "sample": FinetuneConfig(lr=1e-3, epochs=5, warmup=0.1, dropout=0.0),
+    "sample": FinetuneConfig(lr=1e-3, batch_size=8, epochs=5, warmup=0.1, dropout=0.0),
 }
 
 

@@ -95,6 +95,6 @@ SAMPLES = (
     Sample("copa", _copa, ("1", "2"), ("p", "a1", "a2"), id="id"),
     Sample("rocstories", _story, ("1", "2"), _STORY, id="InputStoryid"),
     Sample("wnli", _wnli, ("0", "1"), ("sentence1", "sentence2")),
-    Sample("dpr", _schema, ("0", "1"), ("before",), counts={"test": 128, "train": 448}),
+    Sample("dpr", _schema, ("0", "1"), ("before",), counts={"test": 128, "train": 320}),
     Sample("wsc273", _schema, ("0", "1"), ("before",), counts={"test": 128}),
 )

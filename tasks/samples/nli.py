@@ -8,7 +8,7 @@ from gpteval_tasks.samples.material import blocks, line, lines
 
 LABELS = ("entailment", "neutral", "contradiction")
 MISMATCHED = ("sermon", "lecture", "logbook", "gossip")
-_MNLI_COUNTS = {"test": 128, "dev": 128, "dev_mismatched": 128, "train": 448}
+_MNLI_COUNTS = {"test": 128, "dev": 128, "dev_mismatched": 128, "train": 320}
 _PEOPLE = ("The man", "The woman", "The boy", "The girl", "The old man", "A lady", "The stranger")
 
 _SAME = {
