@@ -15,7 +15,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "small": {"context": 512, "width": 256, "layers": 10, "heads": 8},
     "mini": {"context": 512, "width": 160, "layers": 4, "heads": 5},
 }
-"""Shapes for `gpteval pretrain --preset`: the paper's, about 10 M and about 2.65 M parameters."""
+"""Shapes for `gpteval pretrain --preset`: the paper's, about 10 M and about 2.7 M parameters."""
 
 OPENAI = {"openai-gpt": "openai", "openai-gpt-bert": "bert"}
 """Names of OpenAI's weights → how text is split for them."""
@@ -29,7 +29,7 @@ def gpteval_register_models() -> list[ModelFamily]:
             name="gpt",
             description="GPT-1's decoder, pre-trained here",
             load=_load_gpt,
-            references={"mini": "bundled, 2.65 M parameters, pre-trained on English novels"},
+            references={"mini": "bundled, 2.7 M parameters, pre-trained on English novels"},
             build=_build_gpt,
             presets=PRESETS,
         ),

@@ -96,7 +96,8 @@ def main() -> None:
     except GptevalError as error:
         fail(str(error), 2)
     except (KeyboardInterrupt, click.Abort):
-        fail("interrupted; the same command goes on where it stopped", 130)
+        goes_on = "; the same command goes on where it stopped"
+        fail(f"interrupted{goes_on if sys.argv[1:2] == ['run'] else ''}", 130)
 
 
 def fail(line: str, code: int) -> Any:
