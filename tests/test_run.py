@@ -79,7 +79,7 @@ def test_breaking_nli_is_scored_with_the_model_fine_tuned_on_snli(
 def test_a_setting_that_changes_is_on_record(settings: dict[str, object]) -> None:
     found = gpteval.run("wnli", **settings | {"changes": {"epochs": 1, "lm_weight": 0.0}})
     assert found[0].changed["lm_weight"] == 0.0
-    assert "batch_size" not in found[0].changed
+    assert "clip" not in found[0].changed
 
 
 def test_mistakes_are_found_before_anything_is_written(
