@@ -68,11 +68,20 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_results(
     assert not unfinished(broken)
 
 
+def interruptible() -> None:
+    """What a shell starts in the background ignores interrupts, and so would what it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_with_one_line_that_says_how_to_go_on(
     tiny_directory: Path, tmp_path: Path
 ) -> None:
     with subprocess.Popen(
-        command(tiny_directory, tmp_path), stderr=subprocess.PIPE, text=True
+        command(tiny_directory, tmp_path),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=interruptible,  # noqa: PLW1509 (no threads here)
     ) as process:
         while not unfinished(tmp_path):
             time.sleep(0.01)
