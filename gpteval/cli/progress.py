@@ -17,7 +17,13 @@ class Bars:
     def __init__(self) -> None:
         """Draws on stderr."""
         self.console = Console(stderr=True)
-        self._bar = bars.Progress(
+        self._bar = self._drawn()
+        self._task = bars.TaskID(0)
+        self._began = 0.0
+
+    def _drawn(self) -> bars.Progress:
+        """A fresh display: one that is started again would draw its finished bars again."""
+        return bars.Progress(
             bars.TextColumn("{task.description}"),
             bars.BarColumn(bar_width=24),
             bars.MofNCompleteColumn(),
@@ -26,12 +32,11 @@ class Bars:
             bars.TextColumn("{task.fields[note]}"),
             console=self.console,
         )
-        self._task = bars.TaskID(0)
-        self._began = 0.0
 
     def begin(self, what: str, total: int) -> None:
         """Start a bar."""
         self._began = time.monotonic()
+        self._bar = self._drawn()
         self._task = self._bar.add_task(what, total=total, rate="", note="")
         self._bar.start()
 
