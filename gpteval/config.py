@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,12 @@ class Compute:
         """Refuse a precision that does not exist; the device is checked when torch is there."""
         if self.precision not in ("auto", "fp32", "bf16"):
             raise ConfigError(f"precision is auto, fp32 or bf16, not {self.precision!r}")
+
+
+def task_names(tasks: str | Iterable[str]) -> tuple[str, ...]:
+    """Names and groups as given: a list, or one text joined by commas."""
+    names = tasks.split(",") if isinstance(tasks, str) else tasks
+    return tuple(name.strip() for name in names if name.strip())
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gpteval.config import RunConfig
+from gpteval.config import RunConfig, task_names
 from gpteval.errors import PluginError
 from gpteval.fitting import Fitting
 from gpteval.job import Job, JobData
@@ -40,9 +40,7 @@ def run(
     Raises:
         GptevalError: Anything the user can mend, before the first task begins where possible.
     """
-    names = tasks.split(",") if isinstance(tasks, str) else tasks
-    config = RunConfig(tasks=tuple(n.strip() for n in names if n.strip()), **settings)
-    return execute(config, progress or Silent())
+    return execute(RunConfig(tasks=task_names(tasks), **settings), progress or Silent())
 
 
 def execute(config: RunConfig, progress: Progress) -> list[Result]:

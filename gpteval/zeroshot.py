@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gpteval import provenance
-from gpteval.config import ZeroshotConfig
+from gpteval.config import ZeroshotConfig, task_names
 from gpteval.data.raw import made
 from gpteval.errors import ConfigError
 from gpteval.job import circumstances
@@ -52,9 +52,7 @@ def score_zeroshot(
     Raises:
         GptevalError: Anything the user can mend, before the first task begins where possible.
     """
-    names = tasks.split(",") if isinstance(tasks, str) else tasks
-    config = ZeroshotConfig(tasks=tuple(n.strip() for n in names if n.strip()), **settings)
-    return execute(config, progress or Silent())
+    return execute(ZeroshotConfig(tasks=task_names(tasks), **settings), progress or Silent())
 
 
 def execute(config: ZeroshotConfig, progress: Progress) -> list[Result]:

@@ -11,6 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from gpteval.config import task_names
 from gpteval.errors import DataError
 from gpteval.plugins import registry
 
@@ -42,7 +43,7 @@ def verify_data(tasks: str, data_dir: str | None, sample: bool, as_json: bool) -
     from gpteval.data.rows import origin
     from gpteval.data.verify import verify
 
-    chosen = registry().select(name.strip() for name in tasks.split(",") if name.strip())
+    chosen = registry().select(task_names(tasks))
     reports = []
     for report in verify(chosen, origin(data_dir, sample)):
         reports.append(report)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from gpteval.cli.options import options_from
-from gpteval.config import Compute
+from gpteval.config import Compute, task_names
 
 
 @click.command()
@@ -49,7 +49,7 @@ def command(*, every: bool, tasks: str | None, as_json: bool, **settings: Any) -
 
     if every == bool(tasks):
         raise click.UsageError("give --all, or --tasks NAMES")
-    names = [name.strip() for name in (tasks or "all").split(",") if name.strip()]
+    names = task_names(tasks or "all")
     results = score_zeroshot(names, progress=listener(), **settings)
     if as_json:
         for result in results:
