@@ -17,13 +17,19 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 """Shapes for `gpteval pretrain --preset`: the paper's, about 10 M and about 2.7 M parameters."""
 
+LSTM_PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "lstm": {"context": 512, "width": 768, "units": 2048},
+    "lstm-mini": {"context": 512, "width": 160, "units": 480},
+}
+"""The LSTM of the paper's ablation, and one with as many parameters as `mini`."""
+
 OPENAI = {"openai-gpt": "openai", "openai-gpt-bert": "bert"}
 """Names of OpenAI's weights → how text is split for them."""
 
 
 @hookimpl
 def gpteval_register_models() -> list[ModelFamily]:
-    """GPT-1's decoder, OpenAI's weights of it, and whatever transformers can load."""
+    """GPT-1's decoder, its ablation's LSTM, OpenAI's weights, whatever transformers can load."""
     return [
         ModelFamily(
             name="gpt",
@@ -32,6 +38,13 @@ def gpteval_register_models() -> list[ModelFamily]:
             references={"mini": "bundled, 2.7 M parameters, pre-trained on English novels"},
             build=_build_gpt,
             presets=PRESETS,
+        ),
+        ModelFamily(
+            name="lstm",
+            description="the one-layer LSTM of the paper's ablation, pre-trained here",
+            load=_load_lstm,
+            build=_build_lstm,
+            presets=LSTM_PRESETS,
         ),
         *(_openai(name, splitting) for name, splitting in OPENAI.items()),
         ModelFamily(
@@ -64,6 +77,18 @@ def _load_gpt(reference: str) -> Loaded:
 
 def _build_gpt(config: Mapping[str, Any]) -> Model:
     from gpteval_models.gpt import build
+
+    return build(config)
+
+
+def _load_lstm(reference: str) -> Loaded:
+    from gpteval_models.checkpoints import load_lstm
+
+    return load_lstm(reference, Path(reference))
+
+
+def _build_lstm(config: Mapping[str, Any]) -> Model:
+    from gpteval_models.lstm import build
 
     return build(config)
 

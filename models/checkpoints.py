@@ -1,8 +1,8 @@
-"""Loads GPT checkpoints that gpteval wrote."""
+"""Loads checkpoints that gpteval wrote: GPTs and LSTMs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from gpteval import (
     weights_digest,
 )
 from gpteval_models.gpt import GPT, GPTConfig
+from gpteval_models.lstm import LSTM, LSTMConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,46 +25,68 @@ if TYPE_CHECKING:
 FAMILY = "gpt"
 
 
+Network = GPT | LSTM
+Shape = GPTConfig | LSTMConfig
+
+
 def load_gpt(reference: str, directory: Path) -> Loaded:
+    """Load the checkpoint of a GPT; as `load_checkpoint`."""
+    return load_checkpoint(reference, directory, GPTConfig, GPT)
+
+
+def load_lstm(reference: str, directory: Path) -> Loaded:
+    """Load the checkpoint of an LSTM; as `load_checkpoint`."""
+    return load_checkpoint(reference, directory, LSTMConfig, LSTM)
+
+
+def load_checkpoint(
+    reference: str, directory: Path, shape: type[Shape], network: Callable[[Any], Network]
+) -> Loaded:
     """Load a checkpoint directory.
 
     Args:
         reference: What the user asked for.
         directory: Where it lies.
+        shape: What `config.json` describes.
+        network: From that shape to a model with fresh weights.
 
     Raises:
         CheckpointError: It is missing, of another family, or its tensors don't fit.
     """
     config = read_config(directory)
     tensors = read_tensors(directory / "model.safetensors")
-    load_weights(model := _built(config, tensors, directory), tensors, directory)
+    model = network(_shape(config, tensors, directory, shape))
+    load_weights(model, tensors, directory)
     tokenizer = BpeTokenizer.load(directory)
     details = {key: value for key, value in config.items() if key != "model"}
     return identify(reference, model, tokenizer, details)
 
 
-def _built(config: dict[str, Any], tensors: Mapping[str, Tensor], directory: Path) -> GPT:
-    """A GPT of the shape that the configuration describes, with fresh weights.
+def _shape(
+    config: dict[str, Any], tensors: Mapping[str, Tensor], directory: Path, kind: type[Shape]
+) -> Shape:
+    """The shape that the configuration describes.
 
     Raises:
         CheckpointError: It describes none, or one far larger than the weights, which would take
             all memory before a tensor is compared.
     """
+    name = kind.__name__.removesuffix("Config")
     try:
-        shape = GPTConfig(**config["model"])
+        shape = kind(**config["model"])
     except (KeyError, TypeError, ConfigError) as error:
-        raise CheckpointError(f"{directory}/config.json describes no GPT: {error}") from error
+        raise CheckpointError(f"{directory}/config.json describes no {name}: {error}") from error
     held = sum(tensor.numel() for tensor in tensors.values())
     if shape.parameters > 2 * held:
         raise CheckpointError(
-            f"{directory}/config.json describes a GPT of {shape.parameters:,} parameters, and the "
-            f"weights are {held:,}: mend the one or get the other"
+            f"{directory}/config.json describes a {name} of {shape.parameters:,} parameters, and "
+            f"the weights are {held:,}: mend the one or get the other"
         )
-    return GPT(shape)
+    return shape
 
 
 def identify(
-    reference: str, model: GPT, tokenizer: BpeTokenizer, details: dict[str, Any]
+    reference: str, model: Network, tokenizer: BpeTokenizer, details: dict[str, Any]
 ) -> Loaded:
     """A model with its identity.
 

@@ -1,0 +1,146 @@
+"""The one-layer LSTM of the paper's ablation (§5, table 5): 2048 units, no attention.
+
+The paper says no more than "a single layer 2048 unit LSTM in the same framework". The rest is our
+reading: embeddings as wide as GPT-1's (768), a matrix from the units back to that width, and one
+matrix for reading and for predicting tokens, as GPT-1 has. The task head then reads states of the
+same width. Dropout falls on what goes into the recurrence and what comes out of it, never on the
+recurrence itself (Zaremba et al. 2014).
+
+Shape letters: N tokens of all trees, D width, U units, V vocabulary; R spans of one depth.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_sequence, unpack_sequence
+
+from gpteval import ConfigError
+from gpteval_models.gpt import INIT
+
+if TYPE_CHECKING:
+    from gpteval import Batch, Span
+
+
+@dataclass(frozen=True, slots=True)
+class LSTMConfig:
+    """The shape of an LSTM; the defaults are the paper's, as read above.
+
+    `context` bounds the sequences it is given, so that it reads what GPT-1 reads; it could read on.
+    """
+
+    vocab_size: int
+    context: int = 512
+    width: int = 768
+    units: int = 2048
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuse a shape that no LSTM can have."""
+        for name in ("vocab_size", "context", "width", "units"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise ConfigError(f"{name} is a whole number from 1 on, not {value!r}")
+        if not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout is a share from 0 to below 1, not {self.dropout!r}")
+
+    @property
+    def parameters(self) -> int:
+        """How many an LSTM of this shape has."""
+        gates = 4 * self.units * (self.width + self.units + 2)
+        return self.vocab_size * self.width + gates + (self.units + 1) * self.width
+
+
+class LSTM(nn.Module):
+    """A one-layer LSTM over packed token trees.
+
+    A span goes on from the state at the end of its nearest ancestor: a shared prefix is read once.
+
+    Attributes:
+        dropout: Rate of dropout before and after the recurrence while training; may be set.
+        width, vocab_size, context: D, V, and the longest path in tokens.
+    """
+
+    def __init__(self, config: LSTMConfig) -> None:
+        super().__init__()
+        self.shape = config
+        self.width, self.context, self.dropout = config.width, config.context, config.dropout
+        self.tokens = nn.Parameter(torch.randn(config.vocab_size, config.width))
+        self.tokens.data.mul_(INIT / math.sqrt(config.width))
+        self.lstm = nn.LSTM(config.width, config.units)
+        self.out = nn.Linear(config.units, config.width)
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of tokens, V."""
+        return len(self.tokens)
+
+    def hidden(self, batch: Batch) -> Tensor:
+        """Final hidden states of every token, (N, D)."""
+        rate = self.dropout if self.training else 0.0
+        read = F.dropout(F.embedding(batch.tokens, self.tokens), rate)  # (N, D)
+        states, order = [], []
+        ends: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+        for spans in depths(batch.spans):
+            found, last = self._recur([read[s.start : s.stop] for s in spans], _begin(spans, ends))
+            states += found
+            order += [torch.arange(s.start, s.stop) for s in spans]
+            ends |= {(s.start, s.stop): end for s, end in zip(spans, last, strict=True)}
+        place = torch.argsort(torch.cat(order)).to(read.device)
+        return self.out(F.dropout(torch.cat(states)[place], rate))
+
+    def _recur(
+        self, rows: Sequence[Tensor], begin: tuple[Tensor, Tensor] | None
+    ) -> tuple[list[Tensor], list[tuple[Tensor, Tensor]]]:
+        """States (L, U) of R rows (L, D), whose L differ, and the output and cell each ends with.
+
+        `begin` is what they begin with, two tensors (1, R, U); None for zeros.
+        """
+        states, (output, cell) = self.lstm(pack_sequence(list(rows), enforce_sorted=False), begin)
+        return unpack_sequence(states), list(zip(output[0], cell[0], strict=True))
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores of every next token, (..., D) → (..., V)."""
+        return F.linear(hidden, self.tokens)
+
+    def add_tokens(self, count: int) -> int:
+        """Append `count` embeddings ~ N(0, 0.02), as `GPT` does; return the id of the first."""
+        first = self.vocab_size
+        added = torch.randn(count, self.width, device=self.tokens.device)
+        self.tokens = nn.Parameter(
+            torch.cat([self.tokens.detach(), added * INIT / math.sqrt(self.width)])
+        )
+        return first
+
+    def config(self) -> Mapping[str, Any]:
+        """What `build` needs to make the same shape again."""
+        return asdict(self.shape) | {"vocab_size": self.vocab_size, "dropout": self.dropout}
+
+
+def depths(spans: Sequence[Span]) -> list[list[Span]]:
+    """The spans without ancestors, those with one, with two, and so on."""
+    levels: dict[int, list[Span]] = {}
+    for span in spans:
+        levels.setdefault(len(span.ancestors), []).append(span)
+    return [levels[depth] for depth in sorted(levels)]
+
+
+def _begin(
+    spans: Sequence[Span], ends: Mapping[tuple[int, int], tuple[Tensor, Tensor]]
+) -> tuple[Tensor, Tensor] | None:
+    """What spans of one depth begin with, (1, R, U) each; None at the beginning of all paths."""
+    if not spans[0].ancestors:
+        return None
+    outputs, cells = zip(*(ends[span.ancestors[-1]] for span in spans), strict=True)
+    return torch.stack(outputs)[None], torch.stack(cells)[None]
+
+
+def build(config: Mapping[str, Any]) -> LSTM:
+    """An LSTM with fresh weights, from torch's current random state."""
+    return LSTM(LSTMConfig(**config))
