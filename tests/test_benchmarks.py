@@ -32,6 +32,17 @@ def test_each_side_of_fine_tuning_runs_alone() -> None:
     assert line.endswith("of the memory")
 
 
+def test_both_sides_of_scoring_agree_and_are_timed() -> None:
+    pytest.importorskip("lm_eval", reason="needs lm-evaluation-harness: gpteval[bench]")
+    pytest.importorskip("transformers")
+    options = ["--shape", "small", "--pairs", "1", "--threads", "1", "--batch-size", "8"]
+    # A likelihood in fp32 that differs is exit code 1.
+    lines = run("zeroshot.py", *options, "--case", "race-question", "copa").splitlines()
+    compared = [line for line in lines if "x [" in line]
+    cases = ["race-question fp32", "race-question bf16", "copa fp32", "copa bf16"]
+    assert [" ".join(line.split()[:2]) for line in compared] == cases
+
+
 def test_start_up_is_timed() -> None:
     # Its exit code says whether it was quick, which a busy machine decides.
     lines = run("startup.py", "--runs", "1", check=False).splitlines()
