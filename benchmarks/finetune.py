@@ -161,7 +161,7 @@ def their_step(model: Theirs, machine: Machine) -> Step:
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-6, weight_decay=0.01, fused=True)
 
     def step(examples: Sequence[Encoded]) -> None:
-        with machine.autocast():
+        with torch.autocast("cpu", torch.bfloat16, enabled=machine.precision == "bf16"):
             task_loss, lm_loss = model.losses(examples)
         loss = task_loss + CONFIG.lm_weight * lm_loss
         torch.autograd.backward(loss)

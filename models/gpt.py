@@ -3,8 +3,7 @@
 Twelve blocks of masked self-attention and a feed-forward layer, the norm after each residual sum,
 learned positions, one matrix for reading and for predicting tokens.
 
-Shape letters: N tokens of all trees, D width, H heads, C = D / H, V vocabulary; G spans of one
-group, each of L tokens that see A ancestor tokens besides themselves.
+Shape letters: N tokens of all trees, D width, H heads, C = D / H, V vocabulary.
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpteval import ConfigError
-from gpteval_models.spans import SpanGroups
+from gpteval_models.dropout import Dropout
+from gpteval_models.spans import SpanBlocks
 
 if TYPE_CHECKING:
     from gpteval import Batch
@@ -89,18 +89,21 @@ class GPT(nn.Module):
 
     def hidden(self, batch: Batch) -> Tensor:
         """Final hidden states of every token, (N, D)."""
-        groups = SpanGroups(batch.spans, batch.tokens.device)
-        rate = self.dropout if self.training else 0.0
+        blocks = SpanBlocks(batch.spans, batch.tokens.device)
+        dropout = Dropout(self.dropout if self.training else 0.0)
         # [C] drops out the embedding matrix itself, so `logits` has to see the same one.
-        self._dropped = drop_table(self.tokens, rate) if rate else None
+        self._dropped = dropout(self.tokens) if dropout.rate else None
         tokens = self.tokens if self._dropped is None else self._dropped
-        x = F.embedding(groups.sort(batch.tokens), tokens)  # (N, D)
+        # Rows added to the gradient of `logits`, instead of a second whole matrix.
+        rows = self._dropped is not None and tokens.is_cpu
+        x = F.embedding(blocks.sort(batch.tokens), tokens, sparse=rows)  # (N, D)
         if self._dropped is not None:
             x.register_hook(self._let_go)
-        x = x + F.embedding(groups.sort(batch.positions), F.dropout(self.positions, rate))
+        positions = dropout(self.positions[: int(batch.positions.max()) + 1])
+        x = x + F.embedding(blocks.sort(batch.positions), positions)
         for block in self.blocks:
-            x = block(x, groups, rate)
-        return groups.unsort(x)
+            x = block(x, blocks, dropout)
+        return blocks.unsort(x)
 
     def _let_go(self, gradient: Tensor) -> None:
         """Free a matrix that nothing reads any more, before its gradient needs the room."""
@@ -129,46 +132,6 @@ class GPT(nn.Module):
         return asdict(self.shape) | {"vocab_size": self.vocab_size, "dropout": self.dropout}
 
 
-def drop_table(table: Tensor, rate: float) -> Tensor:
-    """`F.dropout` of a large matrix; on a CPU, where random numbers are dear, `DropTable`."""
-    return DropTable.apply(table, rate) if table.is_cpu else F.dropout(table, rate)
-
-
-class DropTable(torch.autograd.Function):
-    """Dropout that draws a number for each entry it drops, not for each it keeps.
-
-    The gaps between dropped entries are geometric: ⌈ln(1 − u) / ln(1 − rate)⌉ with u uniform. At
-    a rate of 0.1 that is a tenth of the random numbers, and a fifth of the memory of a mask.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, table: Tensor, rate: float) -> Tensor:
-        """(V, D) → (V, D)."""
-        size = table.numel()
-        mean, deviation = size * rate, math.sqrt(size * rate * (1 - rate))
-        # Ten deviations more than are dropped on average: the gaps reach beyond the last entry.
-        drawn = torch.rand(int(mean + 10 * deviation) + 10, dtype=torch.float64)
-        gaps = drawn.neg_().log1p_().div_(math.log1p(-rate)).ceil_()
-        places = gaps.cumsum_(0).sub_(1).long()
-        places = places[: int(torch.searchsorted(places, size))]
-        ctx.save_for_backward(places)
-        ctx.scale = 1 / (1 - rate)
-        return _without(table, places, ctx.scale)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        """What the kept entries receive."""
-        (places,) = ctx.saved_tensors
-        return _without(gradient, places, ctx.scale), None
-
-
-def _without(matrix: Tensor, places: Tensor, scale: float) -> Tensor:
-    """A scaled copy with zeros at some places of the flattened matrix."""
-    scaled = matrix.mul(scale)
-    scaled.view(-1).index_fill_(0, places, 0.0)
-    return scaled
-
-
 class Block(nn.Module):
     """Self-attention and feed-forward, each followed by its residual sum and norm."""
 
@@ -180,11 +143,11 @@ class Block(nn.Module):
         self.down = nn.Linear(4 * width, width)
         self.norm2 = nn.LayerNorm(width)
 
-    def forward(self, x: Tensor, groups: SpanGroups, dropout: float) -> Tensor:
+    def forward(self, x: Tensor, blocks: SpanBlocks, dropout: Dropout) -> Tensor:
         """(N, D) → (N, D)."""
-        x = self.norm1(x + F.dropout(self.attention(x, groups, dropout), dropout))
+        x = self.norm1(dropout.add(x, self.attention(x, blocks, dropout)))
         update = self.down(F.gelu(self.up(x), approximate="tanh"))
-        return self.norm2(x + F.dropout(update, dropout))
+        return self.norm2(dropout.add(x, update))
 
 
 class Attention(nn.Module):
@@ -196,10 +159,10 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, groups: SpanGroups, dropout: float) -> Tensor:
+    def forward(self, x: Tensor, blocks: SpanBlocks, dropout: Dropout) -> Tensor:
         """(N, D) → (N, D)."""
         qkv = self.qkv(x).view(len(x), 3, self.heads, -1)  # (N, 3, H, C)
-        return self.out(groups.attend(qkv, dropout).reshape(x.shape))
+        return self.out(blocks.attend(qkv, dropout).reshape(x.shape))
 
 
 def build(config: Mapping[str, Any]) -> GPT:

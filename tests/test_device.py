@@ -29,14 +29,15 @@ def test_a_device_that_cannot_be_used_is_one_clear_line(name):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)]
-)
-def test_autocast_multiplies_matrices_at_the_precision(precision, dtype):
-    machine = resolve(Compute("cpu", precision))
-    with machine.autocast():
-        product = torch.ones(2, 2) @ torch.ones(2, 2)
-    assert product.dtype == dtype
+def test_linear_layers_multiply_at_the_precision():
+    torch.manual_seed(0)
+    x, layer = torch.randn(5, 64), torch.nn.Linear(64, 7, bias=False)
+    exact = x.double() @ layer.weight.double().T
+    rounded = x.bfloat16().double() @ layer.weight.bfloat16().double().T
+    for precision, expected, apart in (("fp32", exact, 1e-6), ("bf16", rounded, 4e-3)):
+        with resolve(Compute("cpu", precision)).autocast():
+            product = layer(x).double()
+        torch.testing.assert_close(product, expected, atol=apart, rtol=apart)
 
 
 REUSE = """

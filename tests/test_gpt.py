@@ -13,7 +13,8 @@ from gpteval import Batch, ConfigError, load_weights
 from gpteval.encode.batch import Encoded, pack
 from gpteval.encode.tree import fold
 from gpteval_models import PRESETS
-from gpteval_models.gpt import GPT, GPTConfig, build, drop_table
+from gpteval_models.dropout import Dropout
+from gpteval_models.gpt import GPT, GPTConfig, build
 from gpteval_models.openai import translate
 
 SHAPE = GPTConfig(vocab_size=90, context=40, width=32, layers=3, heads=4)
@@ -102,7 +103,7 @@ def test_embedding_dropout_falls_on_the_matrix_that_the_logits_use_too() -> None
 def test_entries_of_the_matrix_are_dropped_independently_at_the_rate(rate: float) -> None:
     torch.manual_seed(1)
     table = torch.rand(1000, 200, requires_grad=True)
-    dropped = drop_table(table, rate)
+    dropped = Dropout(rate)(table)
     gone = (dropped == 0).double()
     pairs = [(gone[:, :-1] * gone[:, 1:]).mean(), (gone[:-1] * gone[1:]).mean()]
     assert gone.mean().item() == pytest.approx(rate, abs=0.006)
@@ -113,7 +114,7 @@ def test_entries_of_the_matrix_are_dropped_independently_at_the_rate(rate: float
 
 def test_kept_entries_are_scaled_and_alone_receive_gradients() -> None:
     table = torch.rand(30, 20, requires_grad=True)
-    dropped = drop_table(table, 0.3)
+    dropped = Dropout(0.3)(table)
     kept = dropped != 0
     torch.testing.assert_close(dropped, table * kept / 0.7)
     (dropped * 3).sum().backward()

@@ -12,6 +12,7 @@ import torch
 
 from gpteval.config import Compute
 from gpteval.errors import ConfigError
+from gpteval.train.rounding import RoundedProducts, has_bf16_instructions
 
 AVAILABLE: dict[str, Callable[[], bool]] = {
     "cuda": torch.cuda.is_available,
@@ -32,13 +33,16 @@ class Machine:
     Attributes:
         device: torch's device.
         precision: "fp32", or "bf16": matrix products in bfloat16, weights and sums in float32.
+            On a CPU that can't multiply in bfloat16, linear layers round their operands to it.
     """
 
     device: torch.device
     precision: str
 
-    def autocast(self) -> AbstractContextManager[None]:
+    def autocast(self) -> AbstractContextManager[object]:
         """A fresh context in which the forward pass runs at this precision."""
+        if self.precision == "bf16" and self.device.type == "cpu" and not has_bf16_instructions():
+            return RoundedProducts()
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
 

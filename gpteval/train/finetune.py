@@ -23,7 +23,7 @@ from gpteval.errors import CheckpointError, TrainingError
 from gpteval.progress import Progress, Silent
 from gpteval.records import misfit
 from gpteval.score.head import TaskModel
-from gpteval.train.optimiser import adamw, clip_gradients, set_rate, warmup_linear
+from gpteval.train.optimiser import adamw, clipped_step, gradient_norm, set_rate, warmup_linear
 from gpteval.train.state import load_state, save_state
 
 EARLY_CHECKS = (1000, 2000, 4000, 8000, 16000, 32000)
@@ -151,17 +151,17 @@ class Finetuning:
         self.model.train()
         set_rate(self.optimiser, self.config.lr * warmup_linear(update, total, self.config.warmup))
         loss = self._gradients(examples)
-        norm = clip_gradients(self.model, self.config.clip).item()
-        if not math.isfinite(loss + norm):
+        norm = gradient_norm(self.model)
+        if not math.isfinite(loss + norm.item()):
             ids = ", ".join(e.id for e in examples[:5])
             what = f"the loss is {loss}"
             if math.isfinite(loss):
-                what = f"the norm of the gradient is {norm}"
+                what = f"the norm of the gradient is {norm.item()}"
             raise TrainingError(
                 f"{what} at update {update} of {total} "
                 f"(examples {ids}, …): lower --lr, or use --precision fp32{self._last_good()}"
             )
-        self.optimiser.step()
+        clipped_step(self.optimiser, norm, self.config.clip)
         self.optimiser.zero_grad(set_to_none=True)
         self._count(examples)
         self.done.seconds += time.perf_counter() - began

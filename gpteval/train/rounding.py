@@ -1,0 +1,70 @@
+"""bfloat16 on a CPU that has no instructions for it: the same products, by fp32 arithmetic.
+
+There, torch's autocast leaves each product to an emulation that takes three times as long as fp32.
+The product of two bfloat16 numbers is exact in fp32, and sums are fp32 in either case: rounding the
+operands and multiplying in fp32 gives the same result, faster. Only results are not rounded again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+
+def has_bf16_instructions() -> bool:
+    """Whether this CPU multiplies bfloat16 matrices itself (AVX-512 BF16, AMX; or not x86)."""
+    cpu = torch.cpu
+    return not cpu._is_avx2_supported() or (
+        cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported()
+    )
+
+
+class RoundedProducts(TorchFunctionMode):
+    """A context in which linear layers round their operands to bfloat16, gradients' too."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Replace `linear`; let everything else through."""
+        if func is F.linear:
+            return _linear(*args, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+
+def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    product = _RoundedLinear.apply(input.reshape(-1, input.shape[-1]), weight, bias)
+    return product.view(*input.shape[:-1], len(weight))
+
+
+class _RoundedLinear(torch.autograd.Function):
+    """(N, I), (O, I), (O,) → (N, O)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        x = x.bfloat16()  # half the memory until the backward pass
+        ctx.save_for_backward(x, weight)
+        ctx.biased = bias is not None
+        return F.linear(x.float(), _rounded(weight), bias)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        wanted = ctx.needs_input_grad
+        to_bias = gradient.sum(0) if ctx.biased and wanted[2] else None
+        gradient = _rounded(gradient)
+        to_x = gradient @ _rounded(weight) if wanted[0] else None
+        to_weight = gradient.t() @ x.float() if wanted[1] else None
+        return to_x, to_weight, to_bias
+
+
+def _rounded(x: Tensor) -> Tensor:
+    return x.bfloat16().float()

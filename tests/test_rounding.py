@@ -1,0 +1,60 @@
+"""Linear layers with rounded operands: the products of bfloat16 numbers, summed in fp32."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from gpteval.train.rounding import RoundedProducts
+
+
+def rounded(x):
+    return x.detach().bfloat16().double()
+
+
+@pytest.mark.parametrize("shape", [(6, 40), (2, 3, 40), (40,)])
+def test_products_are_those_of_rounded_operands(shape):
+    torch.manual_seed(0)
+    x, layer = torch.randn(shape), torch.nn.Linear(40, 9)
+    with RoundedProducts():
+        product = layer(x)
+    expected = rounded(x) @ rounded(layer.weight).T + layer.bias.double()
+    torch.testing.assert_close(product.double(), expected, atol=1e-6, rtol=1e-6)
+
+
+def test_gradients_are_products_of_rounded_operands_too():
+    torch.manual_seed(0)
+    x, weight, bias = torch.randn(6, 40, requires_grad=True), torch.randn(9, 40), torch.randn(9)
+    weight.requires_grad_()
+    bias.requires_grad_()
+    upstream = torch.randn(6, 9)
+    with RoundedProducts():
+        product = F.linear(x, weight, bias)
+    product.backward(upstream)
+    expected = rounded(upstream) @ rounded(weight), rounded(upstream).T @ rounded(x)
+    for found, wanted in zip(
+        (x.grad, weight.grad, bias.grad), (*expected, upstream.sum(0)), strict=True
+    ):
+        torch.testing.assert_close(found.double(), wanted.double(), atol=1e-5, rtol=1e-5)
+
+
+def test_gradients_are_near_those_of_autocast():
+    torch.manual_seed(0)
+    x, layer = torch.randn(32, 40), torch.nn.Linear(40, 9)
+    found = []
+    for context in (RoundedProducts(), torch.autocast("cpu", torch.bfloat16)):
+        layer.zero_grad()
+        with context:
+            product = layer(x)
+        product.float().square().mean().backward()
+        found.append(layer.weight.grad.clone())
+    torch.testing.assert_close(*found, atol=3e-4, rtol=0.02)
+    assert found[0].abs().max() > 0.01
+
+
+def test_frozen_weights_get_no_gradient():
+    layer = torch.nn.Linear(4, 3).requires_grad_(False)
+    x = torch.randn(2, 4, requires_grad=True)
+    with RoundedProducts():
+        layer(x).sum().backward()
+    assert x.grad is not None
+    assert layer.weight.grad is None
