@@ -6,12 +6,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from gpteval.errors import ConfigError, UnknownNameError
+
+NOTHING, ALL = "none", "all"
+"""How much of the pre-trained model to begin with, beside numbers of layers."""
+
+_LAYERS = re.compile(r"\s*(all|(none|\d+)(\.\.(all|\d+))?)\s*")
 
 
 def option(default: Any, text: str) -> Any:
@@ -211,3 +217,12 @@ class RunConfig(Subject):
     def config(self) -> FinetuneConfig:
         """The recipe with its changes."""
         return recipe(self.recipe_name, self.changes)
+        transfer_layers: How much of the pre-trained model to keep (paper §5): "all"; a number of
+            layers beside the embeddings, the rest with fresh weights; "none" of it. Several
+            ("0..4", "none,0,2") are one run each.
+    transfer_layers: str = ALL
+        if not all(map(_LAYERS.fullmatch, self.transfer_layers.split(","))):
+            raise ConfigError(
+                "--transfer-layers is all, none, a number of layers, or several (0..4 or 0,2,4), "
+                f"not {self.transfer_layers!r}"
+            )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from gpteval.job import JobData, circumstances
 from gpteval.progress import Progress
 from gpteval.records import Prediction, Result
 from gpteval.task import Task
+from gpteval.transfer import EVERYTHING, Transfer
 
 if TYPE_CHECKING:
     from gpteval.report.store import ResultStore
@@ -25,12 +25,20 @@ if TYPE_CHECKING:
 class Fitting:
     """One job with one seed."""
 
-    def __init__(self, data: JobData, config: RunConfig, seed: int, machine: Machine) -> None:
+    def __init__(
+        self,
+        data: JobData,
+        config: RunConfig,
+        seed: int,
+        machine: Machine,
+        transfer: Transfer = EVERYTHING,
+    ) -> None:
         """The loaded model is copied before training: every fitting begins with its weights."""
         from gpteval.train.cost import Evaluated
 
         self.data, self.config, self.seed, self.machine = data, config, seed, machine
         self.job, self.loaded = data.job, data.loaded
+        self.transfer = transfer
         self.evaluated = Evaluated()
         self.evaluating = 0.0
 
@@ -59,6 +67,11 @@ class Fitting:
         return results
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """The recipe's, and what is kept of the pre-trained model unless it is everything."""
+        return asdict(self.config.config) | self.transfer.setting
+
+    @property
     def _unfinished(self) -> Path:
         """Where the training is saved until its results are."""
         directory = self.config.results_directory / "unfinished"
@@ -73,7 +86,7 @@ class Fitting:
                 "trained on": [self.job.task.name, self.job.task.version],
                 "model": self.loaded.digest,
                 "rows": self.data.digest(task),
-                "config": asdict(self.config.config),
+                "config": self.settings,
                 "precision": self.machine.precision,
                 "seed": self.seed,
             }
@@ -86,7 +99,9 @@ class Fitting:
 
         torch.manual_seed(self.seed)
         config = self.config.config
-        model = TaskModel(deepcopy(self.loaded.model), self.job.task, config.classifier_dropout)
+        model = TaskModel(
+            self.transfer.model(self.loaded), self.job.task, config.classifier_dropout
+        )
         model.model.dropout = config.dropout
         return model.to(self.machine.device)
 
@@ -107,10 +122,16 @@ class Fitting:
             saving=Saving(self._unfinished, self.config.save_seconds),
             progress=progress,
         )
-        title = f"{task.name} seed {self.seed}" if len(self.config.seeds) > 1 else task.name
         rows = self.data.encoded[task.name, "train"]
         selects = dev_score if (task.name, "dev") in self.data.rows else None
-        return finetuning.fit(rows, selects, title=title)
+        return finetuning.fit(rows, selects, title=self._title)
+
+    @property
+    def _title(self) -> str:
+        """What the progress bar shows: the task, and what tells this fitting from the others."""
+        label = self.transfer.label
+        seed = f" seed {self.seed}" if len(self.config.seeds) > 1 else ""
+        return f"{self.job.task.name}{f', {label}' if label else ''}{seed}"
 
     def _predict(self, model: TaskModel, task: Task, split: str) -> list[Prediction]:
         from gpteval.score.predict import predict
@@ -146,7 +167,7 @@ class Fitting:
         from gpteval.score.metrics import score
         from gpteval.score.statistics import interval
 
-        config = self.config.config
+        changed = self.config.config.changed("paper")
         return Result(
             key=self.key(task),
             task=task.name,
@@ -158,8 +179,8 @@ class Fitting:
             interval=interval(task, predictions),
             baselines=baselines(task, self.data.train_labels, predictions),
             recipe=self.config.recipe_name,
-            config=asdict(config),
-            changed=config.changed("paper"),
+            config=self.settings,
+            changed=changed | self.transfer.setting,
             seed=self.seed,
             data=self.data.record(task, split),
             degenerate=len({p.prediction for p in predictions}) == 1,

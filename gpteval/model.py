@@ -101,6 +101,8 @@ class ModelFamily:
         build: Model configuration and tokenizer size → a model with fresh weights, from torch's
             current random state; None where a family can't be trained from scratch.
         presets: Named shapes for `gpteval pretrain --preset`.
+        layer: Name of a weight (as in its `state_dict`) → the layer it belongs to, from 1; 0 for
+            embeddings. None where layers can't be transferred one by one.
         recognises: Whether a directory that is no checkpoint of gpteval's is one `load` can read.
     """
 
@@ -111,4 +113,5 @@ class ModelFamily:
     prefix: str = ""
     build: Callable[[Mapping[str, Any]], Model] | None = None
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    layer: Callable[[str], int] | None = None
     recognises: Callable[[Path], bool] | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from gpteval.config import RunConfig, task_names
@@ -18,6 +19,7 @@ from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
 from gpteval.records import Result
 from gpteval.task import Task
+from gpteval.transfer import transfers
 
 if TYPE_CHECKING:
     from gpteval.data.rows import Origin
@@ -32,10 +34,11 @@ def run(
         tasks: Names or groups, as a list or joined by commas ("glue,race").
         progress: Told where the run stands.
         settings: Fields of `RunConfig`: model, data_dir, sample, recipe, changes, seeds, limit,
-            results, compute.
+            results, compute, transfer_layers.
 
     Returns:
-        A result per task, split and seed, earlier finished ones among them.
+        A result per task, split, number of layers transferred and seed, earlier finished ones
+        among them.
 
     Raises:
         GptevalError: Anything the user can mend, before the first task begins where possible.
@@ -55,6 +58,7 @@ def execute(config: RunConfig, progress: Progress) -> list[Result]:
     machine = resolve(config.compute)
     began = time.perf_counter()
     loaded = load_model(config.model_reference)
+    begin_with = transfers(config.transfer_layers, loaded)
     loading = time.perf_counter() - began
     rows_from = origin(config.data_dir, config.sample)
     jobs = plan(tasks, rows_from)
@@ -67,8 +71,8 @@ def execute(config: RunConfig, progress: Progress) -> list[Result]:
         rows = job.read(rows_from, config.limit)
         reading = time.perf_counter() - began
         data = JobData(job, rows, loaded, config.limit, loading + reading)
-        for seed in config.seeds:
-            fitting = Fitting(data, config, seed, machine)
+        for transfer, seed in product(begin_with, config.seeds):
+            fitting = Fitting(data, config, seed, machine, transfer)
             results += fitting.finished(store) or fitting.execute(store, progress)
     registry().run_finished(results)
     return results

@@ -38,6 +38,7 @@ def gpteval_register_models() -> list[ModelFamily]:
             references={"mini": "bundled, 2.7 M parameters, pre-trained on English novels"},
             build=_build_gpt,
             presets=PRESETS,
+            layer=_gpt_layer,
         ),
         ModelFamily(
             name="lstm",
@@ -45,6 +46,7 @@ def gpteval_register_models() -> list[ModelFamily]:
             load=_load_lstm,
             build=_build_lstm,
             presets=LSTM_PRESETS,
+            layer=lambda name: int(name != "tokens"),
         ),
         *(_openai(name, splitting) for name, splitting in OPENAI.items()),
         ModelFamily(
@@ -79,6 +81,10 @@ def _build_gpt(config: Mapping[str, Any]) -> Model:
     from gpteval_models.gpt import build
 
     return build(config)
+
+
+def _gpt_layer(name: str) -> int:
+    return int(name.split(".")[1]) + 1 if name.startswith("blocks.") else 0
 
 
 def _load_lstm(reference: str) -> Loaded:

@@ -13,6 +13,8 @@ from typing import Any, get_type_hints
 
 import click
 
+from gpteval.config import RECIPES
+
 Command = Callable[..., Any]
 
 
@@ -37,6 +39,46 @@ def changes_from(config: type[Any], into: str) -> Callable[[Command], Command]:
     """
     given_only = lambda given: {k: v for k, v in given.items() if v is not None}  # noqa: E731
     return _collected(config, into, given_only, defaults=False)
+
+
+def suite_options(command: Command) -> Command:
+    """Add the options of every command that fine-tunes: the model, its rows, the seeds, results."""
+    for option in reversed(SUITE):
+        command = option(command)
+    return command
+
+
+def chosen_seeds(seed: int, seeds: int) -> tuple[int, ...]:
+    """What --seed and --seeds say together."""
+    return tuple(range(seed, seed + seeds))
+
+
+SUITE = (
+    click.option(
+        "--model",
+        help="Model reference (see `gpteval models`); mini with --sample, else openai-gpt.",
+    ),
+    click.option(
+        "--data-dir", help="Directory of official files; default: $GPTEVAL_DATA, else the hub."
+    ),
+    click.option(
+        "--sample", is_flag=True, help="Use the small data sets that come with the package."
+    ),
+    click.option(
+        "--recipe",
+        type=click.Choice(list(RECIPES)),
+        help="Named settings; default: paper (sample with --sample).",
+    ),
+    click.option("--seed", type=int, default=0, show_default=True, help="The first seed."),
+    click.option(
+        "--seeds", type=click.IntRange(1), default=1, show_default=True, help="How many seeds."
+    ),
+    click.option(
+        "--limit", type=click.IntRange(1), help="Most rows of every split, for a quick try."
+    ),
+    click.option("--results", help="Directory of records; default: results (runs with --sample)."),
+    click.option("--save-seconds", default=60.0, show_default=True, help="Time between two saves."),
+)
 
 
 def _collected(

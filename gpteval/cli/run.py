@@ -8,37 +8,36 @@ from typing import Any
 
 import click
 
-from gpteval.cli.options import changes_from, options_from
-from gpteval.config import RECIPES, Compute, FinetuneConfig
+from gpteval.cli.options import changes_from, chosen_seeds, options_from, suite_options
+from gpteval.config import ALL, NOTHING, Compute, FinetuneConfig
 
 
 @click.command()
 @click.option(
     "--tasks", required=True, help="Names and groups, joined by commas: glue,race or all."
 )
+@suite_options
 @click.option(
-    "--model", help="Model reference (see `gpteval models`); mini with --sample, else openai-gpt."
+    "--transfer-layers",
+    metavar="LAYERS",
+    help="Layers of the pre-trained model to keep beside its embeddings, the rest drawn afresh: a "
+    "number, all or none; several (0..4 or 0,2,4) are one run each.",
 )
-@click.option(
-    "--data-dir", help="Directory of official files; default: $GPTEVAL_DATA, else the hub."
-)
-@click.option("--sample", is_flag=True, help="Use the small data sets that come with the package.")
-@click.option(
-    "--recipe",
-    type=click.Choice(list(RECIPES)),
-    help="Named settings; default: paper (sample with --sample).",
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="The first seed.")
-@click.option(
-    "--seeds", type=click.IntRange(1), default=1, show_default=True, help="How many seeds."
-)
-@click.option("--limit", type=click.IntRange(1), help="Most rows of every split, for a quick try.")
-@click.option("--results", help="Directory of records; default: results (runs with --sample).")
-@click.option("--save-seconds", default=60.0, show_default=True, help="Time between two saves.")
+@click.option("--no-pretraining", is_flag=True, help="The same shape with fresh weights only.")
+@click.option("--no-aux-lm", is_flag=True, help="Without the auxiliary loss: --lm-weight 0.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON lines.")
 @changes_from(FinetuneConfig, "changes")
 @options_from(Compute, "compute")
-def command(*, seed: int, seeds: int, as_json: bool, **settings: Any) -> None:
+def command(
+    *,
+    seed: int,
+    seeds: int,
+    as_json: bool,
+    transfer_layers: str | None,
+    no_pretraining: bool,
+    no_aux_lm: bool,
+    **settings: Any,
+) -> None:
     """Fine-tune one model on every task and score it.
 
     Every task gets a fresh copy of the model and the same recipe. Scores, predictions and all that
@@ -48,12 +47,19 @@ def command(*, seed: int, seeds: int, as_json: bool, **settings: Any) -> None:
     gpteval run --tasks glue,race --sample
     gpteval run --tasks rte,cola --data-dir DATA --model mini --seeds 3
     gpteval run --tasks all --model openai-gpt        # rows and weights from the hub
+    gpteval run --tasks rte --sample --no-pretraining # what the weights are worth
+    gpteval run --tasks rte --sample --transfer-layers 0..4   # and each layer of them
     """
     from gpteval.cli.progress import listener
     from gpteval.suite import run
 
-    chosen = tuple(range(seed, seed + seeds))
-    results = run(progress=listener(), seeds=chosen, **settings)
+    if no_pretraining and transfer_layers:
+        raise click.UsageError("--no-pretraining is --transfer-layers none: give one of them")
+    if no_aux_lm and settings["changes"].setdefault("lm_weight", 0.0):
+        raise click.UsageError("--no-aux-lm is --lm-weight 0: give one of them")
+    keep = NOTHING if no_pretraining else transfer_layers or ALL
+    seeds_given = chosen_seeds(seed, seeds)
+    results = run(progress=listener(), seeds=seeds_given, transfer_layers=keep, **settings)
     if as_json:
         for result in results:
             click.echo(json.dumps(asdict(result), ensure_ascii=False))

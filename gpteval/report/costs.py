@@ -13,7 +13,7 @@ from rich.text import Text
 
 from gpteval.plugins import registry
 from gpteval.records import Result
-from gpteval.report.leaderboard import short_name
+from gpteval.report.leaderboard import labelled, short_name
 from gpteval.report.table import Column, fitting_columns, markdown_table, terminal_table
 
 PHASES = ("load", "encode", "train", "evaluate")
@@ -156,7 +156,7 @@ def _where(row: Cost) -> str:
 
 COLUMNS: tuple[Column[Cost], ...] = (
     Column("task", lambda row: row.task, style="bold"),
-    Column("model", lambda row: short_name(row.result.model), shortest=10),
+    Column("model", lambda row: labelled(short_name(row.result.model), row.result), shortest=10),
     Column("on", _where, 4),
     Column("seeds", lambda row: str(row.seeds), 5, justify="right"),
     Column("updates", _figure("updates", short), 3, justify="right"),

@@ -28,6 +28,7 @@ from gpteval.report.table import (
 )
 from gpteval.score.heuristics import title
 from gpteval.score.metrics import metrics
+from gpteval.transfer import Transfer
 
 
 def show(results: Iterable[Result]) -> None:
@@ -109,6 +110,7 @@ def json_rows(rows: Iterable[Row]) -> list[dict[str, Any]]:
             "model_digest": row.result.model_digest,
             "recipe": row.result.recipe,
             "mode": row.result.mode,
+            "transfer": Transfer.of(row.result.config).label,
             "marks": {mark.name: mark.detail for mark in row.marks},
         }
         for row in rows
@@ -122,7 +124,9 @@ def _columns(rows: Sequence[Row], common: Collection[str]) -> list[Column[Row]]:
     return [
         Column("task", lambda row: row.task if row.headline else "", style="bold"),
         Column("metric", lambda row: _metric(row, titles), shortest=13),
-        Column("model", lambda row: named[row.result.model_digest], shortest=10),
+        Column(
+            "model", lambda row: labelled(named[row.result.model_digest], row.result), shortest=10
+        ),
         Column("recipe", _recipe, shortest=8),
         Column("ours", lambda row: f"{row.score:.1f}", justify="right", style="bold"),
         Column("95 %", _interval, 3, justify="right"),
@@ -177,6 +181,12 @@ def short_name(model: str) -> str:
 
 def _metric(row: Row, titles: dict[str, str]) -> str:
     name, _, part = row.metric.partition("/")
+def labelled(name: str, result: Result) -> str:
+    """A model's name, and what was kept of its pre-training where that is not everything."""
+    label = Transfer.of(result.config).label
+    return f"{name}, {label}" if label else name
+
+
     part = part or row.split.partition("_")[2]
     return f"· {part}" if part else title(name, titles)
 
