@@ -194,18 +194,27 @@ class RunConfig(Subject):
         seeds: One run each.
         save_seconds: Time between two saves of an unfinished training, from which a killed run
             goes on.
+        transfer_layers: How much of the pre-trained model to keep (paper §5): "all"; a number of
+            layers beside the embeddings, the rest with fresh weights; "none" of it. Several
+            ("0..4", "none,0,2") are one run each.
     """
 
     recipe: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0,)
     save_seconds: float = 60.0
+    transfer_layers: str = ALL
 
     def __post_init__(self) -> None:
         """Refuse what no run can use."""
         Subject.__post_init__(self)
         if not self.seeds:
             raise ConfigError("at least one seed is needed")
+        if not all(map(_LAYERS.fullmatch, self.transfer_layers.split(","))):
+            raise ConfigError(
+                "--transfer-layers is all, none, a number of layers, or several (0..4 or 0,2,4), "
+                f"not {self.transfer_layers!r}"
+            )
         _ = self.config  # so that a wrong setting is found before anything is loaded
 
     @property
@@ -217,12 +226,3 @@ class RunConfig(Subject):
     def config(self) -> FinetuneConfig:
         """The recipe with its changes."""
         return recipe(self.recipe_name, self.changes)
-        transfer_layers: How much of the pre-trained model to keep (paper §5): "all"; a number of
-            layers beside the embeddings, the rest with fresh weights; "none" of it. Several
-            ("0..4", "none,0,2") are one run each.
-    transfer_layers: str = ALL
-        if not all(map(_LAYERS.fullmatch, self.transfer_layers.split(","))):
-            raise ConfigError(
-                "--transfer-layers is all, none, a number of layers, or several (0..4 or 0,2,4), "
-                f"not {self.transfer_layers!r}"
-            )

@@ -108,9 +108,9 @@ def json_rows(rows: Iterable[Row]) -> list[dict[str, Any]]:
             "best_before": row.paper and row.paper.best_before,
             "model": row.result.model,
             "model_digest": row.result.model_digest,
+            "transfer": Transfer.of(row.result.config).label,
             "recipe": row.result.recipe,
             "mode": row.result.mode,
-            "transfer": Transfer.of(row.result.config).label,
             "marks": {mark.name: mark.detail for mark in row.marks},
         }
         for row in rows
