@@ -25,6 +25,7 @@ COMMANDS = {
     "models": "List the models that can be named.",
     "plugins": "List the installed plug-ins and why one failed.",
     "data": "Check data sets against their official counts.",
+    "doctor": "Find out whether a model's numbers depend on how they are computed.",
 }
 
 
