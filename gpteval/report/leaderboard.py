@@ -179,14 +179,14 @@ def short_name(model: str) -> str:
     return f"{family}{colon}{path.name if path.is_absolute() else reference}"
 
 
-def _metric(row: Row, titles: dict[str, str]) -> str:
-    name, _, part = row.metric.partition("/")
 def labelled(name: str, result: Result) -> str:
     """A model's name, and what was kept of its pre-training where that is not everything."""
     label = Transfer.of(result.config).label
     return f"{name}, {label}" if label else name
 
 
+def _metric(row: Row, titles: dict[str, str]) -> str:
+    name, _, part = row.metric.partition("/")
     part = part or row.split.partition("_")[2]
     return f"· {part}" if part else title(name, titles)
 
