@@ -84,6 +84,7 @@ class PretrainConfig:
     context: int = option(512, "Tokens of a sequence.")
     batch_size: int = option(64, "Sequences per update.")
     updates: int = option(20_000, "Number of updates.")
+    epochs: float = option(0.0, "Passes over the corpus, in place of --updates; the paper has 100.")
     lr: float = option(2.5e-4, "Peak learning rate.")
     warmup: int = option(2000, "Updates with a rising learning rate; then cosine to 0.")
     weight_decay: float = option(0.01, "Decoupled decay, on matrices only.")
@@ -101,7 +102,9 @@ class PretrainConfig:
                 raise ConfigError(
                     f"--{name.replace('_', '-')} is at least 1, not {getattr(self, name)}"
                 )
-        if not 0 <= self.warmup < self.updates:
+        if self.epochs < 0:
+            raise ConfigError(f"--epochs is 0 or more, not {self.epochs}")
+        if not self.epochs and not 0 <= self.warmup < self.updates:
             raise ConfigError(
                 f"--warmup {self.warmup} doesn't fit into --updates {self.updates}: "
                 f"try --warmup {self.updates // 10}"
@@ -110,6 +113,37 @@ class PretrainConfig:
             raise ConfigError(f"--dropout is a share from 0 to below 1, not {self.dropout}")
         if self.weights not in ("fp32", "bf16"):
             raise ConfigError(f"--weights is fp32 or bf16, not {self.weights!r}")
+
+    def lasting(self, windows: int) -> PretrainConfig:
+        """The same with its epochs, if any, told in updates.
+
+        Args:
+            windows: Sequences in one pass over the corpus.
+        """
+        if not self.epochs:
+            return self
+        updates = max(1, round(self.epochs * windows / self.batch_size))
+        return replace(self, epochs=0.0, updates=updates)
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What is kept of a pre-training under way, and when it stops: no weight depends on it."""
+
+    save_seconds: float = option(60.0, "Time between two saves of the unfinished training.")
+    save_updates: int = option(0, "Updates between two saves, in place of --save-seconds.")
+    keep: int = option(2, "How many saves are kept.")
+    snapshots: int = option(0, "Models to keep along the way, beside the untrained one.")
+    spike: float = option(
+        3.0, "Stop at a loss so far above the mean of the last 100 updates, in nats; 0: never."
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse values that no run can use."""
+        for name, least in (("save_updates", 0), ("keep", 1), ("snapshots", 0), ("spike", 0)):
+            if getattr(self, name) < least:
+                shown = name.replace("_", "-")
+                raise ConfigError(f"--{shown} is at least {least}, not {getattr(self, name)}")
 
 
 @dataclass(frozen=True, slots=True)

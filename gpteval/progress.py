@@ -8,8 +8,8 @@ from typing import Protocol
 class Progress(Protocol):
     """A listener. The command line draws bars on stderr; from Python nothing is shown."""
 
-    def begin(self, what: str, total: int) -> None:
-        """A phase of `total` steps begins ("rte · train")."""
+    def begin(self, what: str, total: int, done: int = 0) -> None:
+        """A phase of `total` steps begins ("rte · train"); `done` of them were made earlier."""
 
     def advance(self, steps: int, note: str = "") -> None:
         """`steps` more are done; `note` is the latest figure worth seeing ("loss 0.52")."""
@@ -24,7 +24,7 @@ class Progress(Protocol):
 class Silent:
     """The listener that shows nothing."""
 
-    def begin(self, what: str, total: int) -> None:
+    def begin(self, what: str, total: int, done: int = 0) -> None:
         """Ignore."""
 
     def advance(self, steps: int, note: str = "") -> None:

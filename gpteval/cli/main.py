@@ -98,7 +98,7 @@ def main() -> None:
         fail(str(error), 2)
     except (KeyboardInterrupt, click.Abort):
         goes_on = "; the same command goes on where it stopped"
-        fail(f"interrupted{goes_on if sys.argv[1:2] == ['run'] else ''}", 130)
+        fail(f"interrupted{goes_on if sys.argv[1:2] in (['run'], ['pretrain']) else ''}", 130)
 
 
 def fail(line: str, code: int) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gpteval.cli.options import options_from
-from gpteval.config import Compute, PretrainConfig
+from gpteval.config import Compute, PretrainConfig, Upkeep
 
 
 @click.command()
@@ -17,14 +17,18 @@ from gpteval.config import Compute, PretrainConfig
     "--output",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="Directory to write: model/, curve.jsonl, tokens/.",
+    help="Directory to write: model/, curve.jsonl, tokens/; an unfinished training there goes on.",
 )
 @click.option(
     "--tokenizer",
     type=click.Path(path_type=Path),
     help="Checkpoint whose tokenizer to use; default: one is trained on the corpus.",
 )
+@click.option(
+    "--shard", is_flag=True, help="Under torchrun: split the weights among the processes too."
+)
 @options_from(PretrainConfig, "config")
+@options_from(Upkeep, "upkeep")
 @options_from(Compute, "compute")
 def command(corpus: tuple[Path, ...], output: Path, **settings: Any) -> None:
     """Train a language model on text files, to fine-tune later.
@@ -32,14 +36,23 @@ def command(corpus: tuple[Path, ...], output: Path, **settings: Any) -> None:
     CORPUS is text files, plain or .gz, and directories of them (.txt, .txt.gz); a file is a
     document. The settings are those of the paper, except for the length of training.
 
+    A training that was killed goes on with the same command. torchrun shares every batch among
+    processes: the losses are those of one process, but for rounding and dropout.
+
     \b
     gpteval pretrain BOOKS --output mine --batch-size 4 --updates 7000 --lr 2e-3 --dropout 0
     gpteval run --sample --tasks glue --model mine/model
+    The paper's, on eight GPUs:
+    torchrun --nproc-per-node 8 -m gpteval pretrain BOOKS --output gpt1 \\
+        --preset gpt1 --merges 40000 --epochs 100
     """
     from gpteval.cli.progress import listener
+    from gpteval.train.distributed import started_as
     from gpteval.train.pretrain import pretrain
 
     done = pretrain(corpus, output, progress=listener(), **settings)
+    if started_as():
+        return
     measured = "" if done.bits_per_byte is None else f", {done.bits_per_byte:.3f} bits per byte"
     click.echo(
         f"{done.model}: {done.tokens:,} tokens in {done.seconds:.0f} s, "

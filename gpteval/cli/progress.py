@@ -19,7 +19,7 @@ class Bars:
         self.console = Console(stderr=True)
         self._bar = self._drawn()
         self._task = bars.TaskID(0)
-        self._began = 0.0
+        self._began, self._earlier = 0.0, 0
 
     def _drawn(self) -> bars.Progress:
         """A fresh display: one that is started again would draw its finished bars again."""
@@ -33,17 +33,17 @@ class Bars:
             console=self.console,
         )
 
-    def begin(self, what: str, total: int) -> None:
+    def begin(self, what: str, total: int, done: int = 0) -> None:
         """Start a bar."""
-        self._began = time.monotonic()
+        self._began, self._earlier = time.monotonic(), done
         self._bar = self._drawn()
-        self._task = self._bar.add_task(what, total=total, rate="", note="")
+        self._task = self._bar.add_task(what, total=total, completed=done, rate="", note="")
         self._bar.start()
 
     def advance(self, steps: int, note: str = "") -> None:
         """Move it on."""
         self._bar.advance(self._task, steps)
-        done = self._bar.tasks[-1].completed
+        done = self._bar.tasks[-1].completed - self._earlier
         rate = done / max(time.monotonic() - self._began, 1e-9)
         self._bar.update(self._task, note=note, rate=f"{rate:.1f}/s")
 
@@ -62,12 +62,12 @@ class Lines:
     def __init__(self) -> None:
         """Prints on stderr."""
         self.console = Console(stderr=True, width=120)
-        self._what, self._total, self._done = "", 0, 0
+        self._what, self._total, self._done, self._earlier = "", 0, 0, 0
         self._began = self._last = 0.0
 
-    def begin(self, what: str, total: int) -> None:
+    def begin(self, what: str, total: int, done: int = 0) -> None:
         """Remember what is under way."""
-        self._what, self._total, self._done = what, total, 0
+        self._what, self._total, self._done, self._earlier = what, total, done, done
         self._began = self._last = time.monotonic()
 
     def advance(self, steps: int, note: str = "") -> None:
@@ -77,7 +77,7 @@ class Lines:
         if now - self._last < QUIET_SECONDS:
             return
         self._last = now
-        left = (now - self._began) / self._done * (self._total - self._done)
+        left = (now - self._began) / (self._done - self._earlier) * (self._total - self._done)
         self.say(f"{self._what}: {self._done}/{self._total}, {left:.0f} s left, {note}")
 
     def end(self) -> None:

@@ -6,18 +6,20 @@ Shape letters: L tokens of a sequence, N tokens of all sequences, V vocabulary.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from gpteval.encode.batch import Batch
 from gpteval.encode.batching import MOST_LOGITS
 from gpteval.encode.tree import Span
 from gpteval.train.corpus import TokenFile
+from gpteval.train.distributed import World
 
 if TYPE_CHECKING:
     from gpteval.model import Model
@@ -33,6 +35,19 @@ def negative_log_likelihood(model: Model, windows: Sequence[Tensor]) -> Tensor:
     targets = torch.cat([w[1:] for w in windows])
     logits = model.logits(model.hidden(plain_batch([w[:-1] for w in windows])))  # (N, V)
     return F.cross_entropy(logits.float(), targets, reduction="sum")
+
+
+class Objective(nn.Module):
+    """A model that reads windows: the module whose forward pass several processes share."""
+
+    def __init__(self, model: Model) -> None:
+        """The model's weights are this module's."""
+        super().__init__()
+        self.model = model
+
+    def forward(self, windows: Sequence[Tensor]) -> Tensor:
+        """As `negative_log_likelihood`."""
+        return negative_log_likelihood(self.model, windows)
 
 
 def plain_batch(rows: Sequence[Tensor]) -> Batch:
@@ -64,14 +79,29 @@ def plain_batch(rows: Sequence[Tensor]) -> Batch:
 
 
 @torch.no_grad()
-def bits_per_byte(model: Model, documents: TokenFile, context: int) -> float:
+def bits_per_byte(
+    model: Model,
+    documents: TokenFile,
+    context: int,
+    *,
+    world: World | None = None,
+    read: Callable[[Sequence[Tensor]], Tensor] | None = None,
+) -> float:
     """−log2 p of whole documents over the UTF-8 bytes of their texts as they were read.
 
     Each document is read in windows of `context` tokens side by side, in fp32; every token is
     predicted once, from the tokens before it in its window. A document's first token, the
     tokenizer's `start`, is given. Lower case and standard quotes lose information that the bytes
     still have: compare models of one way to split text.
+
+    Args:
+        model: The model.
+        documents: What it reads.
+        context: Tokens of a window.
+        world: Processes that share the work and all get the result; None for this one alone.
+        read: The model's `negative_log_likelihood` of windows, where its weights are shared out.
     """
+    world, read = world or World(), read or partial(negative_log_likelihood, model)
     device = next(model.parameters()).device
     ranges = [
         (begin, min(begin + context, document.stop - 1) + 1)
@@ -79,11 +109,15 @@ def bits_per_byte(model: Model, documents: TokenFile, context: int) -> float:
         for begin in range(document.start, document.stop - 1, context)
     ]
     at_once = max(1, MOST_LOGITS[device.type] // (context * model.vocab_size))
+    passes = [ranges[first : first + at_once] for first in range(0, len(ranges), at_once)]
     training, nats = model.training, 0.0
     model.eval()
-    for first in range(0, len(ranges), at_once):
-        chosen = [documents.tokens[a:b].astype("int64") for a, b in ranges[first : first + at_once]]
-        windows = [torch.from_numpy(tokens).to(device) for tokens in chosen]
-        nats += negative_log_likelihood(model, windows).item()
+    # Where weights are shared out, all processes make as many passes: a spare one counts nothing.
+    for index in range(world.rank, math.ceil(len(passes) / world.size) * world.size, world.size):
+        runs = passes[min(index, len(passes) - 1)]
+        chosen = [torch.from_numpy(documents.tokens[a:b].astype("int64")) for a, b in runs]
+        found = read([tokens.to(device) for tokens in chosen]).item()
+        nats += found if index < len(passes) else 0.0
     model.train(training)
+    (nats,) = world.sums(nats)
     return nats / math.log(2) / sum(d.size for d in documents.documents)

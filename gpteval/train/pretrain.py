@@ -1,33 +1,29 @@
 """Pre-training (paper §3.1, §4.1): corpus → tokenizer → token file → model → checkpoint and curve.
 
 The output directory holds `model/` (a checkpoint, which is named by its path wherever a model is
-asked for), `curve.jsonl` (a line per point) and `tokens/` (the encoded corpus, reused next time).
-
-Shape letters: S sequences of L tokens.
+asked for), `curve.jsonl` (a line per point) with its picture, `tokens/` (the tokenizer and the
+encoded corpus, reused next time), `checkpoints/` (models kept along the way) and, while the
+training is under way, `unfinished/`: the same command goes on from there.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from torch import Tensor
+from filelock import FileLock, Timeout
 
-from gpteval.checkpoint import save_checkpoint
-from gpteval.config import Compute, PretrainConfig
-from gpteval.encode.batching import MOST_LOGITS
+from gpteval.checkpoint import CONFIG, read_config, save_checkpoint
+from gpteval.config import Compute, PretrainConfig, Upkeep
 from gpteval.encode.tokenizer import BpeTokenizer
-from gpteval.errors import TrainingError, UnknownNameError
+from gpteval.errors import ConfigError, UnknownNameError
 from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
-from gpteval.provenance import commit, versions
+from gpteval.provenance import digest
 from gpteval.train.corpus import (
     TokenFile,
     encode_documents,
@@ -35,15 +31,15 @@ from gpteval.train.corpus import (
     hold_out,
     read_document,
 )
-from gpteval.train.device import Machine, resolve
-from gpteval.train.likelihood import bits_per_byte, negative_log_likelihood
-from gpteval.train.optimiser import adamw, clip_gradients, set_rate, warmup_cosine
+from gpteval.train.course import Course, refuse_changes, settings
+from gpteval.train.curve import PICTURE, draw
+from gpteval.train.device import resolve
+from gpteval.train.distributed import World, join
+from gpteval.train.pretraining import Pretraining
+from gpteval.train.windows import Windows
 
 if TYPE_CHECKING:
     from gpteval.model import Model
-
-POINTS = 200
-"""Points of the training curve, spread evenly over the updates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,177 +68,136 @@ def pretrain(
     *,
     tokenizer: Path | None = None,
     compute: Compute | None = None,
+    upkeep: Upkeep | None = None,
+    shard: bool = False,
     progress: Progress | None = None,
 ) -> Pretrained:
     """Train a model on text files and write it, with its tokenizer, as a checkpoint.
 
+    Under `torchrun` every process calls this, and the first one writes.
+
     Args:
         corpus: Text files (plain or .gz) and directories of them; a file is a document.
-        output: Directory for the checkpoint, the curve and the token files.
+        output: Directory for the checkpoint, the curve and the token files. An unfinished training
+            there goes on; a finished one is not run again.
         config: The recipe.
         tokenizer: Checkpoint whose tokenizer to use; None trains one on the corpus.
         compute: Device and precision.
+        upkeep: What is saved along the way.
+        shard: Split the weights among the processes.
         progress: Told where the run stands.
 
     Raises:
         GptevalError: Anything the user can mend, before training begins where possible.
     """
-    progress, machine = progress or Silent(), resolve(compute or Compute())
+    world, machine = join(resolve(compute or Compute()), shard=shard)
+    told = progress if progress and world.first else Silent()
     family, build, shape = _preset(config.preset)
+    with _alone(output, world):
+        with world.in_turn():
+            words, data, held_out = _prepared(corpus, output / "tokens", config, tokenizer, told)
+        config = config.lasting(Windows(data, config).per_epoch)
+        torch.manual_seed(config.seed)
+        sizes = {"vocab_size": words.vocab_size, "context": config.context}
+        model = build(shape | sizes | {"dropout": config.dropout}).to(machine.device)
+        training = Pretraining(model, data, held_out, config, machine, world)
+        done = _finished(output, training)
+        if done:
+            told.say(f"{output}: finished before, not run again")
+            return done
+        keeper = _Keeper(family, training, words)
+        course = Course(training, output, upkeep or Upkeep(), keeper, told)
+        return _completed(course)
+
+
+@dataclass(frozen=True, slots=True)
+class _Keeper:
+    """Writes the model in training as a checkpoint of its family."""
+
+    family: str
+    training: Pretraining
+    tokenizer: BpeTokenizer
+
+    def __call__(self, directory: Path, point: Mapping[str, Any]) -> None:
+        """Every process calls this, the first one writes."""
+        training = self.training
+        model, halved = training.whole_model(), training.config.weights == "bf16"
+        dtype = torch.bfloat16 if halved else torch.float32
+        details = {"pretraining": training.record() | dict(point)}
+        if training.world.first:
+            save_checkpoint(directory, self.family, model, self.tokenizer, details, dtype=dtype)
+
+
+def _completed(course: Course) -> Pretrained:
+    """Train to the end, write the model and the picture, let go of the states."""
+    course.run()
+    last = course.curve.points[-1]
+    course.keep_model(course.output / "model", last)
+    if course.training.world.first:
+        draw(course.curve.points, course.output / PICTURE)
+    course.finish()
+    return _pretrained(course.output, last)
+
+
+def _prepared(
+    corpus: Sequence[Path],
+    directory: Path,
+    config: PretrainConfig,
+    tokenizer: Path | None,
+    progress: Progress,
+) -> tuple[BpeTokenizer, TokenFile, TokenFile | None]:
+    """The tokenizer, the encoded corpus and the encoded documents held out."""
     train, kept = hold_out(find_documents(corpus), config.held_out, config.seed)
     progress.say(f"{len(train)} documents to train on, {len(kept)} held out")
-    words = _tokenizer(train, tokenizer, config)
-    tokens = output / "tokens"
-    tokens.mkdir(parents=True, exist_ok=True)
-    data = encode_documents(train, words, tokens / "train.tokens")
-    held_out = encode_documents(kept, words, tokens / "held-out.tokens") if kept else None
+    directory.mkdir(parents=True, exist_ok=True)
+    words = _tokenizer(train, tokenizer, config, directory)
+    data = encode_documents(train, words, directory / "train.tokens")
+    held_out = encode_documents(kept, words, directory / "held-out.tokens") if kept else None
     progress.say(f"{len(data.tokens):,} tokens of {words.vocab_size:,} kinds")
-    torch.manual_seed(config.seed)
-    sizes = {"vocab_size": words.vocab_size, "context": config.context, "dropout": config.dropout}
-    model = build(shape | sizes).to(machine.device)
-    training = Pretraining(model, data, held_out, config, machine)
-    training.fit(output / "curve.jsonl", progress)
-    dtype = torch.bfloat16 if config.weights == "bf16" else torch.float32
-    details = {"pretraining": training.record()}
-    save_checkpoint(output / "model", family, model, words, details, dtype=dtype)
-    last = training.curve[-1]
+    return words, data, held_out
+
+
+@contextmanager
+def _alone(output: Path, world: World) -> Iterator[None]:
+    """Keep a second command out of the output directory.
+
+    Raises:
+        ConfigError: Another one is at work there.
+    """
+    if not world.first:
+        yield
+        return
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with FileLock(output / "pretrain.lock", timeout=0):
+            yield
+    except Timeout:
+        raise ConfigError(f"another gpteval pretrain is at work in {output}: wait for it") from None
+
+
+def _finished(output: Path, training: Pretraining) -> Pretrained | None:
+    """What an earlier, finished training with the same settings left.
+
+    Raises:
+        ConfigError: Its settings were others.
+    """
+    if not (output / "model" / CONFIG).is_file():
+        return None
+    record = read_config(output / "model").get("pretraining")
+    if not isinstance(record, dict) or "update" not in record:
+        raise ConfigError(f"{output}/model was not trained here: choose another --output")
+    refuse_changes(settings(record), settings(training.record()), output)
+    return _pretrained(output, record)
+
+
+def _pretrained(output: Path, point: Mapping[str, Any]) -> Pretrained:
     return Pretrained(
         model=output / "model",
-        loss=last["loss"],
-        bits_per_byte=last.get("bits_per_byte"),
-        tokens=int(last["tokens"]),
-        seconds=last["seconds"],
+        loss=point["loss"],
+        bits_per_byte=point.get("bits_per_byte"),
+        tokens=int(point["tokens"]),
+        seconds=point["seconds"],
     )
-
-
-class Pretraining:
-    """One model in training. All that changes lives in its attributes.
-
-    Attributes:
-        model, optimiser, order: The state: weights, Adam's moments, the windows still to be drawn.
-        update: Updates made.
-        curve: Points of the training curve: update, loss (nats per token, mean since the last
-            point), lr, grad_norm (before clipping), tokens, seconds, and bits_per_byte of the
-            held-out documents where it was measured.
-    """
-
-    def __init__(
-        self,
-        model: Model,
-        data: TokenFile,
-        held_out: TokenFile | None,
-        config: PretrainConfig,
-        machine: Machine,
-    ) -> None:
-        """The model is trained in place, on the machine's device.
-
-        Raises:
-            TrainingError: The corpus is shorter than one sequence.
-        """
-        if len(data.tokens) <= config.context:
-            raise TrainingError(
-                f"the corpus has {len(data.tokens)} tokens, fewer than a sequence of "
-                f"{config.context} and the token after it: add text, or lower --context"
-            )
-        self.model, self.data, self.held_out = model, data, held_out
-        self.config, self.machine = config, machine
-        self.commit = commit()  # of the code that trains: the checkout may move on meanwhile
-        self.optimiser = adamw(model, config.lr, config.weight_decay)
-        self.order = np.random.default_rng(config.seed)
-        self.update = 0
-        self.curve: list[dict[str, float]] = []
-
-    def fit(self, curve: Path, progress: Progress) -> None:
-        """Make all updates, writing the curve to a file as it grows.
-
-        Raises:
-            TrainingError: A loss that is not a number.
-        """
-        config, began, losses = self.config, time.monotonic(), list[float]()
-        every = max(1, config.updates // POINTS)
-        progress.begin("pretrain", config.updates)
-        with curve.open("w", encoding="utf-8") as file:
-            while self.update < config.updates:
-                lr, loss, norm = self.step()
-                losses.append(loss)
-                tokens = self.update * config.batch_size * config.context
-                seconds = time.monotonic() - began
-                progress.advance(1, f"loss {loss:.3f}, {tokens / seconds:,.0f} tokens/s")
-                measured = self._measure()
-                if self.update % every == 0 or measured or self.update == config.updates:
-                    point = {"update": self.update, "loss": sum(losses) / len(losses), "lr": lr}
-                    point |= {"grad_norm": norm, "tokens": tokens}
-                    point |= {"seconds": round(time.monotonic() - began, 2), **measured}
-                    self.curve.append(point)
-                    file.write(json.dumps(point) + "\n")
-                    file.flush()
-                    losses.clear()
-        progress.end()
-
-    def step(self) -> tuple[float, float, float]:
-        """Make one update; returns its learning rate, loss and gradient norm."""
-        config, self.update = self.config, self.update + 1
-        lr = config.lr * warmup_cosine(self.update, config.updates, config.warmup)
-        set_rate(self.optimiser, lr)
-        self.model.train()
-        windows = self._windows()
-        parts = math.ceil(
-            windows.numel() * self.model.vocab_size / MOST_LOGITS[self.machine.device.type]
-        )
-        targets = config.batch_size * config.context
-        loss = sum(self._backward(part, targets) for part in windows.chunk(parts))
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"the loss is {loss} at update {self.update} of {config.updates}: lower --lr, "
-                "raise --warmup, or use --precision fp32"
-            )
-        norm = clip_gradients(self.model, config.clip).item()
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
-        return lr, loss, norm
-
-    def record(self) -> Mapping[str, Any]:
-        """What the checkpoint says of its making; JSON values."""
-        held_out = self.held_out.documents if self.held_out else ()
-        return {
-            "config": asdict(self.config),
-            "documents": len(self.data.documents),
-            "corpus_tokens": len(self.data.tokens),
-            "corpus_bytes": sum(d.size for d in self.data.documents),
-            "corpus_digest": self.data.digest,
-            "held_out": [d.name for d in held_out],
-            **self.curve[-1],
-            "device": str(self.machine.device),
-            "precision": self.machine.precision,
-            "commit": self.commit,
-            "versions": dict(versions()),
-        }
-
-    def _windows(self) -> Tensor:
-        """Random runs of the corpus, (batch_size, context + 1)."""
-        length = self.config.context + 1
-        starts = self.order.integers(
-            len(self.data.tokens) - length + 1, size=self.config.batch_size
-        )
-        return torch.from_numpy(
-            self.data.tokens[starts[:, None] + np.arange(length)].astype("int64")
-        )
-
-    def _backward(self, windows: Tensor, targets: int) -> float:
-        """Add the gradient of windows (S, L + 1) that are part of a batch of `targets` tokens."""
-        with self.machine.autocast():
-            total = negative_log_likelihood(self.model, list(windows.to(self.machine.device)))
-        loss = total / targets
-        torch.autograd.backward(loss)
-        return loss.item()
-
-    def _measure(self) -> dict[str, float]:
-        """Held-out bits per byte, if it is time for it."""
-        every = self.config.evaluate
-        due = self.update == self.config.updates or (every and self.update % every == 0)
-        if not due or self.held_out is None:
-            return {}
-        return {"bits_per_byte": bits_per_byte(self.model, self.held_out, self.config.context)}
 
 
 def _preset(name: str) -> tuple[str, Callable[..., Model], dict[str, Any]]:
@@ -261,9 +216,17 @@ def _preset(name: str) -> tuple[str, Callable[..., Model], dict[str, Any]]:
 
 
 def _tokenizer(
-    documents: Sequence[Path], given: Path | None, config: PretrainConfig
+    documents: Sequence[Path], given: Path | None, config: PretrainConfig, directory: Path
 ) -> BpeTokenizer:
-    """The tokenizer of a checkpoint, or one trained on the documents."""
+    """The tokenizer of a checkpoint, or one trained on the documents and kept in `directory`."""
     if given is not None:
         return BpeTokenizer.load(given)
-    return BpeTokenizer.train((read_document(path) for path in documents), config.merges)
+    stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in documents]
+    key, page = digest([config.merges, stats]), directory / "trained-on.txt"
+    if page.is_file() and page.read_text("utf-8") == key:
+        return BpeTokenizer.load(directory)
+    page.unlink(missing_ok=True)
+    tokenizer = BpeTokenizer.train((read_document(path) for path in documents), config.merges)
+    tokenizer.save(directory)
+    page.write_text(key, "utf-8")
+    return tokenizer

@@ -18,6 +18,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gpteval.errors import CheckpointError, ResultError
+from gpteval.train.distributed import like, whole
+
+_DAMAGE = (SafetensorError, OSError, LookupError, ValueError, TypeError, RuntimeError)
+"""What reading a file raises that is no saved state."""
 
 
 def save_state(
@@ -26,8 +30,12 @@ def save_state(
     optimiser: torch.optim.Optimizer,
     best: Mapping[str, Tensor],
     facts: Mapping[str, Any],
+    *,
+    write: bool = True,
 ) -> None:
     """Write the state of a training, in place of an earlier one.
+
+    The file is the same for any number of processes, and any number can go on from it.
 
     Args:
         path: The file.
@@ -35,6 +43,7 @@ def save_state(
         optimiser: Its moments and step counts.
         best: The weights kept so far, by name; may be empty.
         facts: JSON values: the update, counters, history.
+        write: False in a process that only hands over its share of the tensors.
 
     Raises:
         ResultError: The disk is full or the directory unwritable.
@@ -45,7 +54,9 @@ def save_state(
         tensors |= {f"optimiser.{number}.{name}": value for name, value in moments.items()}
     tensors |= {f"random.{device}": state for device, state in _random_states().items()}
     # Clones: tied weights share memory, which safetensors refuses.
-    copies = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
+    copies = {name: whole(tensor).detach().cpu().clone() for name, tensor in tensors.items()}
+    if not write:
+        return
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,11 +64,25 @@ def save_state(
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         raise ResultError(
-            f"can't save the unfinished training to {path}: {error}; finished tasks are saved"
+            f"can't save the unfinished training to {path}: {error}; what was saved before is there"
         ) from error
     finally:
         if partial.exists():
             partial.unlink()
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """The facts of a saved state alone.
+
+    Raises:
+        CheckpointError: The file is no such state.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts: dict[str, Any] = json.loads((file.metadata() or {})["facts"])
+    except _DAMAGE as error:
+        raise _no_state(path, error) from error
+    return facts
 
 
 def load_state(
@@ -71,28 +96,34 @@ def load_state(
     Raises:
         CheckpointError: The file is no such state, or of another model.
     """
+    facts = read_facts(path)
     try:
         with safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {})["facts"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         best = _below("best.", tensors)
         for weights in (best, _below("model.", tensors)):
             if weights or weights is not best:
-                model.load_state_dict(weights)
+                own = model.state_dict()
+                model.load_state_dict({n: like(t, own.get(n, t)) for n, t in weights.items()})
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _below("optimiser.", tensors).items():
             number, _, moment = name.partition(".")
             state.setdefault(int(number), {})[moment] = tensor
         _check_moments(state, optimiser)
+        _cut_moments(state, optimiser)
         groups = optimiser.state_dict()["param_groups"]
         optimiser.load_state_dict({"state": state, "param_groups": groups})
         _set_random_states(_below("random.", tensors))
-    except (SafetensorError, OSError, LookupError, ValueError, TypeError, RuntimeError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(
-            f"{path} holds no unfinished training of this model ({first}): delete it to start over"
-        ) from error
+    except _DAMAGE as error:
+        raise _no_state(path, error) from error
     return best, facts
+
+
+def _no_state(path: Path, error: Exception) -> CheckpointError:
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    return CheckpointError(
+        f"{path} holds no unfinished training of this model ({first}): delete it to start over"
+    )
 
 
 def _check_moments(
@@ -109,6 +140,15 @@ def _check_moments(
         expected = {"step": torch.Size(), "exp_avg": shape, "exp_avg_sq": shape}
         if {name: moment.shape for name, moment in moments.items()} != expected:
             raise ValueError(f"the moments of parameter {number} are not its own")
+
+
+def _cut_moments(state: dict[int, dict[str, Tensor]], optimiser: torch.optim.Optimizer) -> None:
+    """Keep this process's share of every moment, as of its parameter."""
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    for number, moments in state.items():
+        for name, moment in moments.items():
+            if moment.ndim:
+                moments[name] = like(moment, parameters[number])
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

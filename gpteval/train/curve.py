@@ -1,0 +1,75 @@
+"""The training curve: a JSON line per point as it is made, and a picture of it at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+FILE = "curve.jsonl"
+PICTURE = "curve.png"
+
+
+class Curve:
+    """The points of one training, in memory and on disk.
+
+    Attributes:
+        points: What `Pretraining.point` measured, in order.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """Nothing is read or written yet."""
+        self.directory = directory
+        self.points: list[dict[str, Any]] = []
+
+    def cut(self, update: int) -> None:
+        """Keep what was written up to an update; later points and a torn line are made again."""
+        path = self.directory / FILE
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else []
+        points = [json.loads(line) for line in lines]
+        self.points = [point for point in points if point["update"] <= update]
+        partial = path.with_name(f".{FILE}")
+        partial.write_text("".join(map(_line, self.points)), encoding="utf-8")
+        partial.replace(path)
+
+    def add(self, point: Mapping[str, Any], *, write: bool) -> None:
+        """Take a point, and put it on disk if this process is the one that writes."""
+        self.points.append(dict(point))
+        if write:
+            with (self.directory / FILE).open("a", encoding="utf-8") as file:
+                file.write(_line(point))
+
+
+def _line(point: Mapping[str, Any]) -> str:
+    return json.dumps(point) + "\n"
+
+
+def draw(points: Sequence[Mapping[str, Any]], target: Path) -> bool:
+    """Draw loss and held-out loss over tokens, with the learning rate below.
+
+    Returns:
+        Whether matplotlib is installed; without it nothing is drawn.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return False
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    losses, rates = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    tokens = [point["tokens"] for point in points]
+    losses.plot(tokens, [point["loss"] for point in points], label="training", linewidth=1)
+    measured = [point for point in points if "held_out_loss" in point]
+    if measured:
+        places = [point["tokens"] for point in measured]
+        held_out = [point["held_out_loss"] for point in measured]
+        losses.plot(places, held_out, "o-", label="held out", markersize=3)
+        losses.legend(frameon=False)
+    losses.set_ylabel("loss, nats per token")
+    rates.plot(tokens, [point["lr"] for point in points], color="gray", linewidth=1)
+    rates.set_ylabel("learning rate")
+    rates.set_xlabel("tokens")
+    partial = target.with_name(f".{target.name}")
+    figure.savefig(partial, format="png", dpi=150)
+    partial.replace(target)
+    return True

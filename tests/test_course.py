@@ -1,0 +1,193 @@
+"""A pre-training that is killed goes on where it stopped and ends as if it had not been."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from filelock import FileLock
+
+from gpteval import BpeTokenizer, Compute, PretrainConfig, load_model, read_config
+from gpteval.cli.pretrain import command
+from gpteval.errors import GptevalError, TrainingError
+from gpteval.train.corpus import encode_documents
+from gpteval.train.device import resolve
+from gpteval.train.pretraining import RECENT, Pretraining
+from gpteval_models.gpt import GPT, GPTConfig
+
+WORDS = "the a captain boy ship sea saw sold old and was glad of apples . home went".split()
+TIMES = {"seconds", "utilisation"}
+SMALL = ["--context", "16", "--merges", "40", "--held-out", "1", "--batch-size", "2", "--device"]
+SMALL += ["cpu", "--warmup", "2", "--lr", "1e-3", "--updates", "30"]
+OFTEN = ["--save-updates", "3", "--evaluate", "7", "--snapshots", "2"]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory, draw = tmp_path_factory.mktemp("corpus"), random.Random(0)
+    for number in range(3):
+        (directory / f"{number}.txt").write_text(" ".join(draw.choices(WORDS, k=600)))
+    return directory
+
+
+@pytest.fixture(scope="module")
+def whole(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training that nothing interrupted."""
+    output = tmp_path_factory.mktemp("whole")
+    pretrain(corpus, output, *OFTEN)
+    return output
+
+
+def pretrain(corpus: Path, output: Path, *more: str) -> Result:
+    arguments = [str(corpus), "--output", str(output), *SMALL, *more]
+    return CliRunner().invoke(command, arguments, catch_exceptions=False)
+
+
+def error(corpus: Path, output: Path, *more: str) -> str:
+    with pytest.raises(GptevalError) as caught:
+        pretrain(corpus, output, *more)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def trained(corpus: Path, directory: Path) -> Pretraining:
+    """One update of two layers."""
+    paths = sorted(corpus.iterdir())
+    tokenizer = BpeTokenizer.train([paths[0].read_text()], merges=20)
+    data = encode_documents(paths, tokenizer, directory / "train.tokens")
+    config = PretrainConfig(context=16, batch_size=2, updates=9, warmup=2)
+    model = GPT(GPTConfig(tokenizer.vocab_size, context=16, width=32, layers=2, heads=2))
+    training = Pretraining(model, data, None, config, resolve(Compute("cpu")))
+    training.step()
+    return training
+
+
+def points(output: Path) -> list[dict[str, float]]:
+    """The curve without its times."""
+    lines = (output / "curve.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k not in TIMES} for line in lines]
+
+
+def states(output: Path) -> list[Path]:
+    return sorted((output / "unfinished").glob("update-*.safetensors"))
+
+
+def killed(corpus: Path, output: Path, wait: float, *more: str) -> bool:
+    """Train in a process that is killed some time after it saved a state; False if it ended."""
+    before = states(output)
+    child = os.fork()
+    if not child:
+        pretrain(corpus, output, *more)
+        os._exit(0)
+    while states(output) == before and not os.waitid(
+        os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT
+    ):
+        time.sleep(0.002)
+    time.sleep(wait)
+    os.kill(child, signal.SIGKILL)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def test_a_training_killed_at_random_moments_ends_with_the_same_weights_and_curve(
+    corpus: Path, whole: Path, tmp_path: Path
+) -> None:
+    moments, kills = random.Random(0), 0
+    while kills < 4 and killed(corpus, tmp_path, moments.uniform(0, 0.1), *OFTEN):
+        kills += 1
+    assert kills >= 2
+    assert "goes on after update" in pretrain(corpus, tmp_path, *OFTEN).stderr
+    assert points(tmp_path) == points(whole)
+    for name in ("model", "checkpoints/update-00000015", "checkpoints/update-00000030"):
+        assert load_model(f"{tmp_path}/{name}").digest == load_model(f"{whole}/{name}").digest
+    assert not (tmp_path / "unfinished").exists()
+
+
+def test_a_point_that_was_torn_is_made_again(corpus: Path, whole: Path, tmp_path: Path) -> None:
+    assert killed(corpus, tmp_path, 0, *OFTEN)
+    with (tmp_path / "curve.jsonl").open("a") as file:
+        file.write('{"update": 1')
+    pretrain(corpus, tmp_path, *OFTEN)
+    assert points(tmp_path) == points(whole)
+
+
+def test_the_last_states_are_kept(corpus: Path, tmp_path: Path) -> None:
+    assert killed(corpus, tmp_path, 0.05, *OFTEN, "--keep", "1")
+    assert len(states(tmp_path)) <= 2  # the earlier one goes when the new one is whole
+    pretrain(corpus, tmp_path, *OFTEN)
+
+
+def test_snapshots_are_models_of_their_update(whole: Path) -> None:
+    found = sorted((whole / "checkpoints").iterdir())
+    updates = [read_config(directory)["pretraining"]["update"] for directory in found]
+    assert updates == [0, 15, 30]
+    assert [d.name for d in found] == [f"update-{update:08}" for update in updates]
+    details = load_model(str(found[1])).details["pretraining"]
+    assert (
+        details["bits_per_byte"]
+        == next(p for p in points(whole) if p["update"] == 15)["bits_per_byte"]
+    )
+    assert load_model(str(found[2])).digest == load_model(f"{whole}/model").digest
+
+
+def test_a_finished_training_is_not_run_again(corpus: Path, whole: Path) -> None:
+    before = (whole / "model/model.safetensors").stat().st_mtime_ns
+    again = pretrain(corpus, whole, *OFTEN)
+    assert "finished before, not run again" in again.stderr
+    assert str(whole / "model") in again.stdout
+    assert (whole / "model/model.safetensors").stat().st_mtime_ns == before
+
+
+def test_other_settings_are_refused(corpus: Path, whole: Path, tmp_path: Path) -> None:
+    expected = "holds a training with --lr 0.001, not 0.002: give what it was started with"
+    assert expected in error(corpus, whole, "--lr", "2e-3")
+    killed(corpus, tmp_path, 0, *OFTEN)
+    assert expected in error(corpus, tmp_path, "--lr", "2e-3")
+    assert "--preset mini, not small" in error(corpus, tmp_path, "--preset", "small")
+    (tmp_path / "other").mkdir()
+    for path in corpus.iterdir():
+        (tmp_path / "other" / path.name).write_text(path.read_text() + " one more .")
+    assert "another corpus or tokenizer" in error(tmp_path / "other", tmp_path, *OFTEN)
+
+
+def test_two_commands_can_not_share_a_directory(corpus: Path, tmp_path: Path) -> None:
+    with FileLock(tmp_path / "pretrain.lock"):
+        assert "another gpteval pretrain is at work" in error(corpus, tmp_path)
+
+
+def test_what_is_no_number_names_its_texts_and_the_last_state(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert killed(corpus, tmp_path, 0, *OFTEN)
+    good, step = states(tmp_path)[-1], Pretraining.step
+
+    def broken(training: Pretraining) -> tuple[float, float, float]:
+        torch.nn.init.constant_(next(training.model.parameters()), float("nan"))
+        return step(training)
+
+    monkeypatch.setattr(Pretraining, "step", broken)
+    said = error(corpus, tmp_path, *OFTEN)
+    assert "the loss is nan at update" in said and "(token " in said and ".txt" in said
+    assert said.endswith(f"the state before is saved in {good}")
+
+
+def test_a_leap_of_the_loss_stops_unless_told_to_go_on(corpus: Path, tmp_path: Path) -> None:
+    training = trained(corpus, tmp_path)
+    training.recent = [2.0 + 0.01 * (number % 7) for number in range(RECENT - 1)] + [4.9]
+    training.spike(3.0)
+    training.recent[-1] = 5.1
+    training.spike(0.0)
+    with pytest.raises(TrainingError, match=r"leapt to 5.100 from a mean of 2.030 at update 1 of"):
+        training.spike(3.0)
+
+
+def test_no_loss_is_a_leap_before_enough_are_known(corpus: Path, tmp_path: Path) -> None:
+    training = trained(corpus, tmp_path)
+    training.recent = [2.0] * (RECENT - 2) + [90.0]
+    training.spike(3.0)
