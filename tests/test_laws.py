@@ -115,8 +115,16 @@ def test_a_module_stays_readable(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["tasks"], ["plugins"], ["models"], ["run", "--help"], ["zeroshot", "--help"],
-     ["doctor", "--help"]],
+    [
+        ["--help"],
+        ["tasks"],
+        ["plugins"],
+        ["models"],
+        ["run", "--help"],
+        ["zeroshot", "--help"],
+        ["doctor", "--help"],
+        ["curve", "--help"],
+    ],
     ids=" ".join,
 )
 def test_start_up_imports_nothing_heavy(arguments: list[str]) -> None:

@@ -20,6 +20,7 @@ COMMANDS = {
     "run": "Fine-tune one model on every task and score it.",
     "zeroshot": "Score one model by likelihood, without fine-tuning it.",
     "pretrain": "Train a language model on text files, to fine-tune later.",
+    "curve": "Score every checkpoint of a pre-training and draw the curves.",
     "leaderboard": "Show results beside the paper's.",
     "tasks": "List the tasks, or show one.",
     "models": "List the models that can be named.",
