@@ -16,6 +16,7 @@ from gpteval.model import Loaded, Model, ModelFamily, Tokenizer
 from gpteval.task import Candidate, Example, PaperScore, Part, Prompt, Row, Source, Split, Task
 
 if TYPE_CHECKING:
+    from gpteval.baselines import score_baselines
     from gpteval.checkpoint import (
         load_weights,
         read_config,
@@ -71,6 +72,7 @@ __all__ = [
     "recipe",
     "run",
     "save_checkpoint",
+    "score_baselines",
     "score_zeroshot",
     "weights_digest",
 ]
@@ -89,6 +91,7 @@ _LAZY = {
     "read_tensors": "gpteval.checkpoint",
     "run": "gpteval.suite",
     "save_checkpoint": "gpteval.checkpoint",
+    "score_baselines": "gpteval.baselines",
     "score_zeroshot": "gpteval.zeroshot",
     "weights_digest": "gpteval.checkpoint",
 }

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 SCHEMA = 1
 
-Mode = Literal["finetune", "zeroshot"]
+Mode = Literal["finetune", "zeroshot", "baseline"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Result:
         scores: Metric → fraction (correlations from -1), also metric/part for the parts.
         interval: 95 % interval of the headline metric (see `gpteval.score.statistics`).
         baselines: Baseline → metric → fraction; "majority" always.
-        model, model_digest, parameters: The model.
+        model, model_digest, parameters: The model, or the name and settings of a baseline.
         recipe, config, changed: Named recipe, every hyper-parameter, those that differ from the
             recipe `paper`.
         seed: Seed of weights, order and dropout.

@@ -239,6 +239,8 @@ class Task:
         prompt: Turns one row into a question to a model that was not fine-tuned; None where no
             sensible likelihood heuristic is known.
         rule: How that question is answered.
+        probe: Name of the baseline that sees the last segment of every sequence alone, to find
+            artefacts of the data ("hypothesis-only"); "" for none.
         title, licence, citation: Shown by `gpteval tasks show`.
     """
 
@@ -257,6 +259,7 @@ class Task:
     paper: tuple[PaperScore, ...] = ()
     prompt: Callable[[Row], Prompt] | None = None
     rule: Rule = "compare"
+    probe: str = ""
     title: str = ""
     licence: str = ""
     citation: str = ""

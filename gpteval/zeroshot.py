@@ -97,7 +97,7 @@ def scorable(names: Sequence[str]) -> tuple[list[Task], list[str]]:
         known = [t.name for t in every if t.prompt is not None]
         raise ConfigError(
             f"no likelihood heuristic is known for {', '.join(t.name for t in chosen)}: "
-            f"take some of {', '.join(known)}"
+            f"take some of {', '.join(known)}, or see `gpteval baselines --help`"
         )
     return able, [task.name for task in chosen if task not in able]
 

@@ -32,6 +32,7 @@ BREAKING_NLI = Task(
     metrics=("accuracy", "macro_f1"),
     labels=("entailment", "neutral", "contradiction"),
     groups=("nli",),
+    probe="hypothesis-only",
     evaluate=("test",),
     train_task="snli",
     paper=(PaperScore("accuracy", 83.75, "test", "B"),),

@@ -43,6 +43,7 @@ MNLI = Task(
     metrics=("accuracy",),
     labels=("entailment", "neutral", "contradiction"),
     groups=("glue", "nli"),
+    probe="hypothesis-only",
     evaluate=("dev_mismatched", "dev"),
     paper=(
         PaperScore("accuracy", 82.1, "test", "P t.2", best_before=80.6),

@@ -32,6 +32,7 @@ QNLI = Task(
     metrics=("accuracy",),
     labels=("entailment", "not_entailment"),
     groups=("glue", "nli"),
+    probe="hypothesis-only",
     evaluate=("dev",),
     paper=(
         PaperScore("accuracy", 87.4, "test", "GLUE"),

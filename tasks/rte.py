@@ -28,6 +28,7 @@ RTE = Task(
     metrics=("accuracy",),
     labels=("entailment", "not_entailment"),
     groups=("glue", "nli"),
+    probe="hypothesis-only",
     evaluate=("dev",),
     paper=(PaperScore("accuracy", 56.0, "test", "P t.2", best_before=61.7),),
     title="Recognizing Textual Entailment",

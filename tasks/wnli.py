@@ -32,6 +32,7 @@ WNLI = Task(
     metrics=("accuracy",),
     labels=("not_entailment", "entailment"),
     groups=("glue", "nli"),
+    probe="hypothesis-only",
     evaluate=("dev",),
     paper=(PaperScore("accuracy", 53.4, "test", "GLUE"),),
     title="Winograd NLI",

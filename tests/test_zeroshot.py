@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from official import write as write_file
 from scipy.stats import binomtest
 from test_huggingface import gpt2, write
 
 import gpteval
 from gpteval import Compute, Loaded, Prompt, Result
 from gpteval.cli.zeroshot import command
-from gpteval.errors import ConfigError, UnknownNameError
+from gpteval.errors import ConfigError, DataError, UnknownNameError
 from gpteval.plugins import registry
 from gpteval.report.store import ResultStore
 from gpteval.score.heuristics import scores_of
@@ -22,6 +24,7 @@ from gpteval.score.sliding_window import sliding_window
 from gpteval.zeroshot import scorable, untrained
 
 CHOICE = ("race", "copa", "rocstories")
+WINOGRAD = ("dpr", "wsc273")
 
 
 @pytest.fixture
@@ -39,11 +42,37 @@ def only(task: str, settings: dict[str, object]) -> Result:
     return found
 
 
-@pytest.mark.parametrize("task", CHOICE)
+def test_every_choice_task_is_among_those_tried_at_chance() -> None:
+    kinds = {name for name, task in registry().tasks().items() if task.kind == "choose"}
+    assert kinds == {*CHOICE, *WINOGRAD}
+
+
+@pytest.mark.parametrize("task", [*CHOICE, *WINOGRAD])
 def test_a_random_model_is_at_chance(settings: dict[str, object], task: str) -> None:
     found = only(task, settings | {"untrained": False})
+    assert_chance(found)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("task", [*CHOICE, *WINOGRAD])
+def test_a_random_model_is_at_chance_on_real_rows(settings: dict[str, object], task: str) -> None:
+    if "GPTEVAL_DATA" not in os.environ:
+        pytest.skip("GPTEVAL_DATA is not set: the real sets are not here")
+    real = {"untrained": False, "sample": False, "limit": 400}
+    assert_chance(only(task, settings | real))
+
+
+def assert_chance(found: Result) -> None:
+    """Every way to normalise has a 99 % interval around guessing."""
     chance = found.baselines["random"]["accuracy"]
-    for metric in ("accuracy", "accuracy_sum", "accuracy_byte", "accuracy_pmi"):
+    metrics = [m for m in found.scores if m.startswith("accuracy") and "/" not in m]
+    assert (
+        metrics
+        == ["accuracy", *(f"accuracy_{v}" for v in ("sum", "byte", "pmi"))][
+            : 1 if found.task in WINOGRAD else 4
+        ]
+    )
+    for metric in metrics:
         right = round(found.scores[metric] * found.n)
         interval = binomtest(right, found.n).proportion_ci(0.99, method="wilson")
         assert interval.low <= chance <= interval.high, metric
@@ -120,8 +149,12 @@ def test_the_command_prints_results_and_what_has_no_heuristic(settings: dict[str
     options += ["--device", "cpu", "--limit", "8", "--no-untrained"]
     table = CliRunner().invoke(command, ["--all", *options])
     assert "no heuristic: snli" in table.stdout
+    assert "tfidf" in table.stdout and "stsb" in table.stdout
     found = CliRunner().invoke(command, ["--tasks", "copa", "--json", *options])
-    assert json.loads(found.stdout)["task"] == "copa"
+    modes = [json.loads(line)["mode"] for line in found.stdout.splitlines()]
+    assert modes == ["zeroshot", "baseline", "baseline"]
+    alone = CliRunner().invoke(command, ["--tasks", "copa", "--json", "--no-baselines", *options])
+    assert json.loads(alone.stdout)["mode"] == "zeroshot"
     assert CliRunner().invoke(command, options).exit_code == 2
 
 
@@ -141,15 +174,42 @@ def test_progress_reaches_its_total(settings: dict[str, object]) -> None:
     assert all(r.cost["evaluate_flops"] > r.cost["scored"] > 0 for r in found)
 
 
-def test_equal_candidates_are_named_in_one_line(settings: dict[str, object]) -> None:
+def race(root: Path, answers: list[str]) -> Path:
+    """A test split of one question."""
+    row = {"id": "middle1.txt", "article": "The sea was calm.", "questions": ["What was calm?"]}
+    row |= {"options": [answers], "answers": ["A"]}
+    write_file(root, "RACE/test/middle/1.txt", json.dumps(row))
+    return root
+
+
+def test_equal_candidates_are_named_in_one_line(
+    settings: dict[str, object], tmp_path: Path
+) -> None:
     said: list[str] = []
 
     class Listener(gpteval.progress.Silent):
         def say(self, line: str) -> None:
             said.append(line)
 
-    gpteval.score_zeroshot("race", progress=Listener(), **settings)
-    assert all("example" in line and "\n" not in line for line in said)
+    there = {"sample": False, "data_dir": race(tmp_path, ["the sea", "a boy", "the  sea", "no"])}
+    gpteval.score_zeroshot("race", progress=Listener(), **settings | there)
+    assert said == [
+        "race test: example middle1.txt/0 has two candidates that are the same to this model; "
+        "of equals the first is chosen"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"), [(" ", "has no token to score"), ("a boy " * 600, "tokens longer than")]
+)
+def test_an_answer_that_can_not_be_scored_is_one_line_and_nothing_is_saved(
+    settings: dict[str, object], tmp_path: Path, answer: str, problem: str
+) -> None:
+    there = {"sample": False, "data_dir": race(tmp_path, ["the sea", answer, "he", "no"])}
+    with pytest.raises(DataError, match=f"^example middle1.txt/0: .*{problem}") as caught:
+        gpteval.score_zeroshot("race", **settings | there)
+    assert "\n" not in str(caught.value)
+    assert ResultStore(settings["results"]).read() == []
 
 
 def test_the_sliding_window_finds_the_words_that_stand_together() -> None:

@@ -19,6 +19,7 @@ from gpteval.plugins import registry
 COMMANDS = {
     "run": "Fine-tune one model on every task and score it.",
     "zeroshot": "Score one model by likelihood, without fine-tuning it.",
+    "baselines": "Score what needs no language model, for comparison.",
     "pretrain": "Train a language model on text files, to fine-tune later.",
     "curve": "Score every checkpoint of a pre-training and draw the curves.",
     "leaderboard": "Show results beside the paper's.",

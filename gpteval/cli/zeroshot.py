@@ -13,7 +13,7 @@ from gpteval.config import Compute, task_names
 
 
 @click.command()
-@click.option("--all", "every", is_flag=True, help="Every task that has a likelihood heuristic.")
+@click.option("--all", "every", is_flag=True, help="Every task: by likelihood where it can be.")
 @click.option("--tasks", help="Names and groups, joined by commas: race,copa or winograd.")
 @click.option(
     "--model", help="Model reference (see `gpteval models`); mini with --sample, else openai-gpt."
@@ -31,8 +31,16 @@ from gpteval.config import Compute, task_names
     show_default=True,
     help="Score a model of the same shape with random weights beside it; takes as long again.",
 )
+@click.option(
+    "--baselines/--no-baselines",
+    default=True,
+    show_default=True,
+    help="Train `gpteval baselines` of the same tasks too; reads their training splits.",
+)
 @options_from(Compute, "compute")
-def command(*, every: bool, tasks: str | None, as_json: bool, **settings: Any) -> None:
+def command(
+    *, every: bool, tasks: str | None, as_json: bool, baselines: bool, **settings: Any
+) -> None:
     """Score one model on every task by likelihood, without fine-tuning it.
 
     The heuristics are those of GPT-1's paper (§5): of several answers the one with the highest
@@ -44,13 +52,21 @@ def command(*, every: bool, tasks: str | None, as_json: bool, **settings: Any) -
     gpteval zeroshot --tasks race,copa --data-dir DATA --model mini
     gpteval zeroshot --tasks winograd --model hf:HuggingFaceTB/SmolLM2-135M
     """
+    from gpteval.baselines import score_baselines
     from gpteval.cli.progress import listener
+    from gpteval.data.raw import AbsentError
     from gpteval.zeroshot import scorable, score_zeroshot
 
     if every == bool(tasks):
         raise click.UsageError("give --all, or --tasks NAMES")
     names = task_names(tasks or "all")
     results = score_zeroshot(names, progress=listener(), **settings)
+    if baselines:
+        shared = {name: settings[name] for name in ("data_dir", "sample", "limit", "results")}
+        try:
+            results += score_baselines(names, progress=listener(), **shared)
+        except AbsentError as error:  # likelihoods need no training split
+            click.echo(f"gpteval: no baselines: {error}", err=True)
     if as_json:
         for result in results:
             click.echo(json.dumps(asdict(result), ensure_ascii=False))

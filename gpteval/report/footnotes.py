@@ -9,6 +9,8 @@ from gpteval.report.standings import Mark, Row, base_split
 LEGEND = {
     "sample": "scored on a bundled sample: shows that the harness works, never beside the paper",
     "zero-shot": "nothing was fine-tuned; the paper's figures are fine-tuned ones",
+    "baseline": "no language model: words counted, and a linear model of the training split; "
+    "hypothesis-only and ending-only see nothing else of an example",
     "limit": "a quick try on this many rows of every split",
     "cut": "rows of the official data are missing",
     "changed": "settings that differ from the paper's recipe",

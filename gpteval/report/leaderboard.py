@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
@@ -18,7 +18,7 @@ from rich.text import Text
 from gpteval.config import RECIPES
 from gpteval.records import Mode, Result
 from gpteval.report.footnotes import LEGEND, footnotes
-from gpteval.report.standings import Row, base_split, standings
+from gpteval.report.standings import HALVES, Row, base_split, standings
 from gpteval.report.table import (
     Column,
     fitting_columns,
@@ -59,7 +59,7 @@ class Leaderboard:
 
 
 def markdown(rows: Sequence[Row], command: str) -> str:
-    """A page with the whole table, zero-shot scores in one of their own, and what generates it."""
+    """A page with the whole table, zero-shot scores and baselines in one of their own."""
     lines = [
         "# Leaderboard",
         "",
@@ -68,21 +68,23 @@ def markdown(rows: Sequence[Row], command: str) -> str:
         "Scores in percent, the median where there are several seeds. *95 %*: interval over the "
         "examples, clusters resampled together. *best before*: the best result before GPT-1. "
         "*majority*: always giving the most frequent answer. *untrained*: a model of the same "
-        "shape with random weights. *window*: the sliding window of Richardson et al. 2013.",
+        "shape with random weights. *window*: the sliding window of Richardson et al. 2013. "
+        "*tfidf*: TF-IDF with logistic (or ridge) regression, trained on the training split. "
+        "*hypothesis-only*, *ending-only*: the same, without premise or story.",
         "",
-        *(line for mode in get_args(Mode) for line in _section(rows, mode)),
+        *(line for modes in HALVES for line in _section(rows, modes)),
         *(f"- **{name}**: {text}" for name, text in footnotes(rows)),
     ]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _section(rows: Iterable[Row], mode: str) -> list[str]:
-    """The Markdown table of one mode's rows; nothing where there are none."""
-    own = [row for row in rows if row.result.mode == mode]
+def _section(rows: Iterable[Row], modes: Collection[Mode]) -> list[str]:
+    """The Markdown table of some modes' rows; nothing where there are none."""
+    own = [row for row in rows if row.result.mode in modes]
     if not own:
         return []
     columns = [c for c in _columns(own, ()) if any(c.cell(row) for row in own)]
-    heading = ["## Zero-shot", ""] if mode == "zeroshot" else []
+    heading = ["## Zero-shot and baselines", ""] if "zeroshot" in modes else []
     return [*heading, *markdown_table(own, columns), ""]
 
 
@@ -238,13 +240,14 @@ def _seeds(row: Row) -> str:
 
 
 def _table(rows: Sequence[Row], columns: Sequence[Column[Row]], width: int) -> Table:
-    """The rows, with a line above the GLUE mean and above the zero-shot scores."""
+    """The rows, with a line above the GLUE means and above the zero-shot scores."""
     return terminal_table(rows, columns, width, _ends)
 
 
 def _ends(row: Row, following: Row) -> bool:
     mean = following.task == "glue" != row.task
-    return mean or following.result.mode != row.result.mode
+    tuned = row.result.mode == "finetune" != following.result.mode
+    return mean or tuned
 
 
 def _tint(difference: str) -> str:

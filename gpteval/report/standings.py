@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
-from typing import get_args
 
 from gpteval.plugins import registry
 from gpteval.records import Mode, Result
@@ -28,6 +27,9 @@ GLUE: Mapping[str, tuple[str, ...]] = {
     "wnli": ("accuracy",),
 }
 """The nine tasks of the official macro mean, with the metrics averaged first (Wang et al. 2018)."""
+
+HALVES: tuple[tuple[Mode, ...], ...] = (("finetune",), ("zeroshot", "baseline"))
+"""Modes whose rows stand together; within a task in the order of the modes."""
 
 GLUE_PAPER = PaperScore("macro mean", 72.8, "test", "P t.4", best_before=68.9)
 
@@ -102,7 +104,7 @@ def standings(
     *,
     all_splits: bool = False,
 ) -> list[Row]:
-    """The leaderboard's rows: fine-tuned scores, then zero-shot ones.
+    """The leaderboard's rows: fine-tuned scores, then zero-shot ones with baselines among them.
 
     In each half tasks stand in the order they are registered, the GLUE mean last.
 
@@ -116,12 +118,18 @@ def standings(
     kept = list(results)
     everything = _over_seeds(kept if all_splits else _headline_splits(kept), tasks)
     order = {name: place for place, name in enumerate(tasks)}
+    modes_in_order = [mode for half in HALVES for mode in half]
     everything.sort(
-        key=lambda g: (order.get(g.first.task, len(order)), g.first.task, _half(g.first.split))
+        key=lambda g: (
+            order.get(g.first.task, len(order)),
+            g.first.task,
+            modes_in_order.index(g.first.mode),
+            _half(g.first.split),
+        )
     )
     rows: list[Row] = []
-    for mode in get_args(Mode):
-        groups = [group for group in everything if group.first.mode == mode]
+    for modes in HALVES:
+        groups = [group for group in everything if group.first.mode in modes]
         rows += [row for group in groups for row in _task_rows(group)] + _glue_rows(groups)
     return rows
 
@@ -191,7 +199,7 @@ def _interval(group: Group) -> tuple[float, float]:
 def _published(group: Group, metric: str) -> list[PaperScore]:
     """The paper's figures of that metric and half of the split, that very split's first."""
     r = group.first
-    if not group.task or r.data.origin == "sample" or r.mode == "zeroshot":
+    if not group.task or r.data.origin == "sample" or r.mode != "finetune":
         return []
     found = [p for p in group.task.paper if p.metric == metric and _half(p.split) == _half(r.split)]
     return sorted(found, key=lambda p: p.split != r.split)
@@ -200,8 +208,8 @@ def _published(group: Group, metric: str) -> list[PaperScore]:
 def _marks(group: Group, metric: str) -> tuple[Mark, ...]:
     r = group.first
     marks = [Mark("sample")] if r.data.origin == "sample" else []
-    if r.mode == "zeroshot":
-        marks.append(Mark("zero-shot"))
+    if r.mode != "finetune":
+        marks.append(Mark({"zeroshot": "zero-shot"}.get(r.mode, r.mode)))
     if r.data.limit:
         marks.append(Mark("limit", f"{r.data.limit}"))
     elif not r.data.complete:
