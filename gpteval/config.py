@@ -147,6 +147,22 @@ class Upkeep:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """How a corpus is read, and which tests are looked up in it before training."""
+
+    text_field: str = option("text", "Field of a JSONL line, or column of a row, with the text.")
+    tokenizer: str = option(
+        "", "Checkpoint whose tokenizer to use; default: one is trained on the corpus."
+    )
+    overlap: str = option(
+        "",
+        "Tasks whose scored splits are looked up in the corpus, names and groups by commas; "
+        "default: none, or with --data-dir all that are there.",
+    )
+    data_dir: str = option("", "Directory of their official files; default: $GPTEVAL_DATA, or hub.")
+
+
+@dataclass(frozen=True, slots=True)
 class Compute:
     """Where and how precisely to compute."""
 

@@ -17,9 +17,10 @@ from filelock import FileLock
 from gpteval import BpeTokenizer, Compute, PretrainConfig, load_model, read_config
 from gpteval.cli.pretrain import command
 from gpteval.errors import GptevalError, TrainingError
-from gpteval.train.corpus import encode_documents
 from gpteval.train.device import resolve
+from gpteval.train.documents import find_documents
 from gpteval.train.pretraining import RECENT, Pretraining
+from gpteval.train.tokens import encode_documents
 from gpteval_models.gpt import GPT, GPTConfig
 
 WORDS = "the a captain boy ship sea saw sold old and was glad of apples . home went".split()
@@ -61,7 +62,7 @@ def trained(corpus: Path, directory: Path) -> Pretraining:
     """One update of two layers."""
     paths = sorted(corpus.iterdir())
     tokenizer = BpeTokenizer.train([paths[0].read_text()], merges=20)
-    data = encode_documents(paths, tokenizer, directory / "train.tokens")
+    data = encode_documents(find_documents(paths), tokenizer, directory / "train.tokens")
     config = PretrainConfig(context=16, batch_size=2, updates=9, warmup=2)
     model = GPT(GPTConfig(tokenizer.vocab_size, context=16, width=32, layers=2, heads=2))
     training = Pretraining(model, data, None, config, resolve(Compute("cpu")))

@@ -3,8 +3,9 @@ import math
 import pytest
 import torch
 
-from gpteval.train.corpus import encode_documents
+from gpteval.train.documents import find_documents
 from gpteval.train.likelihood import bits_per_byte, negative_log_likelihood, plain_batch
+from gpteval.train.tokens import encode_documents
 
 TEXTS = {
     "a.txt": "the captain of the old ship looked at the sea . " * 3,
@@ -17,7 +18,7 @@ def encoded(tiny, tmp_path):
     for name, text in TEXTS.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     paths = [tmp_path / name for name in TEXTS]
-    return encode_documents(paths, tiny.tokenizer, tmp_path / "all.tokens")
+    return encode_documents(find_documents(paths), tiny.tokenizer, tmp_path / "all.tokens")
 
 
 def bits_by_hand(model, ids):

@@ -9,8 +9,9 @@ import torch
 import gpteval_models
 from gpteval import load_model
 from gpteval.plugins import registry
-from gpteval.train.corpus import encode_documents
+from gpteval.train.documents import find_documents
 from gpteval.train.likelihood import bits_per_byte
+from gpteval.train.tokens import encode_documents
 
 MINI = Path(gpteval_models.__file__).parent / "mini"
 TEXT = """The old captain came down to the harbour early in the morning, before the boys who sold
@@ -30,7 +31,7 @@ def mini():
 def text(mini, tmp_path_factory):
     directory = tmp_path_factory.mktemp("text")
     (directory / "harbour.txt").write_text(TEXT, encoding="utf-8")
-    return encode_documents([directory / "harbour.txt"], mini.tokenizer, directory / "all.tokens")
+    return encode_documents(find_documents([directory]), mini.tokenizer, directory / "all.tokens")
 
 
 def test_it_fits_in_six_megabytes():
@@ -53,7 +54,8 @@ def test_it_predicts_english_far_better_than_random_weights(mini, text):
 def test_it_prefers_english_to_its_words_in_disorder(mini, tmp_path):
     def bits(name, words):
         (tmp_path / name).write_text(" ".join(words), encoding="utf-8")
-        return encode_documents([tmp_path / name], mini.tokenizer, tmp_path / f"{name}.tokens")
+        corpus = find_documents([tmp_path / name])
+        return encode_documents(corpus, mini.tokenizer, tmp_path / f"{name}.tokens")
 
     words = TEXT.split()
     disorder = bits_per_byte(mini.model, bits("b.txt", sorted(words)), 512)

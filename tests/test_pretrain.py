@@ -12,11 +12,12 @@ from gpteval.config import Upkeep
 from gpteval.encode.batching import MOST_LOGITS
 from gpteval.errors import TrainingError
 from gpteval.progress import Silent
-from gpteval.train.corpus import encode_documents, open_tokens
 from gpteval.train.course import Course
 from gpteval.train.device import resolve
+from gpteval.train.documents import find_documents
 from gpteval.train.likelihood import bits_per_byte
 from gpteval.train.pretraining import Pretraining
+from gpteval.train.tokens import encode_documents, open_tokens
 from gpteval_models.gpt import GPT, GPTConfig
 
 PEOPLE = ("the captain", "a boy", "my aunt", "the old king", "nobody")
@@ -54,8 +55,8 @@ def training(corpus, tmp_path):
     """Two layers of width 32 about to learn."""
     paths = sorted(corpus.iterdir())
     tokenizer = BpeTokenizer.train([story(0)], merges=60)
-    data = encode_documents(paths[:2], tokenizer, tmp_path / "train.tokens")
-    held_out = encode_documents(paths[2:], tokenizer, tmp_path / "held-out.tokens")
+    data = encode_documents(find_documents(paths[:2]), tokenizer, tmp_path / "train.tokens")
+    held_out = encode_documents(find_documents(paths[2:]), tokenizer, tmp_path / "held-out.tokens")
     config = PretrainConfig(context=32, batch_size=8, updates=150, warmup=15, lr=3e-3, dropout=0)
     torch.manual_seed(0)
     shape = GPTConfig(tokenizer.vocab_size, context=32, width=32, layers=2, heads=2, dropout=0)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gpteval.cli.options import options_from
-from gpteval.config import Compute, PretrainConfig, Upkeep
+from gpteval.config import Compute, PretrainConfig, Reading, Upkeep
 
 
 @click.command()
@@ -20,21 +20,22 @@ from gpteval.config import Compute, PretrainConfig, Upkeep
     help="Directory to write: model/, curve.jsonl, tokens/; an unfinished training there goes on.",
 )
 @click.option(
-    "--tokenizer",
-    type=click.Path(path_type=Path),
-    help="Checkpoint whose tokenizer to use; default: one is trained on the corpus.",
-)
-@click.option(
     "--shard", is_flag=True, help="Under torchrun: split the weights among the processes too."
 )
 @options_from(PretrainConfig, "config")
+@options_from(Reading, "reading")
 @options_from(Upkeep, "upkeep")
 @options_from(Compute, "compute")
 def command(corpus: tuple[Path, ...], output: Path, **settings: Any) -> None:
-    """Train a language model on text files, to fine-tune later.
+    """Train a language model on a corpus, to fine-tune later.
 
-    CORPUS is text files, plain or .gz, and directories of them (.txt, .txt.gz); a file is a
-    document. The settings are those of the paper, except for the length of training.
+    CORPUS is files and directories: text (.txt, a file is a document), JSONL (.jsonl, a line is
+    one), each plain, .gz or .zst; parquet (.parquet, a row is one); or hub:owner/name, or
+    hub:owner/name:configuration, whose split train is streamed. None need fit into memory.
+
+    Before training it is told, and written to tokens/survey.json, which documents nearly repeat
+    others, and how many test examples share 13 words in a row with the corpus. The settings are
+    those of the paper, except for the length of training.
 
     A training that was killed goes on with the same command. torchrun shares every batch among
     processes: the losses are those of one process, but for rounding and dropout.

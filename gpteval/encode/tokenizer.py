@@ -141,6 +141,11 @@ class BpeTokenizer:
         return self._tokenizer.get_vocab_size()
 
     @property
+    def tokens(self) -> list[str]:
+        """The token of every id; the last of a word ends with `WORD_END`."""
+        return [str(self._tokenizer.id_to_token(index)) for index in range(self.vocab_size)]
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the pipeline, and of the versions of ftfy and spaCy where they take part."""
         parts = [self._tokenizer.to_str()]

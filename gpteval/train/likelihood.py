@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from gpteval.encode.batch import Batch
 from gpteval.encode.batching import MOST_LOGITS
 from gpteval.encode.tree import Span
-from gpteval.train.corpus import TokenFile
 from gpteval.train.distributed import World
+from gpteval.train.tokens import TokenFile
 
 if TYPE_CHECKING:
     from gpteval.model import Model

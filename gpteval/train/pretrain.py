@@ -18,23 +18,16 @@ import torch
 from filelock import FileLock, Timeout
 
 from gpteval.checkpoint import CONFIG, read_config, save_checkpoint
-from gpteval.config import Compute, PretrainConfig, Upkeep
+from gpteval.config import Compute, PretrainConfig, Reading, Upkeep
 from gpteval.encode.tokenizer import BpeTokenizer
 from gpteval.errors import ConfigError, UnknownNameError
 from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
-from gpteval.provenance import digest
-from gpteval.train.corpus import (
-    TokenFile,
-    encode_documents,
-    find_documents,
-    hold_out,
-    read_document,
-)
 from gpteval.train.course import Course, refuse_changes, settings
 from gpteval.train.curve import PICTURE, draw
 from gpteval.train.device import resolve
 from gpteval.train.distributed import World, join
+from gpteval.train.prepare import prepare
 from gpteval.train.pretraining import Pretraining
 from gpteval.train.windows import Windows
 
@@ -66,22 +59,22 @@ def pretrain(
     output: Path,
     config: PretrainConfig,
     *,
-    tokenizer: Path | None = None,
+    reading: Reading | None = None,
     compute: Compute | None = None,
     upkeep: Upkeep | None = None,
     shard: bool = False,
     progress: Progress | None = None,
 ) -> Pretrained:
-    """Train a model on text files and write it, with its tokenizer, as a checkpoint.
+    """Train a model on a corpus and write it, with its tokenizer, as a checkpoint.
 
     Under `torchrun` every process calls this, and the first one writes.
 
     Args:
-        corpus: Text files (plain or .gz) and directories of them; a file is a document.
+        corpus: Files of text, JSONL or parquet, directories of them, hub data sets.
         output: Directory for the checkpoint, the curve and the token files. An unfinished training
             there goes on; a finished one is not run again.
         config: The recipe.
-        tokenizer: Checkpoint whose tokenizer to use; None trains one on the corpus.
+        reading: How the corpus is read, with which tokenizer, and what is looked up in it.
         compute: Device and precision.
         upkeep: What is saved along the way.
         shard: Split the weights among the processes.
@@ -95,7 +88,9 @@ def pretrain(
     family, build, shape = _preset(config.preset)
     with _alone(output, world):
         with world.in_turn():
-            words, data, held_out = _prepared(corpus, output / "tokens", config, tokenizer, told)
+            words, data, held_out = prepare(
+                corpus, output / "tokens", config, reading or Reading(), told
+            )
         config = config.lasting(Windows(data, config).per_epoch)
         torch.manual_seed(config.seed)
         sizes = {"vocab_size": words.vocab_size, "context": config.context}
@@ -137,24 +132,6 @@ def _completed(course: Course) -> Pretrained:
         draw(course.curve.points, course.output / PICTURE)
     course.finish()
     return _pretrained(course.output, last)
-
-
-def _prepared(
-    corpus: Sequence[Path],
-    directory: Path,
-    config: PretrainConfig,
-    tokenizer: Path | None,
-    progress: Progress,
-) -> tuple[BpeTokenizer, TokenFile, TokenFile | None]:
-    """The tokenizer, the encoded corpus and the encoded documents held out."""
-    train, kept = hold_out(find_documents(corpus), config.held_out, config.seed)
-    progress.say(f"{len(train)} documents to train on, {len(kept)} held out")
-    directory.mkdir(parents=True, exist_ok=True)
-    words = _tokenizer(train, tokenizer, config, directory)
-    data = encode_documents(train, words, directory / "train.tokens")
-    held_out = encode_documents(kept, words, directory / "held-out.tokens") if kept else None
-    progress.say(f"{len(data.tokens):,} tokens of {words.vocab_size:,} kinds")
-    return words, data, held_out
 
 
 @contextmanager
@@ -213,20 +190,3 @@ def _preset(name: str) -> tuple[str, Callable[..., Model], dict[str, Any]]:
     if name not in known:
         raise UnknownNameError("preset", name, known, f"(one of {', '.join(known)})")
     return known[name]
-
-
-def _tokenizer(
-    documents: Sequence[Path], given: Path | None, config: PretrainConfig, directory: Path
-) -> BpeTokenizer:
-    """The tokenizer of a checkpoint, or one trained on the documents and kept in `directory`."""
-    if given is not None:
-        return BpeTokenizer.load(given)
-    stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in documents]
-    key, page = digest([config.merges, stats]), directory / "trained-on.txt"
-    if page.is_file() and page.read_text("utf-8") == key:
-        return BpeTokenizer.load(directory)
-    page.unlink(missing_ok=True)
-    tokenizer = BpeTokenizer.train((read_document(path) for path in documents), config.merges)
-    tokenizer.save(directory)
-    page.write_text(key, "utf-8")
-    return tokenizer

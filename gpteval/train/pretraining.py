@@ -20,12 +20,12 @@ from gpteval.config import PretrainConfig
 from gpteval.encode.batching import MOST_LOGITS
 from gpteval.errors import ConfigError, TrainingError
 from gpteval.provenance import commit, versions
-from gpteval.train.corpus import TokenFile
 from gpteval.train.cost import forward_flops, matmul_ceiling
 from gpteval.train.device import Machine
 from gpteval.train.distributed import World, accumulating, whole
 from gpteval.train.likelihood import Objective, bits_per_byte
 from gpteval.train.optimiser import adamw, clip_gradients, set_rate, warmup_cosine
+from gpteval.train.tokens import TokenFile
 from gpteval.train.windows import Windows
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ class Pretraining:
             "config": asdict(self.config),
             "documents": len(self.data.documents),
             "corpus_tokens": len(self.data.tokens),
-            "corpus_bytes": sum(d.size for d in self.data.documents),
+            "corpus_bytes": self.data.documents.size,
             "corpus_digest": self.data.digest,
             "held_out": [d.name for d in held_out],
             "update": self.update,

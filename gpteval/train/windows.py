@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gpteval.config import PretrainConfig
 from gpteval.errors import TrainingError
-from gpteval.train.corpus import TokenFile
+from gpteval.train.tokens import TokenFile
 
 SHOWN = 5
 """Windows named in a message."""
