@@ -34,8 +34,8 @@ def command(corpus: tuple[Path, ...], output: Path, **settings: Any) -> None:
     hub:owner/name:configuration, whose split train is streamed. None need fit into memory.
 
     Before training it is told, and written to tokens/survey.json, which documents nearly repeat
-    others, and how many test examples share 13 words in a row with the corpus. The settings are
-    those of the paper, except for the length of training.
+    others, and with --overlap how many test examples share 13 words in a row with the corpus. The
+    settings are those of the paper, except for the length of training.
 
     A training that was killed goes on with the same command. torchrun shares every batch among
     processes: the losses are those of one process, but for rounding and dropout.
