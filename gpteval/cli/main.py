@@ -18,6 +18,7 @@ from gpteval.plugins import registry
 
 COMMANDS = {
     "run": "Fine-tune one model on every task and score it.",
+    "ablate": "Ask what pre-training, the auxiliary loss and each layer are worth.",
     "zeroshot": "Score one model by likelihood, without fine-tuning it.",
     "baselines": "Score what needs no language model, for comparison.",
     "pretrain": "Train a language model on text files, to fine-tune later.",
@@ -29,6 +30,9 @@ COMMANDS = {
     "data": "Check data sets against their official counts.",
     "doctor": "Find out whether a model's numbers depend on how they are computed.",
 }
+
+RESUMED = (["run"], ["ablate"], ["pretrain"])
+"""Commands that go on where they were interrupted, as the first word of a command line."""
 
 
 class Commands(click.Group):
@@ -100,7 +104,7 @@ def main() -> None:
         fail(str(error), 2)
     except (KeyboardInterrupt, click.Abort):
         goes_on = "; the same command goes on where it stopped"
-        fail(f"interrupted{goes_on if sys.argv[1:2] in (['run'], ['pretrain']) else ''}", 130)
+        fail(f"interrupted{goes_on if sys.argv[1:2] in RESUMED else ''}", 130)
 
 
 def fail(line: str, code: int) -> Any:

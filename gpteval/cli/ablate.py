@@ -1,0 +1,102 @@
+"""`gpteval ablate`: what pre-training, the auxiliary loss and each layer are worth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gpteval.cli.options import changes_from, chosen_seeds, options_from, suite_options
+from gpteval.config import Compute, FinetuneConfig
+
+TABLE_TASKS = "cola,sst2,mrpc,stsb,qqp,mnli,qnli,rte"
+FIGURE_TASKS = "race,mnli"
+
+
+@click.command()
+@click.option(
+    "--tasks",
+    help=f"Names and groups, joined by commas; default: the paper's ({TABLE_TASKS}; with --layers "
+    f"{FIGURE_TASKS}).",
+)
+@suite_options
+@click.option("--lstm", help="A pre-trained LSTM, for the table's last row.")
+@click.option("--layers", is_flag=True, help="Transfer nothing, the embeddings, 1 … all layers.")
+@click.option(
+    "--plot",
+    "picture",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --layers: draw the curve here (.png, .svg, .pdf), its points beside it (.jsonl).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON lines.")
+@changes_from(FinetuneConfig, "changes")
+@options_from(Compute, "compute")
+def command(
+    *,
+    tasks: str | None,
+    lstm: str | None,
+    layers: bool,
+    picture: Path | None,
+    as_json: bool,
+    seed: int,
+    seeds: int,
+    **settings: Any,
+) -> None:
+    """Ask what pre-training, the auxiliary loss and each layer are worth.
+
+    Fine-tunes the model as it is, with fresh weights, and without the auxiliary loss, and puts the
+    scores beside the paper's table 5; with --lstm a pre-trained LSTM too. With --layers it
+    transfers ever more layers, as in figure 2 (left). Each is an ordinary run: what is finished is
+    not run again, and `gpteval leaderboard` shows it in rows of its own.
+
+    \b
+    gpteval ablate --sample --tasks sst2,rte
+    gpteval pretrain BOOKS --output my-lstm --preset lstm-mini
+    gpteval ablate --model mini --lstm my-lstm/model --data-dir DATA
+    gpteval ablate --layers --tasks sst2 --sample --plot layers.png
+    """
+    if picture is not None and not layers:
+        raise click.UsageError("--plot draws the curve of --layers: give both")
+    if lstm is not None and layers:
+        raise click.UsageError("--lstm is a row of the table, which --layers leaves out")
+    settings["seeds"] = chosen_seeds(seed, seeds)
+    if layers:
+        _layers(tasks or FIGURE_TASKS, picture, as_json, settings)
+    else:
+        _table(tasks or TABLE_TASKS, lstm, as_json, settings)
+
+
+def _table(tasks: str, lstm: str | None, as_json: bool, settings: dict[str, Any]) -> None:
+    from gpteval.ablate import ablate
+    from gpteval.cli.progress import listener
+    from gpteval.report.ablations import AblationTable
+
+    table = AblationTable(ablate(tasks, lstm=lstm, progress=listener(), **settings))
+    _print(table, table.json_rows() if as_json else None)
+
+
+def _layers(tasks: str, picture: Path | None, as_json: bool, settings: dict[str, Any]) -> None:
+    from gpteval.ablate import ablate_layers
+    from gpteval.cli.progress import listener
+    from gpteval.report.layers import LayersTable, check_plot, json_rows, plot, points
+
+    if picture is not None:
+        check_plot(picture)
+    results, layers = ablate_layers(tasks, progress=listener(), **settings)
+    found = points(results, layers)
+    if picture is not None:
+        plot(found, picture, f"{results[0].model}, recipe {results[0].recipe}")
+    _print(LayersTable(found), json_rows(found) if as_json else None)
+
+
+def _print(table: Any, rows: list[dict[str, Any]] | None) -> None:
+    """The table, or its figures as JSON lines."""
+    from gpteval.report.table import stdout_console
+
+    if rows is None:
+        stdout_console().print(table)
+        return
+    for row in rows:
+        click.echo(json.dumps(row, ensure_ascii=False))

@@ -1,0 +1,157 @@
+"""The paper's table 5, ours beside it. Scores are in percent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.text import Text
+
+from gpteval.records import Result
+from gpteval.report.footnotes import footnotes
+from gpteval.report.standings import Row, standings
+from gpteval.report.table import Column, fitting_columns, terminal_table
+
+METRICS: Mapping[str, str] = {
+    "cola": "matthews",
+    "sst2": "accuracy",
+    "mrpc": "f1",
+    "stsb": "pearson",
+    "qqp": "f1",
+    "mnli": "accuracy",
+    "qnli": "accuracy",
+    "rte": "accuracy",
+}
+"""The table's tasks in its order, with the metric it gives; MNLI's is the mean of both halves."""
+
+SOURCE = "P t.5"
+PAPER: Mapping[str, tuple[float, ...]] = {
+    "full": (45.4, 91.3, 82.3, 82.0, 70.3, 81.8, 88.1, 56.0),
+    "no pre-training": (18.9, 84.0, 79.4, 30.9, 65.5, 75.7, 71.2, 53.8),
+    "no auxiliary LM": (47.9, 92.0, 84.9, 83.2, 69.8, 81.1, 86.9, 54.4),
+    "LSTM": (30.3, 90.5, 83.2, 71.8, 68.1, 73.7, 81.1, 54.6),
+}
+"""Scores on GLUE's test splits, by row of the table, in the order of `METRICS`."""
+
+AVERAGES: Mapping[str, float] = {
+    "full": 74.7,
+    "no pre-training": 59.9,
+    "no auxiliary LM": 75.0,
+    "LSTM": 69.1,
+}
+"""As printed there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the table.
+
+    Attributes:
+        setup: Row of the paper's table.
+        whose: "ours" or "GPT-1".
+        average: Over the tasks shown; the printed one where they are the table's eight.
+        scores: By task.
+    """
+
+    setup: str
+    whose: str
+    average: float
+    scores: Mapping[str, float]
+
+
+class AblationTable:
+    """The table, to print on a rich console of any width."""
+
+    def __init__(self, found: Mapping[str, Sequence[Result]]) -> None:
+        """`found`: row of the table → its results."""
+        self.rows = {setup: _rows(results) for setup, results in found.items()}
+
+    def lines(self) -> list[Line]:
+        """Ours and, except on samples, the paper's below it where it has any of the tasks."""
+        found = []
+        for setup, rows in self.rows.items():
+            scores = _by_task(rows)
+            found.append(Line(setup, "ours", fmean(scores.values()), scores))
+            sample = any(row.result.data.origin == "sample" for row in rows)
+            theirs = {} if sample else _paper(setup, scores)
+            if theirs:
+                whole = len(theirs) == len(METRICS)
+                average = AVERAGES[setup] if whole else fmean(theirs.values())
+                found.append(Line(setup, "GPT-1", average, theirs))
+        return found
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        """The table and what it is made of."""
+        lines, every = self.lines(), [row for rows in self.rows.values() for row in rows]
+        columns: list[Column[Line]] = [
+            Column("", lambda line: line.setup if line.whose == "ours" else "", style="bold"),
+            Column("", lambda line: line.whose),
+            Column("average", lambda line: f"{line.average:.1f}", justify="right"),
+            *(_column(task) for task in dict.fromkeys(row.task for row in every)),
+        ]
+        kept = fitting_columns(lines, columns, options.max_width)
+        yield terminal_table(lines, kept, options.max_width, _ends)
+        yield Text()
+        if any(line.whose == "GPT-1" for line in lines):
+            yield Text(f"GPT-1: {SOURCE}, on GLUE's test splits; nothing is subtracted", "dim")
+        yield Text("average: over the tasks that the line has; mnli: of both halves", "dim")
+        for name, text in footnotes(every):
+            if not name.startswith(("(", "GPT-1")):
+                yield Text(f"{name}: {text}", "dim")
+
+    def json_rows(self) -> list[dict[str, Any]]:
+        """One value per row and task, scores not rounded."""
+        return [
+            {
+                "setup": setup,
+                "task": row.task,
+                "metric": row.metric,
+                "split": row.split,
+                "n": row.n,
+                "score": row.score,
+                "seeds": len(row.scores),
+                "interval": row.interval,
+                "majority": row.majority,
+                "paper": _paper(setup, {row.task: row.score}).get(row.task),
+                "paper_split": "test",
+                "paper_source": SOURCE,
+                "marks": {mark.name: mark.detail for mark in row.marks},
+                "key": row.result.key,
+            }
+            for setup, rows in self.rows.items()
+            for row in rows
+        ]
+
+
+def _rows(results: Sequence[Result]) -> list[Row]:
+    return [row for row in standings(results) if row.headline and row.task != "glue"]
+
+
+def _by_task(rows: Sequence[Row]) -> dict[str, float]:
+    """The mean of a task's halves, as table 5 has it for MNLI."""
+    halves: dict[str, list[float]] = {}
+    for row in rows:
+        halves.setdefault(row.task, []).append(row.score)
+    return {task: fmean(scores) for task, scores in halves.items()}
+
+
+def _paper(setup: str, ours: Mapping[str, float]) -> dict[str, float]:
+    """The paper's scores of the tasks that we have."""
+    theirs = dict(zip(METRICS, PAPER[setup], strict=True))
+    return {task: theirs[task] for task in ours if task in theirs}
+
+
+def _column(task: str) -> Column[Line]:
+    def cell(line: Line) -> str:
+        return f"{line.scores[task]:.1f}" if task in line.scores else ""
+
+    return Column(task, cell, justify="right")
+
+
+def _ends(line: Line, following: Line) -> bool:
+    return line.setup != following.setup

@@ -1,0 +1,134 @@
+"""Table 5 and figure 2 (left): the runs behind them, the paper's figures, the picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+from click.testing import CliRunner, Result
+from fabricated import result
+from rich.console import Console
+
+from gpteval import ConfigError
+from gpteval.ablate import ablate
+from gpteval.cli.ablate import FIGURE_TASKS, TABLE_TASKS, command
+from gpteval.plugins import registry
+from gpteval.report.ablations import AVERAGES, METRICS, PAPER, AblationTable
+from gpteval.report.layers import check_plot, plot, points
+from gpteval.report.store import ResultStore
+
+
+def invoke(*options: object) -> Result:
+    return CliRunner().invoke(command, [str(o) for o in options], catch_exceptions=False)
+
+
+@pytest.fixture
+def short(tiny_directory: Path, tmp_path: Path) -> list[object]:
+    options = "--sample --limit 8 --epochs 1 --device cpu --tasks copa,mnli".split()
+    return [*options, "--model", tiny_directory, "--results", tmp_path / "results"]
+
+
+def printed(table: AblationTable) -> str:
+    console = Console(width=120, record=True, file=None, quiet=False)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get()
+
+
+def test_the_papers_averages_are_those_of_its_scores() -> None:
+    assert set(PAPER) == set(AVERAGES)
+    for setup, scores in PAPER.items():
+        assert len(scores) == len(METRICS)
+        assert fmean(scores) == pytest.approx(AVERAGES[setup], abs=0.07), setup
+
+
+def test_the_tables_metrics_are_the_tasks_headlines() -> None:
+    tasks = registry().tasks()
+    assert {name: tasks[name].metrics[0] for name in METRICS} == dict(METRICS)
+    assert TABLE_TASKS.split(",") == list(METRICS)
+    assert set(FIGURE_TASKS.split(",")) <= set(tasks)
+
+
+def made(**scores: float) -> list[object]:
+    rows = [("rte", "dev", scores["rte"]), ("mnli", "dev", scores["m"])]
+    rows.append(("mnli", "dev_mismatched", scores["mm"]))
+    return [result(name, {"accuracy": s}, split=split, key=name) for name, split, s in rows]
+
+
+def test_ours_stands_above_the_papers_with_mnli_as_the_mean_of_its_halves() -> None:
+    table = AblationTable({"no pre-training": made(rte=0.5, m=0.6, mm=0.62)})
+    ours, theirs = table.lines()
+    assert ours.scores == pytest.approx({"rte": 50.0, "mnli": 61.0})
+    assert theirs.scores == {"rte": 53.8, "mnli": 75.7}
+    assert (ours.average, theirs.average) == pytest.approx((55.5, (53.8 + 75.7) / 2))
+    page = printed(table)
+    assert "P t.5, on GLUE's test splits; nothing is subtracted" in page
+
+
+def test_with_all_eight_tasks_the_papers_average_is_the_printed_one() -> None:
+    every = [result(name, {metric: 0.5}, split="dev", key=name) for name, metric in METRICS.items()]
+    lines = AblationTable({"LSTM": every}).lines()
+    assert [line.average for line in lines] == [50.0, 69.1]
+
+
+def test_the_table_is_made_of_runs_that_are_found_again(short: list[object]) -> None:
+    first = [json.loads(line) for line in invoke(*short, "--json").stdout.splitlines()]
+    assert [r["setup"] for r in first] == [n for n in list(PAPER)[:3] for _ in range(2)]
+    assert len({row["key"] for row in first}) == 6
+    results = ResultStore(short[-1]).read()
+    again = invoke(*short)
+    assert len(ResultStore(short[-1]).read()) == len(results)
+    assert "no auxiliary LM" in again.stdout
+    assert "GPT-1" not in again.stdout  # samples never stand beside the paper
+
+
+def test_an_lstm_is_the_last_row(short: list[object], tiny_directory: Path) -> None:
+    settings = {"sample": True, "limit": 8, "changes": {"epochs": 1}, "results": short[-1]}
+    found = ablate("copa", lstm=str(tiny_directory), model="mini", **settings)
+    assert list(found) == list(PAPER)
+    assert found["LSTM"][0].model == str(tiny_directory)
+
+
+def test_layers_are_counted_from_nothing_to_all_and_drawn(
+    short: list[object], tmp_path: Path
+) -> None:
+    picture = tmp_path / "figure.svg"
+    done = invoke(*short, "--layers", "--plot", picture)
+    assert "embeddings only" in done.stdout
+    rows = [json.loads(line) for line in picture.with_suffix(".jsonl").read_text().splitlines()]
+    assert [(r["task"], r["layers"]) for r in rows if r["task"] == "copa"] == [
+        ("copa", n) for n in (-1, 0, 1, 2)
+    ]
+    assert {r["split"] for r in rows} == {"dev"}
+    assert "</svg>" in picture.read_text()
+
+
+def test_the_score_of_every_seed_enters_its_point(tmp_path: Path) -> None:
+    runs = [
+        result("rte", {"accuracy": s}, split="dev", seed=n, config={"transfer_layers": 1})
+        for n, s in enumerate((0.5, 0.7, 0.55))
+    ]
+    whole = result("rte", {"accuracy": 0.8}, split="dev")
+    one, all_layers = points([*runs, whole], 4)
+    assert (one.layers, one.score, one.highest, one.seeds) == (1, pytest.approx(55), 70, 3)
+    assert all_layers.layers == 4
+    plot([one, all_layers], tmp_path / "new" / "p.png", "title")
+    assert (tmp_path / "new" / "p.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [("--plot p.png", "give both"), ("--layers --lstm x", "which --layers leaves out")],
+)
+def test_options_that_exclude_each_other_are_refused(options: str, message: str) -> None:
+    done = invoke(*options.split())
+    assert (done.exit_code, message in done.output) == (2, True)
+
+
+def test_what_can_not_be_done_is_found_before_any_run(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"name a file ending in \.png"):
+        check_plot(tmp_path / "figure.txt")
+    with pytest.raises(ConfigError, match="leaves no auxiliary loss"):
+        ablate("copa", sample=True, changes={"lm_weight": 0.0})
