@@ -37,6 +37,15 @@ class Dropout:
             return x
         return _Drop.apply(x, self) if x.is_cpu else F.dropout(x, self.rate)
 
+    def unscaled(self, table: Tensor) -> Tensor:
+        """A copy of `table` with entries dropped and the others as they are, not yet scaled.
+
+        Who reads a few rows of a large matrix, or multiplies by it, scales those instead.
+        """
+        if table.is_cpu:
+            return _Zeros.apply(table, self)
+        return F.dropout(table, self.rate) / self.scale
+
     def add(self, x: Tensor, update: Tensor) -> Tensor:
         """`x` + dropout of `update`, whose memory is used for it."""
         if not self.rate:
@@ -72,9 +81,23 @@ def drop(x: Tensor, places: Tensor) -> Tensor:
     return x
 
 
-class _Drop(torch.autograd.Function):
+class _Zeros(torch.autograd.Function):
     """The gradient may arrive as sparse rows: of a table of which only rows are read."""
 
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, dropout: Dropout) -> Tensor:
+        places = dropout.places(table.numel())
+        ctx.save_for_backward(places)
+        return drop(table.clone(), places)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (places,) = ctx.saved_tensors
+        # In place: a matrix of this size is dear, and nobody else holds its gradient.
+        return drop(gradient.to_dense() if gradient.is_sparse else gradient, places), None
+
+
+class _Drop(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, dropout: Dropout) -> Tensor:
         places = dropout.places(x.numel())
@@ -85,8 +108,6 @@ class _Drop(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (places,) = ctx.saved_tensors
-        if gradient.is_sparse:
-            gradient = gradient.to_dense()
         return drop(gradient.mul(ctx.scale), places), None
 
 
@@ -104,10 +125,15 @@ class _DropAdd(torch.autograd.Function):
         return gradient, drop(gradient.mul(ctx.scale), places), None
 
 
+ROWS = 128
+"""Queries that are compared with keys at once: what lies behind the last of them is left out."""
+
+
 class Attend(torch.autograd.Function):
     """softmax(q·kᵀ/√C + bias), dropped out, times v, on a CPU; torch's kernel has no dropout there.
 
-    Shapes: queries (..., L, C), keys and values (..., S, C), bias (L, S) with -inf for unseen.
+    Shapes: queries (..., L, C), keys and values (..., S, C), bias (L, S) with -inf for unseen. The
+    last L keys are the queries' own: no query sees any behind its own.
     """
 
     @staticmethod
@@ -115,20 +141,40 @@ class Attend(torch.autograd.Function):
         ctx: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor, dropout: Dropout
     ) -> Tensor:
         """(..., L, C)."""
-        ctx.scale = q.shape[-1] ** -0.5
-        scores = (q * ctx.scale) @ k.transpose(-2, -1)
-        p = scores.add_(bias).softmax(-1)
-        places = dropout.places(p.numel())
-        ctx.save_for_backward(q, k, v, p, places)
-        ctx.keep = dropout.scale
-        return (drop(p.clone(), places) @ v).mul_(ctx.keep)
+        ctx.scale, ctx.keep = q.shape[-1] ** -0.5, dropout.scale
+        q = q * ctx.scale
+        read, saved = torch.empty_like(q), list[Tensor]()
+        for rows, seen in _steps(*bias.shape):
+            scores = q[..., rows, :] @ k[..., seen, :].transpose(-2, -1)
+            p = scores.add_(bias[rows, seen]).softmax(-1)
+            places = dropout.places(p.numel())
+            read[..., rows, :] = drop(p.clone(), places) @ v[..., seen, :]
+            saved += [p, places]
+        ctx.save_for_backward(q, k, v, *saved)
+        return read.mul_(ctx.keep)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of queries, keys and values."""
-        q, k, v, p, places = ctx.saved_tensors
+        q, k, v, *saved = ctx.saved_tensors
         gradient = gradient * ctx.keep
-        to_p = drop(gradient @ v.transpose(-2, -1), places)
-        to_v = drop(p.clone(), places).transpose(-2, -1) @ gradient
-        to_scores = torch._softmax_backward_data(to_p, p, -1, p.dtype).mul_(ctx.scale)
-        return to_scores @ k, to_scores.transpose(-2, -1) @ q, to_v, None, None
+        to_q, to_k, to_v = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
+        steps = _steps(q.shape[-2], k.shape[-2])
+        for (rows, seen), p, places in zip(steps, saved[::2], saved[1::2], strict=True):
+            arrived = gradient[..., rows, :]
+            to_p = drop(arrived @ v[..., seen, :].transpose(-2, -1), places)
+            to_v[..., seen, :] += drop(p.clone(), places).transpose(-2, -1) @ arrived
+            to_scores = torch._softmax_backward_data(to_p, p, -1, p.dtype)
+            to_q[..., rows, :] = to_scores @ k[..., seen, :]
+            to_k[..., seen, :] += to_scores.transpose(-2, -1) @ q[..., rows, :]
+        return to_q.mul_(ctx.scale), to_k, to_v, None, None
+
+
+def _steps(queries: int, keys: int) -> list[tuple[slice, slice]]:
+    """Rows of queries, and the keys that the last of them sees."""
+    ends = [*range(ROWS, queries, ROWS), queries]
+    begins = [0, *ends[:-1]]
+    return [
+        (slice(begin, end), slice(0, keys - queries + end))
+        for begin, end in zip(begins, ends, strict=True)
+    ]

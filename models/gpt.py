@@ -81,6 +81,7 @@ class GPT(nn.Module):
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
         self._dropped: Tensor | None = None
+        self._scale = 1.0
 
     @property
     def vocab_size(self) -> int:
@@ -92,11 +93,12 @@ class GPT(nn.Module):
         blocks = SpanBlocks(batch.spans, batch.tokens.device)
         dropout = Dropout(self.dropout if self.training else 0.0)
         # [C] drops out the embedding matrix itself, so `logits` has to see the same one.
-        self._dropped = dropout(self.tokens) if dropout.rate else None
+        self._dropped = dropout.unscaled(self.tokens) if dropout.rate else None
+        self._scale = dropout.scale
         tokens = self.tokens if self._dropped is None else self._dropped
         # Rows added to the gradient of `logits`, instead of a second whole matrix.
         rows = self._dropped is not None and tokens.is_cpu
-        x = F.embedding(blocks.sort(batch.tokens), tokens, sparse=rows)  # (N, D)
+        x = F.embedding(blocks.sort(batch.tokens), tokens, sparse=rows) * self._scale  # (N, D)
         if self._dropped is not None:
             x.register_hook(self._let_go)
         positions = dropout(self.positions[: int(batch.positions.max()) + 1])
@@ -111,7 +113,9 @@ class GPT(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores of every next token, (..., D) → (..., V); unlike in [C], no position is one."""
-        return F.linear(hidden, self.tokens if self._dropped is None else self._dropped)
+        if self._dropped is None:
+            return F.linear(hidden, self.tokens)
+        return F.linear(hidden * self._scale, self._dropped)
 
     def train(self, mode: bool = True) -> GPT:
         """Switch dropout on or off; a matrix dropped out in an earlier step is let go."""

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from gpteval.train.optimiser import adamw, clip_gradients, set_rate, warmup_cosine, warmup_linear
+from gpteval.train.optimiser import (
+    adamw,
+    clip_gradients,
+    clipped_step,
+    gradient_norm,
+    set_rate,
+    warmup_cosine,
+    warmup_linear,
+)
 
 
 def numpy_adamw(p, gradients, lr, decay):
@@ -54,6 +62,37 @@ def test_clipping_scales_all_gradients_by_their_common_norm():
     assert clip_gradients(model, 1.0).item() == pytest.approx(3.0)
     assert torch.allclose(model.weight.grad, torch.tensor([[2 / 3, 1 / 3]]), atol=1e-5)
     assert torch.allclose(model.bias.grad, torch.tensor([2 / 3]), atol=1e-5)
+
+
+def stepped(gradient, way):
+    """One weight after a step whose gradient is clipped to norm 1 in one of two ways."""
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 2)
+    optimiser = adamw(model, 0.1, 0.01)
+    for scale in (1.0, 0.5):
+        for p in model.parameters():
+            p.grad = torch.full_like(p, gradient * scale)
+        if way == "fused":
+            clipped_step(optimiser, gradient_norm(model), 1.0)
+        else:
+            clip_gradients(model, 1.0)
+            optimiser.step()
+    return model.weight.detach()
+
+
+@pytest.mark.parametrize("gradient", [3.0, 0.01])
+def test_a_clipped_step_is_clipping_and_then_a_step(gradient):
+    expected = stepped(gradient, "apart")
+    torch.testing.assert_close(stepped(gradient, "fused"), expected, atol=1e-6, rtol=1e-6)
+
+
+def test_the_norm_of_millions_of_gradients_is_exact():
+    layer = torch.nn.Linear(3000, 1000)
+    torch.manual_seed(0)
+    for p in layer.parameters():
+        p.grad = torch.randn_like(p)
+    exact = sum(p.grad.double().square().sum() for p in layer.parameters()).sqrt()
+    assert gradient_norm(layer).item() == pytest.approx(exact.item(), rel=1e-5)
 
 
 def test_small_gradients_are_not_clipped():

@@ -11,7 +11,13 @@ import torch
 from torch import Tensor, nn
 
 
-def adamw(model: nn.Module, lr: float, weight_decay: float) -> torch.optim.AdamW:
+class AdamW(torch.optim.AdamW):
+    """torch's; what it divides gradients by while it reads them has a name."""
+
+    grad_scale: Tensor | None = None
+
+
+def adamw(model: nn.Module, lr: float, weight_decay: float) -> AdamW:
     """AdamW with β = 0.9 / 0.999, ε = 1e-8 and decay on matrices only, not on biases and gains.
 
     It differs from OpenAI's `adam` [C] in two ways. There ε is added to the *uncorrected* √v,
@@ -29,7 +35,7 @@ def adamw(model: nn.Module, lr: float, weight_decay: float) -> torch.optim.AdamW
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
+    return AdamW(groups, lr=lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
 
 
 def set_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
@@ -51,7 +57,7 @@ def gradient_norm(model: nn.Module) -> Tensor:
     return torch.stack([g.dot(g) for g in flat]).sum().sqrt()
 
 
-def clipped_step(optimiser: torch.optim.AdamW, norm: Tensor, limit: float) -> None:
+def clipped_step(optimiser: AdamW, norm: Tensor, limit: float) -> None:
     """One step with all gradients scaled so that their global norm is at most `limit`.
 
     The fused kernel scales them while it reads them, as it does for mixed precision: a pass over

@@ -41,7 +41,8 @@ class RoundedProducts(TorchFunctionMode):
 
 
 def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    product = _RoundedLinear.apply(input.reshape(-1, input.shape[-1]), weight, bias)
+    rows = input.reshape(-1, input.shape[-1])
+    product: Tensor = _RoundedLinear.apply(rows, weight, bias)  # type: ignore[no-untyped-call]
     return product.view(*input.shape[:-1], len(weight))
 
 
