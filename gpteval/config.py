@@ -38,15 +38,27 @@ class FinetuneConfig:
     clip: float = option(1.0, "Largest global gradient norm.")
     classifier_dropout: float = option(0.1, "Dropout on the state the classifier reads.")
     dropout: float = option(0.1, "Embedding, attention and residual dropout.")
+    branches: str = option(
+        "shared",
+        "Answers on one text: computed on it once, with one dropout mask for all (shared), or each "
+        "with masks of its own (apart), as OpenAI's code does.",
+    )
 
     def __post_init__(self) -> None:
         """Refuse values that no run can use."""
+        if self.branches not in ("shared", "apart"):
+            raise ConfigError(f"branches is shared or apart, not {self.branches!r}")
         if self.batch_size < 1 or self.epochs < 1:
             raise ConfigError("batch size and epochs must be at least 1")
         if not 0 <= self.warmup <= 1:
             raise ConfigError(
                 f"warmup is a fraction of all updates, from 0 to 1, not {self.warmup}"
             )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every setting, for keys and records; the way of branches only where it is not ours."""
+        return {n: v for n, v in asdict(self).items() if (n, v) != ("branches", "shared")}
 
     def changed(self, recipe: str) -> dict[str, Any]:
         """The settings that differ from a named recipe's."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +68,7 @@ class Fitting:
     @property
     def settings(self) -> dict[str, Any]:
         """The recipe's, and what is kept of the pre-trained model unless it is everything."""
-        return asdict(self.config.config) | self.transfer.setting
+        return self.config.config.settings | self.transfer.setting
 
     @property
     def _unfinished(self) -> Path:

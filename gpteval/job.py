@@ -74,6 +74,8 @@ class JobData:
         loaded: Loaded,
         limit: int | None,
         loading: float = 0.0,
+        *,
+        share: bool = True,
     ) -> None:
         """Nothing is encoded before it is asked for.
 
@@ -83,8 +85,10 @@ class JobData:
             loaded: The model.
             limit: Most rows of a split; None for all.
             loading: Seconds it took to load the model and to read the rows.
+            share: Compute what an example's sequences have in common once.
         """
         self.job, self.rows, self.loaded, self.limit = job, rows, loaded, limit
+        self.share = share
         self.seconds = {"load": loading, "encode": 0.0}
 
     @cached_property
@@ -106,7 +110,12 @@ class JobData:
         specials = Specials.after(model.vocab_size)  # the ids that `add_tokens` will give
         found = {
             name: encode_examples(
-                examples, self.job.task, self.loaded.tokenizer, specials, model.context
+                examples,
+                self.job.task,
+                self.loaded.tokenizer,
+                specials,
+                model.context,
+                share=self.share,
             )
             for name, examples in self.examples.items()
         }

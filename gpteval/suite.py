@@ -70,7 +70,8 @@ def execute(config: RunConfig, progress: Progress) -> list[Result]:
         began = time.perf_counter()
         rows = job.read(rows_from, config.limit)
         reading = time.perf_counter() - began
-        data = JobData(job, rows, loaded, config.limit, loading + reading)
+        share = config.config.branches == "shared"
+        data = JobData(job, rows, loaded, config.limit, loading + reading, share=share)
         for transfer, seed in product(begin_with, config.seeds):
             fitting = Fitting(data, config, seed, machine, transfer)
             results += fitting.finished(store) or fitting.execute(store, progress)

@@ -17,7 +17,7 @@ from gpteval.encode.tree import fold
 from gpteval.errors import TrainingError
 from gpteval.score.head import TaskModel
 from gpteval.score.predict import predict
-from gpteval.train.finetune import Finetuning, Saving
+from gpteval.train.finetune import RECENT, Finetuning, Saving
 
 WORDS = tuple("the captain old ship sea boy apples gate wind good happy sad long".split())
 SOURCE = Source(hub="", columns=("text",), splits={"dev": Split(1, ("x.tsv",))})
@@ -211,6 +211,17 @@ def test_a_gradient_that_is_no_number_leaves_the_weights_and_names_the_last_stat
     model.linear.weight.register_hook(lambda gradient: gradient * math.inf)
     with pytest.raises(TrainingError, match=r"norm of the gradient is .* saved in .*state"):
         training.update(rows[:4], 7, 7)
+    assert torch.equal(model.linear.weight, before)
+
+
+def test_a_loss_far_above_the_last_ones_stops_before_the_step(tiny: Loaded) -> None:
+    model, rows = prepared(tiny, count=8)
+    training = Finetuning(model, FinetuneConfig(batch_size=4), 0)
+    training.done.recent = [0.5] * RECENT
+    model.linear.bias.data[0] = 60.0
+    before = model.linear.weight.detach().clone()
+    with pytest.raises(TrainingError, match=r"leapt to \d+\.\d+ from a mean of 0\.500 at update 7"):
+        training.update(rows[:4], 7, 9)
     assert torch.equal(model.linear.weight, before)
 
 

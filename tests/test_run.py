@@ -82,6 +82,19 @@ def test_a_setting_that_changes_is_on_record(settings: dict[str, object]) -> Non
     assert "clip" not in found[0].changed
 
 
+def test_answers_computed_apart_cost_more_and_score_the_same_without_dropout(
+    settings: dict[str, object],
+) -> None:
+    shared = gpteval.run("race", **settings | {"limit": 16})[-1]
+    changes = {"epochs": 1, "branches": "apart"}
+    apart = gpteval.run("race", **settings | {"limit": 16, "changes": changes})[-1]
+    assert apart.scores == shared.scores
+    assert apart.changed["branches"] == "apart"
+    assert "branches" not in shared.config
+    assert apart.key != shared.key
+    assert apart.cost["tokens"] > 1.5 * shared.cost["tokens"]
+
+
 def test_mistakes_are_found_before_anything_is_written(
     settings: dict[str, object], tmp_path: Path
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -117,7 +116,7 @@ def test_committed_results_are_still_found_as_finished(result: Result) -> None:
         "trained on": [result.task, result.version],
         "model": result.model_digest,
         "rows": result.data.digest,
-        "config": asdict(config) | Transfer.of(result.config).setting,
+        "config": config.settings | Transfer.of(result.config).setting,
         "precision": result.precision,
         "seed": result.seed,
     }

@@ -29,6 +29,12 @@ from gpteval.train.state import load_state, save_state
 EARLY_CHECKS = (1000, 2000, 4000, 8000, 16000, 32000)
 """Updates of the first epoch after which the development score is taken as well [C]."""
 
+RECENT = 100
+"""Updates whose mean loss a divergence is measured against; before so many, there is none."""
+
+LEAP = 5.0
+"""Nats above that mean at which a training has diverged: noise of batches stays far below."""
+
 TRAINING_TOKENS = {"cpu": 4096, "cuda": 32768, "mps": 8192}
 """Tokens of one forward and backward pass; larger batches are split."""
 
@@ -45,6 +51,7 @@ class Training:
         predicted: Tokens whose prediction entered the language-model loss.
         seconds: Time spent in updates.
         resumed: Update from which an interrupted training went on; 0 for none.
+        recent: Losses of the last `RECENT` updates.
         history: One entry per development score: update, epoch, loss, score.
     """
 
@@ -55,6 +62,7 @@ class Training:
     predicted: int = 0
     seconds: float = 0.0
     resumed: int = 0
+    recent: list[float] = field(default_factory=list)
     history: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -145,27 +153,39 @@ class Finetuning:
             The batch's whole loss.
 
         Raises:
-            TrainingError: The loss or its gradient is not a number; the weights are as before.
+            TrainingError: The loss or its gradient is not a number, or the loss has leapt far
+                above the last ones; the weights are as before.
         """
         began = time.perf_counter()
         self.model.train()
         set_rate(self.optimiser, self.config.lr * warmup_linear(update, total, self.config.warmup))
         loss = self._gradients(examples)
         norm = gradient_norm(self.model)
-        if not math.isfinite(loss + norm.item()):
+        wrong = self._wrong(loss, norm.item())
+        if wrong:
             ids = ", ".join(e.id for e in examples[:5])
-            what = f"the loss is {loss}"
-            if math.isfinite(loss):
-                what = f"the norm of the gradient is {norm.item()}"
             raise TrainingError(
-                f"{what} at update {update} of {total} "
+                f"{wrong} at update {update} of {total} "
                 f"(examples {ids}, …): lower --lr, or use --precision fp32{self._last_good()}"
             )
         clipped_step(self.optimiser, norm, self.config.clip)
         self.optimiser.zero_grad(set_to_none=True)
         self._count(examples)
+        self.done.recent = [*self.done.recent, loss][-RECENT:]
         self.done.seconds += time.perf_counter() - began
         return loss
+
+    def _wrong(self, loss: float, norm: float) -> str:
+        """Why training can't go on from this loss and gradient norm; "" where it can."""
+        recent = self.done.recent
+        mean = sum(recent) / max(1, len(recent))
+        if not math.isfinite(loss):
+            return f"the loss is {loss}"
+        if not math.isfinite(norm):
+            return f"the norm of the gradient is {norm}"
+        if len(recent) == RECENT and loss > mean + LEAP:
+            return f"the loss leapt to {loss:.3f} from a mean of {mean:.3f}"
+        return ""
 
     def _last_good(self) -> str:
         """Where the training was saved last, as the end of a sentence."""
