@@ -13,11 +13,11 @@ are needed; a tensor or module is known to be sharded by what it can do.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,7 +35,6 @@ BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
 """Device → what carries tensors between processes."""
 
 CPU = torch.device("cpu")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +57,6 @@ class World:
     def first(self) -> bool:
         """Whether this is the one process that writes files and speaks."""
         return self.rank == 0
-
-    def share(self, items: Sequence[T]) -> Sequence[T]:
-        """Every size-th item, beginning with this process's; together they are all items."""
-        return items[self.rank :: self.size]
 
     def sums(self, *values: float) -> list[float]:
         """Each value summed over all processes."""
@@ -88,18 +83,6 @@ class World:
         """Seed torch from numbers and the rank: each process draws dropout masks of its own."""
         state = np.random.SeedSequence([*numbers, self.rank]).generate_state(1, np.uint64)
         torch.manual_seed(int(state[0]))
-
-    def add_gradients(self, model: nn.Module) -> None:
-        """Replace every gradient by its sum over all processes; a missing one counts as zero."""
-        if self.size == 1:
-            return
-        trained = [p for p in model.parameters() if p.requires_grad]
-        found = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
-        together = torch.cat([gradient.reshape(-1) for gradient in found])
-        dist.all_reduce(together)
-        parts = torch.split(together, [gradient.numel() for gradient in found])
-        for parameter, part in zip(trained, parts, strict=True):
-            parameter.grad = part.view_as(parameter)
 
     def distribute(self, module: nn.Module) -> nn.Module:
         """Have `module` average its gradients over all processes while they are computed.
@@ -162,12 +145,6 @@ def join(machine: Machine, *, shard: bool = False) -> tuple[World, Machine]:
     if not dist.is_initialized():
         dist.init_process_group(BACKENDS[kind], timeout=PATIENCE)
     return World(dist.get_rank(), dist.get_world_size(), machine.device, shard), machine
-
-
-def leave() -> None:
-    """End the group, if this process is in one."""
-    if dist.is_initialized():
-        dist.destroy_process_group()
 
 
 @contextmanager
