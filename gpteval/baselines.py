@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gpteval import provenance
 from gpteval.config import Subject, task_names
 from gpteval.data.raw import AbsentError, made
-from gpteval.job import Job, SplitName
+from gpteval.job import Job, SplitName, data_record, scores_of, software
 from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
-from gpteval.records import DataRecord, Prediction, Result
+from gpteval.records import Prediction, Result
 from gpteval.suite import plan
 from gpteval.task import Example, Task
 
@@ -180,39 +179,16 @@ class BaselineFit:
             {"/".join(name): rows.digest for name, rows in self.rows.items() if name in used}
         )
 
-    def _data(self, task: Task, split: str) -> DataRecord:
-        scored = self.rows[task.name, split]
-        return DataRecord(
-            origin=scored.origin.kind,
-            digest=self._rows_digest(task),
-            rows=len(scored.rows),
-            official=scored.official,
-            complete=scored.complete and self.train.complete,
-            train_rows=len(self.train.rows),
-            train_official=self.train.official,
-            left_out=scored.left_out,
-            limit=self.limit,
-        )
-
     def _result(
         self, model: TextModel, task: Task, split: str, predictions: Sequence[Prediction], path: str
     ) -> Result:
-        from gpteval.score.baselines import baselines
-        from gpteval.score.metrics import score
-        from gpteval.score.statistics import interval
         from gpteval.score.tfidf import SETTINGS
 
         labels = [row["label"] for row in self.train.rows]
         return Result(
             key=self.key(task),
-            task=task.name,
-            version=task.version,
             mode="baseline",
             split=split,
-            n=len(predictions),
-            scores=score(task, predictions),
-            interval=interval(task, predictions),
-            baselines=baselines(task, labels, predictions),
             model=self.name,
             model_digest=self.digest,
             parameters=model.parameters,
@@ -220,17 +196,16 @@ class BaselineFit:
             config=dict(SETTINGS),
             changed={},
             seed=0,
-            data=self._data(task, split),
-            degenerate=len({p.prediction for p in predictions}) == 1,
-            versions=provenance.versions(),
-            plugins=provenance.plugins(),
-            commit=provenance.commit(),
+            data=data_record(
+                self.rows[task.name, split], self.train, self._rows_digest(task), self.limit
+            ),
             device="cpu",
             precision="fp64",
             seconds={phase: round(spent, 3) for phase, spent in self.seconds.items()},
             cost={},
             predictions=path,
-            time=datetime.now(UTC).isoformat(timespec="seconds"),
+            **scores_of(task, labels, predictions),
+            **software(),
         )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpteval import provenance
 from gpteval.config import RunConfig
-from gpteval.job import JobData, circumstances
+from gpteval.job import JobData, circumstances, scores_of
 from gpteval.progress import Progress
 from gpteval.records import Prediction, Result
 from gpteval.task import Task
@@ -162,28 +162,18 @@ class Fitting:
         path: str,
         record: dict[str, Any],
     ) -> Result:
-        from gpteval.score.baselines import baselines
-        from gpteval.score.metrics import score
-        from gpteval.score.statistics import interval
-
         changed = self.config.config.changed("paper")
         return Result(
             key=self.key(task),
-            task=task.name,
-            version=task.version,
             mode="finetune",
             split=split,
-            n=len(predictions),
-            scores=score(task, predictions),
-            interval=interval(task, predictions),
-            baselines=baselines(task, self.data.train_labels, predictions),
             recipe=self.config.recipe_name,
             config=self.settings,
             changed=changed | self.transfer.setting,
             seed=self.seed,
             data=self.data.record(task, split),
-            degenerate=len({p.prediction for p in predictions}) == 1,
             predictions=path,
+            **scores_of(task, self.data.train_labels, predictions),
             **circumstances(self.loaded, self.machine),
             **record,
         )

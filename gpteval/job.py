@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpteval import provenance
 from gpteval.data.raw import made
-from gpteval.records import DataRecord
+from gpteval.records import DataRecord, Prediction
 from gpteval.task import Example, Label, Task
 
 if TYPE_CHECKING:
@@ -55,13 +55,54 @@ def circumstances(loaded: Loaded, machine: Machine) -> dict[str, Any]:
         "model": loaded.reference,
         "model_digest": loaded.digest,
         "parameters": sum(p.numel() for p in loaded.model.parameters()),
+        "device": machine.device.type,
+        "precision": machine.precision,
+        **software(),
+    }
+
+
+def software() -> dict[str, Any]:
+    """Fields of every result: the code that made it, and when."""
+    return {
         "versions": provenance.versions(),
         "plugins": provenance.plugins(),
         "commit": provenance.commit(),
-        "device": machine.device.type,
-        "precision": machine.precision,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def scored(
+    task: Task, train_labels: Sequence[Label], found: Sequence[Prediction]
+) -> dict[str, Any]:
+    """Fields of a result that predictions alone decide, beside the labels trained on."""
+    from gpteval.score.baselines import baselines
+    from gpteval.score.metrics import score
+    from gpteval.score.statistics import interval
+
+    return {
+        "task": task.name,
+        "version": task.version,
+        "n": len(found),
+        "scores": score(task, found),
+        "interval": interval(task, found),
+        "baselines": baselines(task, train_labels, found),
+        "degenerate": len({p.prediction for p in found}) == 1,
+    }
+
+
+def data_record(scored: SplitRows, train: SplitRows, digest: str, limit: int | None) -> DataRecord:
+    """What a score was measured on: the rows scored and those trained on."""
+    return DataRecord(
+        origin=scored.origin.kind,
+        digest=digest,
+        rows=len(scored.rows),
+        official=scored.official,
+        complete=scored.complete and train.complete,
+        train_rows=len(train.rows),
+        train_official=train.official,
+        left_out=scored.left_out,
+        limit=limit or 0,
+    )
 
 
 class JobData:
@@ -130,17 +171,7 @@ class JobData:
     def record(self, task: Task, split: str) -> DataRecord:
         """What a score of this split was measured on."""
         scored, train = self.rows[task.name, split], self.rows[self.job.task.name, "train"]
-        return DataRecord(
-            origin=scored.origin.kind,
-            digest=self.digest(task),
-            rows=len(scored.rows),
-            official=scored.official,
-            complete=scored.complete and train.complete,
-            train_rows=len(train.rows),
-            train_official=train.official,
-            left_out=scored.left_out,
-            limit=self.limit or 0,
-        )
+        return data_record(scored, train, self.digest(task), self.limit)
 
     def digest(self, task: Task) -> str:
         """Digest of the rows trained on, selected on, and scored for `task`."""

@@ -124,16 +124,19 @@ class GPT(nn.Module):
 
     def add_tokens(self, count: int) -> int:
         """Append `count` embeddings ~ N(0, 0.02); return the id of the first."""
-        first = self.vocab_size
-        added = torch.randn(count, self.width, device=self.tokens.device)
-        self.tokens = nn.Parameter(
-            torch.cat([self.tokens.detach(), added * INIT / math.sqrt(self.width)])
-        )
+        first, self.tokens = self.vocab_size, with_rows(self.tokens, count)
         return first
 
     def config(self) -> Mapping[str, Any]:
         """What `build` needs to make the same shape again."""
         return asdict(self.shape) | {"vocab_size": self.vocab_size, "dropout": self.dropout}
+
+
+def with_rows(table: Tensor, count: int) -> nn.Parameter:
+    """A matrix of embeddings (V, D) with `count` fresh ones below it."""
+    width = table.shape[1]
+    added = torch.randn(count, width, device=table.device)
+    return nn.Parameter(torch.cat([table.detach(), added * INIT / math.sqrt(width)]))
 
 
 class Block(nn.Module):

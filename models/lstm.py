@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_sequence, unpack_sequence
 
 from gpteval import ConfigError
-from gpteval_models.gpt import INIT
+from gpteval_models.gpt import INIT, with_rows
 
 if TYPE_CHECKING:
     from gpteval import Batch, Span
@@ -111,11 +111,7 @@ class LSTM(nn.Module):
 
     def add_tokens(self, count: int) -> int:
         """Append `count` embeddings ~ N(0, 0.02), as `GPT` does; return the id of the first."""
-        first = self.vocab_size
-        added = torch.randn(count, self.width, device=self.tokens.device)
-        self.tokens = nn.Parameter(
-            torch.cat([self.tokens.detach(), added * INIT / math.sqrt(self.width)])
-        )
+        first, self.tokens = self.vocab_size, with_rows(self.tokens, count)
         return first
 
     def config(self) -> Mapping[str, Any]:

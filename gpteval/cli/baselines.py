@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from typing import Any
 
 import click
+
+from gpteval.cli.options import (
+    data_dir_option,
+    json_option,
+    limit_option,
+    results_option,
+    sample_option,
+    show_results,
+)
 
 
 @click.command()
 @click.option(
     "--tasks", required=True, help="Names and groups, joined by commas: glue,race or all."
 )
-@click.option(
-    "--data-dir", help="Directory of official files; default: $GPTEVAL_DATA, else the hub."
-)
-@click.option("--sample", is_flag=True, help="Use the small data sets that come with the package.")
-@click.option("--limit", type=click.IntRange(1), help="Most rows of every split, for a quick try.")
-@click.option("--results", help="Directory of records; default: results (runs with --sample).")
-@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON lines.")
+@data_dir_option
+@sample_option
+@limit_option
+@results_option
+@json_option
 def command(*, as_json: bool, **settings: Any) -> None:
     """Train and score baselines that need no language model.
 
@@ -39,10 +44,4 @@ def command(*, as_json: bool, **settings: Any) -> None:
     from gpteval.cli.progress import listener
 
     results = score_baselines(progress=listener(), **settings)
-    if as_json:
-        for result in results:
-            click.echo(json.dumps(asdict(result), ensure_ascii=False))
-        return
-    from gpteval.report.leaderboard import show
-
-    show(results)
+    show_results(results, as_json=as_json)

@@ -12,7 +12,7 @@ import click
 from rich import box
 from rich.table import Table
 
-from gpteval.cli.options import options_from
+from gpteval.cli.options import data_dir_option, limit_option, options_from, sample_option
 from gpteval.config import Compute, ZeroshotConfig, task_names
 from gpteval.errors import ResultError
 
@@ -25,11 +25,9 @@ if TYPE_CHECKING:
 @click.option(
     "--tasks", default="all", show_default=True, help="Names and groups, joined by commas."
 )
-@click.option(
-    "--data-dir", help="Directory of official files; default: $GPTEVAL_DATA, else the hub."
-)
-@click.option("--sample", is_flag=True, help="Use the small data sets that come with the package.")
-@click.option("--limit", type=click.IntRange(1), help="Most rows of every split, for a quick try.")
+@data_dir_option
+@sample_option
+@limit_option
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),

@@ -11,7 +11,7 @@ import click
 from rich import box
 from rich.table import Table
 
-from gpteval.cli.options import options_from
+from gpteval.cli.options import data_dir_option, model_option, options_from, sample_option
 from gpteval.config import Compute, Subject, task_names
 
 if TYPE_CHECKING:
@@ -27,13 +27,9 @@ if TYPE_CHECKING:
 @click.option(
     "--tasks", default="all", show_default=True, help="Names and groups, joined by commas."
 )
-@click.option(
-    "--model", help="Model reference (see `gpteval models`); mini with --sample, else openai-gpt."
-)
-@click.option(
-    "--data-dir", help="Directory of official files; default: $GPTEVAL_DATA, else the hub."
-)
-@click.option("--sample", is_flag=True, help="Use the small data sets that come with the package.")
+@model_option
+@data_dir_option
+@sample_option
 @click.option(
     "--limit", type=click.IntRange(1), default=100, show_default=True, help="Most rows of a split."
 )

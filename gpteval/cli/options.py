@@ -6,16 +6,50 @@ default, so that a setting is named, typed, explained and defaulted in one place
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import fields
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
 from functools import wraps
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import click
 
 from gpteval.config import RECIPES
 
+if TYPE_CHECKING:
+    from gpteval.records import Result
+
 Command = Callable[..., Any]
+
+model_option = click.option(
+    "--model", help="Model reference (see `gpteval models`); mini with --sample, else openai-gpt."
+)
+data_dir_option = click.option(
+    "--data-dir", help="Directory of official files; default: $GPTEVAL_DATA, else the hub."
+)
+sample_option = click.option(
+    "--sample", is_flag=True, help="Use the small data sets that come with the package."
+)
+limit_option = click.option(
+    "--limit", type=click.IntRange(1), help="Most rows of every split, for a quick try."
+)
+results_option = click.option(
+    "--results", help="Directory of records; default: results (runs with --sample)."
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print the results as JSON lines."
+)
+
+
+def show_results(results: Sequence[Result], *, as_json: bool) -> None:
+    """Print results: the leaderboard of them, or a JSON line each."""
+    if as_json:
+        for result in results:
+            click.echo(json.dumps(asdict(result), ensure_ascii=False))
+        return
+    from gpteval.report.leaderboard import show
+
+    show(results)
 
 
 def options_from(config: type[Any], into: str) -> Callable[[Command], Command]:
@@ -54,16 +88,9 @@ def chosen_seeds(seed: int, seeds: int) -> tuple[int, ...]:
 
 
 SUITE = (
-    click.option(
-        "--model",
-        help="Model reference (see `gpteval models`); mini with --sample, else openai-gpt.",
-    ),
-    click.option(
-        "--data-dir", help="Directory of official files; default: $GPTEVAL_DATA, else the hub."
-    ),
-    click.option(
-        "--sample", is_flag=True, help="Use the small data sets that come with the package."
-    ),
+    model_option,
+    data_dir_option,
+    sample_option,
     click.option(
         "--recipe",
         type=click.Choice(list(RECIPES)),
@@ -73,10 +100,8 @@ SUITE = (
     click.option(
         "--seeds", type=click.IntRange(1), default=1, show_default=True, help="How many seeds."
     ),
-    click.option(
-        "--limit", type=click.IntRange(1), help="Most rows of every split, for a quick try."
-    ),
-    click.option("--results", help="Directory of records; default: results (runs with --sample)."),
+    limit_option,
+    results_option,
     click.option("--save-seconds", default=60.0, show_default=True, help="Time between two saves."),
 )
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from typing import Any
 
 import click
 
-from gpteval.cli.options import changes_from, chosen_seeds, options_from, suite_options
+from gpteval.cli.options import (
+    changes_from,
+    chosen_seeds,
+    json_option,
+    options_from,
+    show_results,
+    suite_options,
+)
 from gpteval.config import ALL, NOTHING, Compute, FinetuneConfig
 
 
@@ -25,7 +30,7 @@ from gpteval.config import ALL, NOTHING, Compute, FinetuneConfig
 )
 @click.option("--no-pretraining", is_flag=True, help="The same shape with fresh weights only.")
 @click.option("--no-aux-lm", is_flag=True, help="Without the auxiliary loss: --lm-weight 0.")
-@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON lines.")
+@json_option
 @changes_from(FinetuneConfig, "changes")
 @options_from(Compute, "compute")
 def command(
@@ -60,10 +65,4 @@ def command(
     keep = NOTHING if no_pretraining else transfer_layers or ALL
     seeds_given = chosen_seeds(seed, seeds)
     results = run(progress=listener(), seeds=seeds_given, transfer_layers=keep, **settings)
-    if as_json:
-        for result in results:
-            click.echo(json.dumps(asdict(result), ensure_ascii=False))
-        return
-    from gpteval.report.leaderboard import show
-
-    show(results)
+    show_results(results, as_json=as_json)

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from typing import Any
 
 import click
 
-from gpteval.cli.options import options_from
+from gpteval.cli.options import (
+    data_dir_option,
+    json_option,
+    limit_option,
+    model_option,
+    options_from,
+    results_option,
+    sample_option,
+    show_results,
+)
 from gpteval.config import Compute, task_names
 
 
 @click.command()
 @click.option("--all", "every", is_flag=True, help="Every task: by likelihood where it can be.")
 @click.option("--tasks", help="Names and groups, joined by commas: race,copa or winograd.")
-@click.option(
-    "--model", help="Model reference (see `gpteval models`); mini with --sample, else openai-gpt."
-)
-@click.option(
-    "--data-dir", help="Directory of official files; default: $GPTEVAL_DATA, else the hub."
-)
-@click.option("--sample", is_flag=True, help="Use the small data sets that come with the package.")
-@click.option("--limit", type=click.IntRange(1), help="Most rows of every split, for a quick try.")
-@click.option("--results", help="Directory of records; default: results (runs with --sample).")
-@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON lines.")
+@model_option
+@data_dir_option
+@sample_option
+@limit_option
+@results_option
+@json_option
 @click.option(
     "--untrained/--no-untrained",
     default=True,
@@ -67,13 +70,9 @@ def command(
             results += score_baselines(names, progress=listener(), **shared)
         except AbsentError as error:  # likelihoods need no training split
             click.echo(f"gpteval: no baselines: {error}", err=True)
+    show_results(results, as_json=as_json)
     if as_json:
-        for result in results:
-            click.echo(json.dumps(asdict(result), ensure_ascii=False))
         return
-    from gpteval.report.leaderboard import show
-
-    show(results)
     _, without = scorable(names)
     if without:
         click.echo(f"no heuristic: {', '.join(without)}")

@@ -54,8 +54,8 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class TextFile:
-    """A document of UTF-8 text: plain, .gz or .zst."""
+class LocalFile:
+    """A file: how it is called and known again."""
 
     path: Path
 
@@ -68,6 +68,23 @@ class TextFile:
     def identity(self) -> list[str | int]:
         """Path, size and time of change."""
         return identity(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class RowFile(LocalFile):
+    """A file of rows, the text of a document in one field of each."""
+
+    field: str
+
+    @property
+    def identity(self) -> list[str | int]:
+        """Path, size and time of change, and the field."""
+        return [*identity(self.path), self.field]
+
+
+@dataclass(frozen=True, slots=True)
+class TextFile(LocalFile):
+    """A document of UTF-8 text: plain, .gz or .zst."""
 
     def count(self) -> int:
         """One."""
@@ -96,21 +113,8 @@ class TextFile:
 
 
 @dataclass(frozen=True, slots=True)
-class JsonLines:
+class JsonLines(RowFile):
     """A JSON object a line, its text in one field: plain, .gz or .zst. Blank lines don't count."""
-
-    path: Path
-    field: str
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return self.path.name
-
-    @property
-    def identity(self) -> list[str | int]:
-        """Path, size and time of change, and the field."""
-        return [*identity(self.path), self.field]
 
     def count(self) -> int:
         """Lines that are not blank."""
@@ -144,21 +148,8 @@ class JsonLines:
 
 
 @dataclass(frozen=True, slots=True)
-class Parquet:
+class Parquet(RowFile):
     """A document a row, its text in one column."""
-
-    path: Path
-    field: str
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return self.path.name
-
-    @property
-    def identity(self) -> list[str | int]:
-        """Path, size and time of change, and the column."""
-        return [*identity(self.path), self.field]
 
     def count(self) -> int:
         """Rows, as the file's footer says."""
