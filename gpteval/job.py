@@ -71,7 +71,7 @@ def software() -> dict[str, Any]:
     }
 
 
-def scored(
+def scores_of(
     task: Task, train_labels: Sequence[Label], found: Sequence[Prediction]
 ) -> dict[str, Any]:
     """Fields of a result that predictions alone decide, beside the labels trained on."""
