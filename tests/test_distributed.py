@@ -98,12 +98,6 @@ def test_sharded_weights_go_on_from_what_one_process_saved(
     assert all(torch.equal(kept[name], tensor) for name, tensor in final.items())
 
 
-def test_a_share_of_every_process_is_all() -> None:
-    items = list(range(11))
-    shares = [World(rank, 3).share(items) for rank in range(3)]
-    assert sorted(item for share in shares for item in share) == items
-
-
 def test_weights_can_not_be_shared_out_without_torchrun() -> None:
     with pytest.raises(ConfigError, match="start it with torchrun"):
         join(Machine(torch.device("cpu"), "fp32"), shard=True)
