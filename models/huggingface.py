@@ -1,7 +1,7 @@
 """Any causal language model of transformers, read as one of ours: `hf:<id, directory or GGUF>`.
 
-Trees are unfolded into right-padded rows, one per leaf; causal models need nothing else, since no
-real token ever sees the padding. Only safetensors and GGUF are read, and no remote code is run.
+Trees are read whole, under a mask, where the model shows at loading that it takes one; else
+unfolded (`rows.py`). Only safetensors and GGUF are read, and no remote code is run.
 
 Shape letters: N tokens of a batch, D width, V vocabulary, R rows of T tokens.
 """
@@ -20,13 +20,19 @@ from torch import Tensor, nn
 
 from gpteval import CheckpointError, ConfigError, Loaded, weights_digest
 from gpteval_models.hub import snapshot
+from gpteval_models.rows import (
+    TREE_TOKENS,
+    groups,
+    leaf_paths,
+    takes_trees,
+    tree_mask,
+    whole_trees,
+)
 
 if TYPE_CHECKING:
     from gpteval import Batch, Span
 
 INIT = 0.02
-ROW_TOKENS = 8192
-"""Tokens, padding included, that are computed in one call."""
 HUB_FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
 SEPARATOR = "<|endoftext|>"
 TOLERANCE = 1e-4
@@ -38,14 +44,16 @@ class HuggingFaceModel(nn.Module):
     Attributes:
         lm: The model, fp32.
         width, context: D, and the longest path in tokens.
+        takes_trees: Whether trees are read whole; not before `rows.takes_trees` found they can be.
     """
 
     def __init__(self, lm: Any, source: str) -> None:
         super().__init__()
         self.lm, self._source = lm, source
+        self.takes_trees = False
         shape = lm.config.get_text_config()
         self.width: int = lm.get_input_embeddings().weight.shape[1]
-        self.context: int = getattr(shape, "max_position_embeddings", 0) or shape.n_positions
+        self.context = _context(shape)
 
     @property
     def vocab_size(self) -> int:
@@ -67,15 +75,36 @@ class HuggingFaceModel(nn.Module):
 
     def hidden(self, batch: Batch) -> Tensor:
         """Final hidden states of every token, (N, D)."""
-        device = batch.tokens.device
-        paths = sorted(leaf_paths(batch.spans), key=len)
-        states = [self.rows([batch.tokens[p.to(device)] for p in group]) for group in groups(paths)]
+        if self.takes_trees:
+            return self.whole(batch.tokens, batch.positions, batch.spans)
+        return self.unfolded(batch.tokens, batch.spans)
+
+    def whole(self, tokens: Tensor, positions: Tensor, spans: Sequence[Span]) -> Tensor:
+        """Final hidden states of a batch's (N,) tokens, trees read whole, (N, D)."""
+        states = []
+        for trees in whole_trees(spans, TREE_TOKENS[tokens.device.type]):
+            here = slice(trees[0].start, trees[-1].stop)
+            mask = tree_mask(trees).to(tokens.device, self.lm.dtype)  # (T, T)
+            output = self.lm.base_model(
+                input_ids=tokens[None, here],
+                position_ids=positions[None, here],
+                attention_mask=mask[None, None],
+                use_cache=False,
+            )
+            states.append(output.last_hidden_state[0])
+        return torch.cat(states)
+
+    def unfolded(self, tokens: Tensor, spans: Sequence[Span]) -> Tensor:
+        """Final hidden states of a batch's (N,) tokens, each path read as a row, (N, D)."""
+        paths = sorted(leaf_paths(spans), key=len)
+        on_device = (path.to(tokens.device) for path in paths)
+        states = [self.rows(group) for group in groups([tokens[path] for path in on_device])]
         # A shared token is computed in several rows, alike in each: its first copy is read.
         order = torch.cat(paths)
-        place = torch.zeros(len(batch.tokens), dtype=torch.long)
+        place = torch.zeros(len(tokens), dtype=torch.long)
         copies = torch.arange(len(order))
         place.scatter_reduce_(0, order, copies, "amin", include_self=False)
-        return torch.cat(states)[place.to(device)]
+        return torch.cat(states)[place.to(tokens.device)]
 
     def rows(self, rows: Sequence[Tensor]) -> Tensor:
         """Final hidden states of token sequences, one after another, (sum of their lengths, D)."""
@@ -207,6 +236,7 @@ def _quiet() -> Iterator[None]:
 
 def _identify(reference: str, model: HuggingFaceModel, tokenizer: Any, unused: int) -> Loaded:
     probe(model)
+    model.takes_trees = takes_trees(model, TOLERANCE)
     adapted = HuggingFaceTokenizer(tokenizer)
     return Loaded(
         model=model,
@@ -218,6 +248,7 @@ def _identify(reference: str, model: HuggingFaceModel, tokenizer: Any, unused: i
             "parameters": sum(p.numel() for p in model.parameters()),
             "architecture": type(model.lm).__name__,
             "unused_tensors": unused,
+            "trees": "whole" if model.takes_trees else "unfolded",
         },
     )
 
@@ -242,27 +273,6 @@ def probe(model: HuggingFaceModel) -> None:
             f"{type(model.lm).__name__} changes its logits after the output layer "
             f"(by {apart:.1e} of their size): it can't be read here"
         )
-
-
-def leaf_paths(spans: Sequence[Span]) -> list[Tensor]:
-    """Indices of the tokens from root to leaf, for every span that has no descendant."""
-    inner = {ancestor for span in spans for ancestor in span.ancestors}
-    return [
-        torch.cat([torch.arange(*run) for run in (*span.ancestors, (span.start, span.stop))])
-        for span in spans
-        if (span.start, span.stop) not in inner
-    ]
-
-
-def groups(paths: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    """Paths sorted by length, cut so that a padded group has at most `ROW_TOKENS` tokens."""
-    group: list[Tensor] = []
-    for path in paths:
-        if group and (len(group) + 1) * len(path) > ROW_TOKENS:
-            yield group
-            group = []
-        group.append(path)
-    yield group
 
 
 def _locate(source: str) -> tuple[Path, str]:
@@ -290,6 +300,21 @@ def _start(tokenizer: Any) -> int | None:
     if full[: len(bare)] != bare:
         return int(full[0])
     return tokenizer.get_vocab().get(SEPARATOR, tokenizer.bos_token_id)
+
+
+def _context(shape: Any) -> int:
+    """The longest path in tokens.
+
+    Raises:
+        CheckpointError: The configuration does not say (Bloom, MPT, Mamba).
+    """
+    for name in ("max_position_embeddings", "n_positions"):
+        if getattr(shape, name, None):
+            return int(getattr(shape, name))
+    raise CheckpointError(
+        f"the configuration of this {shape.model_type} model does not say how many tokens it "
+        'reads: add "max_position_embeddings" to its config.json'
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,18 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
+    BloomConfig,
+    BloomForCausalLM,
+    FalconConfig,
+    FalconForCausalLM,
     Gemma2Config,
     Gemma2ForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
@@ -24,7 +32,8 @@ from transformers import (
 from gpteval import Batch, GptevalError, load_model
 from gpteval.encode.batch import Encoded, pack
 from gpteval.encode.tree import fold
-from gpteval_models.huggingface import HuggingFaceModel, groups, leaf_paths
+from gpteval_models.huggingface import HuggingFaceModel
+from gpteval_models.rows import TREE_TOKENS, groups, leaf_paths, tree_mask, whole_trees
 
 VOCABULARY = ["<|endoftext|>", "<s>", "the", "cat", "sat", "on", "mat", "a", "dog", "ran"]
 
@@ -50,6 +59,39 @@ def gpt2() -> PreTrainedModel:
     )
 
 
+def mistral() -> PreTrainedModel:
+    """Its attention reaches back 20 tokens: no further than the text that is tried at loading."""
+    return MistralForCausalLM(
+        MistralConfig(
+            vocab_size=10,
+            hidden_size=32,
+            intermediate_size=48,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            head_dim=8,
+            max_position_embeddings=64,
+            sliding_window=20,
+        )
+    )
+
+
+def falcon() -> PreTrainedModel:
+    """Its positions are distances in the row (ALiBi)."""
+    return FalconForCausalLM(
+        FalconConfig(
+            vocab_size=10,
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            alibi=True,
+            max_position_embeddings=64,
+            bos_token_id=1,
+            eos_token_id=1,
+        )
+    )
+
+
 def write(directory: Path, model: PreTrainedModel, *, bos_first: bool = False) -> Path:
     tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(VOCABULARY)}, "a"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -62,6 +104,12 @@ def write(directory: Path, model: PreTrainedModel, *, bos_first: bool = False) -
     return directory
 
 
+@pytest.fixture(params=[llama, gpt2, mistral, falcon])
+def any_directory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    return write(tmp_path / "model", request.param())
+
+
 @pytest.fixture(params=[llama, gpt2])
 def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     torch.manual_seed(0)
@@ -71,8 +119,10 @@ def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 @pytest.fixture
 def sequences() -> list[list[int]]:
     torch.manual_seed(1)
-    shared = torch.randint(10, (12,)).tolist()
-    return [[*shared, 1, 2, 3], shared + [4] * 7, shared, torch.randint(10, (5,)).tolist()]
+    shared, branch = torch.randint(10, (12,)).tolist(), torch.randint(10, (9,)).tolist()
+    asked = shared + branch
+    ends = [[*shared, 1, 2, 3], shared + [4] * 7, shared, [*asked, 5, 6], [*asked, 7, 8, 9]]
+    return [*ends, torch.randint(10, (5,)).tolist()]
 
 
 def batch_of(*groups: list[list[int]]) -> Batch:
@@ -87,9 +137,9 @@ def message(reference: object) -> str:
 
 
 def test_a_tree_has_the_logits_of_its_sequences(
-    directory: Path, sequences: list[list[int]]
+    any_directory: Path, sequences: list[list[int]]
 ) -> None:
-    model = load_model(f"hf:{directory}").model
+    model = load_model(f"hf:{any_directory}").model
     tree = fold(sequences, 4)
     hidden = model.hidden(pack([Encoded("", tree, (), 0)], 0))
     for sequence, end in zip(sequences, tree.ends, strict=True):
@@ -99,9 +149,9 @@ def test_a_tree_has_the_logits_of_its_sequences(
 
 
 def test_a_tree_has_the_gradients_of_its_sequences(
-    directory: Path, sequences: list[list[int]]
+    any_directory: Path, sequences: list[list[int]]
 ) -> None:
-    model = load_model(f"hf:{directory}").model
+    model = load_model(f"hf:{any_directory}").model
     batch = batch_of(sequences)
     folded = model.logits(model.hidden(batch)[batch.ends]).logsumexp(-1).sum()
     apart = sum(model.lm(torch.tensor([s])).logits[0, -1].logsumexp(-1) for s in sequences)
@@ -109,6 +159,53 @@ def test_a_tree_has_the_gradients_of_its_sequences(
     pairs = zip(*(torch.autograd.grad(x, parameters) for x in (folded, apart)), strict=True)
     for ours, reference in pairs:
         torch.testing.assert_close(ours, reference, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("make", "trees"),
+    [(llama, "whole"), (gpt2, "whole"), (mistral, "unfolded"), (falcon, "unfolded")],
+)
+def test_trees_are_read_whole_where_the_model_takes_them(
+    make: Callable[[], PreTrainedModel], trees: str, tmp_path: Path
+) -> None:
+    assert load_model(f"hf:{write(tmp_path / 'model', make())}").details["trees"] == trees
+
+
+def test_a_mask_of_ours_would_widen_a_sliding_window(tmp_path: Path) -> None:
+    model = load_model(f"hf:{write(tmp_path / 'model', mistral())}").model
+    batch = batch_of([torch.randint(10, (50,)).tolist()])
+    whole = model.whole(batch.tokens, batch.positions, batch.spans)
+    apart = (whole - model.unfolded(batch.tokens, batch.spans)).abs().amax(-1)
+    assert apart[:20].max() < 1e-5
+    assert apart[20:].min() > 1e-4
+
+
+def test_both_ways_to_read_trees_give_the_same(directory: Path, sequences: list[list[int]]) -> None:
+    model = load_model(f"hf:{directory}").model
+    batch = batch_of(sequences, [[5, 6]], sequences[::-1])
+    whole = model.whole(batch.tokens, batch.positions, batch.spans)
+    torch.testing.assert_close(whole, model.unfolded(batch.tokens, batch.spans), atol=1e-5, rtol=0)
+
+
+def test_a_mask_shows_every_token_its_path(sequences: list[list[int]]) -> None:
+    tree = fold(sequences, 4)
+    mask = tree_mask(tree.spans)
+    for token, sees in enumerate(mask == 0):
+        assert torch.where(sees)[0].tolist() == sorted(tree.path(token))
+    assert set(mask.unique().tolist()) == {0.0, -math.inf}
+
+
+def test_trees_stand_side_by_side_up_to_a_bound() -> None:
+    spans = batch_of([[1, 2, 3, 4, 5], [1, 2, 3, 4, 6]], [[1] * 9], [[2] * 3], [[3] * 7]).spans
+    sizes = [[s.stop - s.start for s in trees] for trees in whole_trees(spans, 8)]
+    assert sizes == [[4, 1, 1], [9], [3], [7]]
+    assert [len(trees) for trees in whole_trees(spans, 10)] == [3, 1, 2]
+
+
+def test_a_model_that_names_no_context_is_one_line(tmp_path: Path) -> None:
+    bloom = BloomForCausalLM(BloomConfig(vocab_size=10, hidden_size=32, n_layer=1, n_head=4))
+    text = message(write(tmp_path / "model", bloom))
+    assert 'this bloom model does not say how many tokens it reads: add "max_pos' in text
 
 
 def test_a_directory_loads_without_any_prefix_too(directory: Path) -> None:
@@ -138,9 +235,9 @@ def test_dropout_can_be_set(tmp_path: Path) -> None:
 
 
 def test_rows_are_cut_under_the_token_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gpteval_models.huggingface.ROW_TOKENS", 12)
-    paths = [torch.arange(n) for n in (2, 3, 4, 5, 6, 20)]
-    assert [len(g) for g in groups(paths)] == [3, 2, 1]
+    monkeypatch.setattr("gpteval_models.rows.ROW_TOKENS", 12)
+    rows = [torch.arange(n) for n in (2, 3, 4, 5, 6, 20)]
+    assert [len(g) for g in groups(rows)] == [3, 2, 1]
 
 
 def test_only_leaves_become_rows(sequences: list[list[int]]) -> None:
@@ -150,12 +247,13 @@ def test_only_leaves_become_rows(sequences: list[list[int]]) -> None:
 
 
 def test_few_tokens_a_call_change_nothing(
-    directory: Path, sequences: list[list[int]], monkeypatch: pytest.MonkeyPatch
+    any_directory: Path, sequences: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, batch = load_model(f"hf:{directory}").model, batch_of(sequences, [[5, 6]])
+    model, batch = load_model(f"hf:{any_directory}").model, batch_of(sequences, [[5, 6]])
     expected = model.hidden(batch)
-    monkeypatch.setattr("gpteval_models.huggingface.ROW_TOKENS", 1)
-    torch.testing.assert_close(model.hidden(batch), expected, atol=1e-6, rtol=0)
+    monkeypatch.setitem(TREE_TOKENS, "cpu", 1)
+    monkeypatch.setattr("gpteval_models.rows.ROW_TOKENS", 1)
+    torch.testing.assert_close(model.hidden(batch), expected, atol=1e-5, rtol=0)
 
 
 def test_a_document_starts_with_endoftext_unless_the_tokenizer_begins_otherwise(

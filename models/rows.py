@@ -1,0 +1,125 @@
+"""Token trees as the rows that models of transformers read.
+
+A model that takes our mask and positions reads whole trees, side by side in one row without
+padding. Any other reads one right-padded row per leaf: a causal model needs no more, since no real
+token ever sees the padding.
+
+Shape letters: T tokens of a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from gpteval import Span
+
+if TYPE_CHECKING:
+    from gpteval_models.huggingface import HuggingFaceModel
+
+ROW_TOKENS = 8192
+"""Tokens, padding included, that are computed in one call of padded rows."""
+TREE_TOKENS = {"cpu": 512, "mps": 2048, "cuda": 2048}
+"""Tokens of trees side by side: more of them share a call, and attention is T x T. Measured on a
+CPU only, where 256 and 512 are alike and 2048 a quarter to a half slower."""
+WINDOWS = ("sliding_window", "window_size", "attention_chunk_size")
+"""Where configurations say that attention does not reach back to the beginning."""
+
+
+@torch.no_grad()
+def takes_trees(model: HuggingFaceModel, tolerance: float) -> bool:
+    """Whether a model has the same hidden states of trees read whole as of their paths.
+
+    It needs attention under any mask, and positions by their number: not so where positions are
+    distances between places in the row (ALiBi), or layers hand a state from place to place.
+
+    Args:
+        model: In evaluation mode.
+        tolerance: How far apart they may be, as a part of the largest.
+    """
+    if not reaches_back(model.lm.config.get_text_config()):
+        return False
+    above, branch = (0, 8), (8, 16)
+    spans = [
+        Span(*above),
+        Span(*branch, (above,)),
+        Span(16, 22, (above, branch)),
+        Span(22, 30, (above, branch)),
+        Span(30, 37, (above,)),
+        Span(37, 50),
+    ]
+    tokens = torch.linspace(0, model.vocab_size - 1, 50).long()
+    positions = torch.cat([_positions(span) for span in spans])
+    try:
+        whole, unfolded = model.whole(tokens, positions, spans), model.unfolded(tokens, spans)
+    except Exception:  # whatever a model raises that knows no such mask
+        return False
+    return float((whole - unfolded).abs().max() / unfolded.abs().max()) <= tolerance
+
+
+def _positions(span: Span) -> Tensor:
+    depth = sum(stop - start for start, stop in span.ancestors)
+    return torch.arange(depth, depth + span.stop - span.start)
+
+
+def reaches_back(shape: Any) -> bool:
+    """Whether every layer attends to all tokens before, as far as a configuration says.
+
+    A mask of ours would take the place of the model's own, and a short text does not show it.
+    """
+    if any(getattr(shape, name, None) for name in WINDOWS):
+        return False
+    return set(getattr(shape, "layer_types", None) or ()) <= {"full_attention"}
+
+
+def whole_trees(spans: Sequence[Span], most: int) -> Iterator[list[Span]]:
+    """Spans of neighbouring trees, of at most `most` tokens together; a longer tree stands alone.
+
+    Args:
+        spans: Of a batch; they lie one after another, each tree from its root on.
+        most: Tokens.
+    """
+    roots = [place for place, span in enumerate(spans) if not span.ancestors]
+    begin = 0
+    for root, following in zip(roots, [*roots[1:], len(spans)], strict=True):
+        if root > begin and spans[following - 1].stop - spans[begin].start > most:
+            yield list(spans[begin:root])
+            begin = root
+    yield list(spans[begin:])
+
+
+def tree_mask(spans: Sequence[Span]) -> Tensor:
+    """(T, T), to be added to the scores of attention: 0 where a token sees another, else -inf."""
+    first, size = spans[0].start, spans[-1].stop - spans[0].start
+    mask = torch.full((size, size), -torch.inf)
+    for span in spans:
+        rows = mask[span.start - first : span.stop - first]
+        for start, stop in span.ancestors:
+            rows[:, start - first : stop - first] = 0
+        own = rows[:, span.start - first : span.stop - first]
+        own.copy_(torch.full_like(own, -torch.inf).triu(1))
+    return mask
+
+
+def leaf_paths(spans: Sequence[Span]) -> list[Tensor]:
+    """Indices of the tokens from root to leaf, for every span that has no descendant."""
+    inner = {ancestor for span in spans for ancestor in span.ancestors}
+    return [
+        torch.cat([torch.arange(*run) for run in (*span.ancestors, (span.start, span.stop))])
+        for span in spans
+        if (span.start, span.stop) not in inner
+    ]
+
+
+def groups(rows: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    """Rows sorted by length, cut so that a padded group has at most `ROW_TOKENS` tokens."""
+    group: list[Tensor] = []
+    for row in rows:
+        if group and (len(group) + 1) * len(row) > ROW_TOKENS:
+            yield group
+            group = []
+        group.append(row)
+    yield group
