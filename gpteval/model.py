@@ -43,6 +43,16 @@ else:
     Model = Any
 
 
+def hidden_at(model: Model, batch: Batch, places: Tensor) -> Tensor:
+    """Final hidden states of the tokens at `places` (U,) of a batch, (U, D).
+
+    A model with a method `hidden_at(batch, places)` may leave out what only others need.
+    """
+    own = getattr(model, "hidden_at", None)
+    found: Tensor = own(batch, places) if own else model.hidden(batch)[places]
+    return found
+
+
 @runtime_checkable
 class Tokenizer(Protocol):
     """Text to token ids. `start` is the id a document begins with, None where there is none."""

@@ -90,6 +90,13 @@ class GPT(nn.Module):
 
     def hidden(self, batch: Batch) -> Tensor:
         """Final hidden states of every token, (N, D)."""
+        return self.hidden_at(batch, None)
+
+    def hidden_at(self, batch: Batch, places: Tensor | None) -> Tensor:
+        """Final hidden states of the tokens at `places` (U,), or of all: (U, D).
+
+        Of the last block, all that follows attention is computed for these alone.
+        """
         blocks = SpanBlocks(batch.spans, batch.tokens.device)
         dropout = Dropout(self.dropout if self.training else 0.0)
         # [C] drops out the embedding matrix itself, so `logits` has to see the same one.
@@ -103,7 +110,12 @@ class GPT(nn.Module):
             x.register_hook(self._let_go)
         positions = dropout(self.positions[: int(batch.positions.max()) + 1])
         x = x + F.embedding(blocks.sort(batch.positions), positions)
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
+            x = block(x, blocks, dropout)
+        if places is not None:
+            rows = blocks.sorted(places)
+            return self.blocks[-1](x, blocks, dropout, rows) if self.blocks else x[rows]
+        for block in self.blocks[-1:]:
             x = block(x, blocks, dropout)
         return blocks.unsort(x)
 
@@ -150,9 +162,13 @@ class Block(nn.Module):
         self.down = nn.Linear(4 * width, width)
         self.norm2 = nn.LayerNorm(width)
 
-    def forward(self, x: Tensor, blocks: SpanBlocks, dropout: Dropout) -> Tensor:
-        """(N, D) → (N, D)."""
-        x = self.norm1(dropout.add(x, self.attention(x, blocks, dropout)))
+    def forward(
+        self, x: Tensor, blocks: SpanBlocks, dropout: Dropout, rows: Tensor | None = None
+    ) -> Tensor:
+        """(N, D) → (N, D), or (U, D) for U of the rows."""
+        read = self.attention(x, blocks, dropout, rows)
+        x = x if rows is None else x[rows]
+        x = self.norm1(dropout.add(x, read))
         update = self.down(F.gelu(self.up(x), approximate="tanh"))
         return self.norm2(dropout.add(x, update))
 
@@ -166,10 +182,13 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, blocks: SpanBlocks, dropout: Dropout) -> Tensor:
-        """(N, D) → (N, D)."""
+    def forward(
+        self, x: Tensor, blocks: SpanBlocks, dropout: Dropout, rows: Tensor | None
+    ) -> Tensor:
+        """(N, D) → (N, D), or (U, D) for U of the rows."""
         qkv = self.qkv(x).view(len(x), 3, self.heads, -1)  # (N, 3, H, C)
-        return self.out(blocks.attend(qkv, dropout).reshape(x.shape))
+        read = blocks.attend(qkv, dropout).reshape(x.shape)
+        return self.out(read if rows is None else read[rows])
 
 
 def build(config: Mapping[str, Any]) -> GPT:

@@ -75,6 +75,10 @@ class SpanBlocks:
         """(N, ...) in sorted order → the batch's order."""
         return x if self._sorted else x[self._place]
 
+    def sorted(self, places: Tensor) -> Tensor:
+        """Where tokens at `places` of the batch are in sorted order."""
+        return self._place[places]
+
     def attend(self, qkv: Tensor, dropout: Dropout) -> Tensor:
         """Queries, keys, values (N, 3, H, C), sorted → what each token reads, (N, H, C), sorted."""
         # One split for all blocks: slices would each have a gradient of the whole's size.

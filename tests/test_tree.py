@@ -12,6 +12,7 @@ from torch import Tensor
 from gpteval import Batch
 from gpteval.encode.batch import Encoded, lm_weights, pack
 from gpteval.encode.tree import Tree, fold
+from gpteval.model import hidden_at
 from gpteval_models.gpt import GPT, GPTConfig
 
 APART = 1 << 30
@@ -139,6 +140,16 @@ def test_packed_trees_do_not_see_each_other(groups: list[list[list[int]]]) -> No
     together = model.hidden(pack(examples, 0))
     alone = [model.hidden(pack([example], 0)) for example in examples]
     torch.testing.assert_close(together, torch.cat(alone), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("layers", [0, 1, 3])
+def test_states_asked_for_alone_are_those_of_all(layers: int, sequences: list[list[int]]) -> None:
+    torch.manual_seed(0)
+    model = GPT(GPTConfig(vocab_size=50, context=48, width=32, layers=layers, heads=4)).eval()
+    batch = pack([Encoded("", fold(sequences), (), 0)], 0)
+    places = torch.tensor([30, 3, len(batch.tokens) - 1, 3])
+    found, every = hidden_at(model, batch, places), model.hidden(batch)
+    torch.testing.assert_close(found, every[places], rtol=0, atol=1e-6)
 
 
 def test_packing_shifts_indices_by_the_tokens_before() -> None:

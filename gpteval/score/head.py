@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gpteval.encode.batch import Batch
 from gpteval.encode.examples import Specials
-from gpteval.model import Model
+from gpteval.model import Model, hidden_at
 from gpteval.task import Task
 
 
@@ -33,14 +33,12 @@ class TaskModel(nn.Module):
         nn.init.normal_(self.linear.weight, std=0.02)
         nn.init.zeros_(self.linear.bias)
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Task logits and hidden states.
+    def forward(self, batch: Batch) -> Tensor:
+        """Task logits (B, C), or (B, K) with -inf beyond an example's answers."""
+        return self._answered(batch, hidden_at(self.model, batch, batch.ends))
 
-        Returns:
-            Logits (B, C), or (B, K) with -inf beyond an example's answers; hidden states (N, D).
-        """
-        hidden = self.model.hidden(batch)  # (N, D)
-        ends = hidden[batch.ends]  # (M, D)
+    def _answered(self, batch: Batch, ends: Tensor) -> Tensor:
+        """Task logits from the states of the extract tokens, (M, D)."""
         if self.kind == "choose":
             # One mask for all answers of an example [C].
             keep = F.dropout(
@@ -48,9 +46,9 @@ class TaskModel(nn.Module):
             )
             scores = self.linear(ends * keep[batch.owners]).squeeze(1).float()  # (M,)
             logits = scores.new_full(batch.targets.shape, float("-inf"))
-            return logits.index_put((batch.owners, batch.slots), scores), hidden
+            return logits.index_put((batch.owners, batch.slots), scores)
         summed = ends.new_zeros(batch.examples, ends.shape[1]).index_add(0, batch.owners, ends)
-        return self.linear(F.dropout(summed, self.dropout, self.training)).float(), hidden
+        return self.linear(F.dropout(summed, self.dropout, self.training)).float()
 
     def losses(self, batch: Batch, lm_weight: float) -> tuple[Tensor, Tensor]:
         """Task loss and auxiliary language-model loss of the batch's share, both scalars.
@@ -58,10 +56,12 @@ class TaskModel(nn.Module):
         A micro-batch's losses are its part of the whole batch's means, so they add up to them.
         The LM loss is 0 where `lm_weight` is.
         """
-        logits, hidden = self(batch)
-        task_loss = cross_entropy(logits, batch.targets).sum() * batch.share
         if not lm_weight:
+            task_loss = cross_entropy(self(batch), batch.targets).sum() * batch.share
             return task_loss, task_loss.new_zeros(())
+        hidden = self.model.hidden(batch)  # (N, D)
+        logits = self._answered(batch, hidden[batch.ends])
+        task_loss = cross_entropy(logits, batch.targets).sum() * batch.share
         return task_loss, self.lm_loss(batch, hidden)
 
     def lm_loss(self, batch: Batch, hidden: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ def predict(
         group = waiting.pop()
         try:
             with autocast():
-                logits, _ = model(pack(group, task.outputs).to(device))
+                logits = model(pack(group, task.outputs).to(device))
         except torch.OutOfMemoryError:
             waiting += _halves(group)
             continue
