@@ -8,11 +8,11 @@ that `gpteval run` takes.
 
 What is not the same, and where it counts: [1] as OpenAI's code, ours drops out the embedding matrix
 itself, theirs the embedded tokens: 31 million entries more a step for ours. [2] The answers of one
-question share the dropout masks of the article they share. [3] By default both sides run with
-glibc's allocator told to keep freed memory, as `gpteval run` does, which speeds theirs up too;
-`--alone` takes each side in a process of its own, theirs as transformers leaves the allocator, and
-measures the peak memory of each. [4] On a CPU without bfloat16 instructions theirs in bf16 is an
-emulation of them, ours the same products by fp32 arithmetic: stderr says which CPU this is.
+question share the dropout masks of the article they share. [3] Each side runs with the memory
+allocator it has by itself (allocator.py); `--allocator keep` gives theirs ours, which speeds it up.
+`--alone` takes each side in a process of its own and measures the peak memory of each. [4] On a CPU
+without bfloat16 instructions theirs in bf16 is an emulation of them, ours the same products by fp32
+arithmetic: stderr says which CPU this is.
 
 Run: `python benchmarks/finetune.py`; options below. Exit 1 if the objectives differ.
 """
@@ -20,13 +20,9 @@ Run: `python benchmarks/finetune.py`; options below. Exit 1 if the objectives di
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import random
-import resource
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -35,6 +31,8 @@ from statistics import median
 
 import torch
 import torch.nn.functional as F
+from allocator import CHOICES, settle, settled
+from rounds import by_itself, paired, seconds, tell
 from torch import Tensor, nn
 from transformers import OpenAIGPTConfig, OpenAIGPTDoubleHeadsModel, OpenAIGPTLMHeadModel
 
@@ -219,15 +217,9 @@ def both(case: Case, machine: Machine) -> dict[str, Step]:
     return {"ours": our_step(ours, machine), "theirs": their_step(theirs, machine)}
 
 
-def seconds(step: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    step()
-    return time.perf_counter() - began
-
-
 def compare(case: Case, pairs: int) -> None:
     """Print the median of interleaved pairs, each of one batch, the first side in turn."""
-    machine = prepared(case, case.allocator)
+    machine = resolve(Compute("cpu", case.precision))
     steps = both(case, machine)
     every = batches(case, WARM + pairs)
     measured = every[WARM:]
@@ -236,13 +228,13 @@ def compare(case: Case, pairs: int) -> None:
     times: dict[str, list[float]] = {name: [] for name in steps}
     for number, examples in enumerate(measured):
         for name in sorted(steps, reverse=bool(number % 2)):
-            times[name].append(seconds(partial(steps[name], examples)))
-    ratios = [b / a for a, b in zip(times["ours"], times["theirs"], strict=True)]
+            step = partial(steps[name], examples)
+            times[name].append(settled(case.allocator, step, ours=name == "ours")())
     tokens = sum(e.tree.tokens_read for examples in measured for e in examples)
     rate = tokens / sum(times["ours"])
     print(
         f"{case.name:14} ours {median(times['ours']):7.3f} s, theirs {median(times['theirs']):7.3f}"
-        f" s: {median(ratios):5.2f}x [{min(ratios):.2f}..{max(ratios):.2f}], {rate:,.0f} tokens/s"
+        f" s: {paired(times['ours'], times['theirs'])}, {rate:,.0f} tokens/s"
     )
 
 
@@ -250,12 +242,10 @@ def alone(case: Case, pairs: int) -> None:
     """Print each side's time and peak memory in a process of its own."""
     found = {}
     for name in ("ours", "theirs"):
-        allocator = "keep" if name == "ours" else "system"
-        command = [sys.executable, __file__, "--side", name, "--pairs", str(pairs)]
-        for option in ("data", "batch", "precision", "shape"):
-            command += [f"--{option}", str(getattr(case, option))]
-        command += ["--allocator", allocator, "--threads", str(torch.get_num_threads())]
-        found[name] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+        options = ["--side", name, "--pairs", str(pairs), "--threads", str(torch.get_num_threads())]
+        for option in ("data", "batch", "precision", "shape", "allocator"):
+            options += [f"--{option}", str(getattr(case, option))]
+        found[name] = by_itself(__file__, *options)
     shown = [f"{n} {f['seconds']:.3f} s, {f['memory'] / 1e9:.2f} GB" for n, f in found.items()]
     faster = found["theirs"]["seconds"] / found["ours"]["seconds"]
     memory = found["ours"]["memory"] / found["theirs"]["memory"]
@@ -263,18 +253,11 @@ def alone(case: Case, pairs: int) -> None:
 
 
 def one_side(case: Case, name: str, pairs: int) -> None:
-    """Print the median seconds of a step and the peak memory of this process as JSON."""
-    step = side(case, name, prepared(case, case.allocator))
-    times = [seconds(partial(step, examples)) for examples in batches(case, WARM + pairs)][WARM:]
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"seconds": median(times), "memory": memory}))
-
-
-def prepared(case: Case, allocator: str) -> Machine:
-    """The CPU at the case's precision; resolving it also tells the allocator to keep memory."""
-    if allocator == "keep":
-        return resolve(Compute("cpu", case.precision))
-    return Machine(torch.device("cpu"), case.precision)
+    """Say the median seconds of a step and the peak memory of this process, for `alone`."""
+    machine = resolve(Compute("cpu", case.precision))
+    settle(case.allocator, ours=name == "ours")
+    step = side(case, name, machine)
+    tell([seconds(partial(step, examples)) for examples in batches(case, WARM + pairs)][WARM:])
 
 
 def main() -> None:
@@ -287,7 +270,7 @@ def main() -> None:
     parser.add_argument("--shape", choices=list(SHAPES), default="gpt1")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--allocator", choices=["keep", "system"], default="keep")
+    parser.add_argument("--allocator", choices=CHOICES, default="own")
     parser.add_argument("--alone", action="store_true", help="each side in a process of its own")
     parser.add_argument("--side", choices=["ours", "theirs"], help=argparse.SUPPRESS)
     options = parser.parse_args()

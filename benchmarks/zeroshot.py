@@ -5,12 +5,12 @@ start token, as GPT-1's has none). Theirs is `HFLM.loglikelihood` on a transform
 it, at several batch sizes, its cache for continuations of one token on; at bf16 the model's weights
 are bf16. Ours is what `gpteval zeroshot` does: encode, then `score_prompts`; at bf16 under
 autocast. Both begin with text and end with log-probabilities. Ours leaves out the unconditional
-likelihoods here, which theirs has no counterpart of.
+likelihoods here, which theirs has no counterpart of. By default each side runs with the memory
+allocator it has by itself (allocator.py); `--allocator keep` gives theirs ours, which speeds it up.
 
 The texts are the first of the real test sets where `GPTEVAL_DATA` names them: an article of RACE
 with four questions, the first of these questions alone, 16 stories, 48 items of COPA. Elsewhere
-they are random words, as many as those have; which, is printed. Both sides run with glibc's
-allocator told to keep freed memory, as `gpteval zeroshot` does, which speeds theirs up too.
+they are random words, as many as those have; which, is printed.
 
 Run: `python benchmarks/zeroshot.py`; options below. Exit 1 if in fp32 a log-probability differs by
 more than 1e-4, or an answer.
@@ -23,7 +23,6 @@ import logging
 import os
 import random
 import sys
-import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -33,8 +32,10 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from allocator import CHOICES, settled
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
+from rounds import interleaved, paired
 from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel, PreTrainedTokenizerFast
 
 import gpteval_models
@@ -176,7 +177,7 @@ def pair(prompt: Prompt, number: int) -> tuple[str, str]:
     return context, join(context, candidate.continuation.strip())[len(context) :]
 
 
-def models(shape: GPTConfig) -> tuple[GPT, OpenAIGPTLMHeadModel]:
+def made(shape: GPTConfig) -> tuple[GPT, OpenAIGPTLMHeadModel]:
     """Both models with the same weights, none of them at its initial value."""
     torch.manual_seed(0)
     config = OpenAIGPTConfig(
@@ -195,26 +196,11 @@ def models(shape: GPTConfig) -> tuple[GPT, OpenAIGPTLMHeadModel]:
     return ours, theirs
 
 
-def timed(sides: dict[str, Side], pairs: int) -> dict[str, list[float]]:
-    """Seconds of every side in every round, the order turned each time."""
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    for number in range(pairs):
-        for name in list(sides)[:: -1 if number % 2 else 1]:
-            began = time.perf_counter()
-            sides[name]()
-            times[name].append(time.perf_counter() - began)
-    return times
-
-
-def ratios(times: dict[str, list[float]]) -> str:
+def shown(times: dict[str, list[float]]) -> str:
     """Ours against theirs at every batch size, as medians of interleaved rounds."""
     ours, *theirs = times
-    shown = [f"ours {median(times[ours]):.3f} s"]
-    for name in theirs:
-        found = [b / a for a, b in zip(times[ours], times[name], strict=True)]
-        spread = f"[{min(found):.2f}..{max(found):.2f}]"
-        shown.append(f"{name} {median(times[name]):.3f} s: {median(found):.2f}x {spread}")
-    return "; ".join(shown)
+    against = [f"{n} {median(times[n]):.3f} s: {paired(times[ours], times[n])}" for n in theirs]
+    return "; ".join([f"ours {median(times[ours]):.3f} s", *against])
 
 
 def agreement(found: Scores, reference: Scores, lengths: Scores) -> tuple[float, int]:
@@ -233,21 +219,22 @@ def answers(totals: Scores, lengths: Scores) -> list[int]:
     return [each.index(max(each)) for each in means]
 
 
-def compare(name: str, precision: str, options: argparse.Namespace, sides: Sides) -> bool:
+def compare(name: str, precision: str, options: argparse.Namespace, models: Sides) -> bool:
     """Print one case at one precision; whether fp32 holds what it must.
 
     Log-probabilities are compared with theirs in fp32 at the first batch size.
     """
-    prompts = prompts_of(CASES[name], sides.words)
-    encoded = encode_prompts(prompts, sides.words, sides.ours.context)
+    prompts = prompts_of(CASES[name], models.words)
+    encoded = encode_prompts(prompts, models.words, models.ours.context)
     lengths = [[float(len(p.tokens) - p.begin) for p in each.paths] for each in encoded]
-    reference = their_side(sides.theirs["fp32"], prompts, options.batch_size[0])()
-    every = {"ours": our_side(sides.ours, sides.words, prompts, precision)}
+    reference = their_side(models.theirs["fp32"], prompts, options.batch_size[0])()
+    every = {"ours": our_side(models.ours, models.words, prompts, precision)}
     for size in options.batch_size:
-        every[f"at {size}"] = their_side(sides.theirs[precision], prompts, size)
+        every[f"at {size}"] = their_side(models.theirs[precision], prompts, size)
     found = {side: agreement(score(), reference, lengths) for side, score in every.items()}
     # What was just scored has also warmed every side up.
-    print(f"{name:13} {precision} {ratios(timed(every, options.pairs))}", flush=True)
+    sides = {n: settled(options.allocator, s, ours=n == "ours") for n, s in every.items()}
+    print(f"{name:13} {precision} {shown(interleaved(sides, options.pairs))}", flush=True)
     for side, (largest, differ) in list(found.items())[: 1 if precision == "fp32" else 2]:
         print(
             f"  {side}: largest difference {largest:.1e}, {differ} of {len(prompts)} answers differ"
@@ -260,13 +247,13 @@ def main() -> int:
     options = arguments()
     torch.set_num_threads(options.threads)
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    ours, theirs = models(SHAPES[options.shape])
+    ours, theirs = made(SHAPES[options.shape])
     words = BpeTokenizer.load(WORDS)
     words.start = None
-    sides = Sides(words, ours, {"fp32": theirs, "bf16": deepcopy(theirs).bfloat16()})
+    both = Sides(words, ours, {"fp32": theirs, "bf16": deepcopy(theirs).bfloat16()})
     kind = "real texts" if os.environ.get(DATA_VARIABLE) else "random words"
     print(f"{kind}, {options.threads} threads, torch {torch.__version__}")
-    held = [compare(*each, options, sides) for each in product(options.case, options.precision)]
+    held = [compare(*each, options, both) for each in product(options.case, options.precision)]
     return int(not all(held))
 
 
@@ -278,6 +265,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--shape", choices=list(SHAPES), default="gpt1")
     parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--allocator", choices=CHOICES, default="own")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument(
         "--batch-size", type=int, nargs="+", default=BATCH_SIZES, help="theirs; default: 8 1 32"
