@@ -9,8 +9,9 @@ likelihoods here, which theirs has no counterpart of. By default each side runs 
 allocator it has by itself (allocator.py); `--allocator keep` gives theirs ours, which speeds it up.
 
 The texts are the first of the real test sets where `GPTEVAL_DATA` names them: an article of RACE
-with four questions, the first of these questions alone, 16 stories, 48 items of COPA. Elsewhere
-they are random words, as many as those have; which, is printed.
+with four questions, the first question on each of two articles (with four answers each they fill
+theirs at batch size 8), 16 stories, 48 items of COPA. Elsewhere they are random words, as many as
+those have; which, is printed.
 
 Run: `python benchmarks/zeroshot.py`; options below. Exit 1 if in fp32 a log-probability differs by
 more than 1e-4, or an answer.
@@ -77,6 +78,7 @@ class Case:
 
     Attributes:
         passage, context, continuation: Fewest and most words of a random text.
+        passages: Among how many passages the prompts are shared out.
     """
 
     task: str
@@ -85,12 +87,13 @@ class Case:
     passage: tuple[int, int]
     context: tuple[int, int]
     continuation: tuple[int, int]
+    passages: int = 1
 
 
 ARTICLE = (330, 400)
 CASES = {
     "race-article": Case("race", 4, 4, ARTICLE, (7, 21), (2, 16)),
-    "race-question": Case("race", 1, 4, ARTICLE, (7, 21), (2, 16)),
+    "race-question": Case("race", 2, 4, ARTICLE, (7, 21), (2, 16), passages=2),
     "story-cloze": Case("rocstories", 16, 2, (0, 0), (33, 62), (5, 16)),
     "copa": Case("copa", 48, 2, (0, 0), (5, 13), (4, 11)),
 }
@@ -110,7 +113,9 @@ def prompts_of(case: Case, words: BpeTokenizer) -> list[Prompt]:
         articles.setdefault(prompt.passage, []).append(prompt)
     sizes = zip(articles.values(), words.encode(list(articles)), strict=True)
     fitting = [asked for asked, ids in sizes if ARTICLE[0] <= len(ids) <= ARTICLE[1]]
-    return next(asked for asked in fitting if len(asked) == 4)[: case.prompts]
+    each = case.prompts // case.passages
+    chosen = [asked for asked in fitting if len(asked) == 4][: case.passages]
+    return [prompt for asked in chosen for prompt in asked[:each]]
 
 
 def random_prompts(case: Case, words: BpeTokenizer) -> list[Prompt]:
@@ -126,13 +131,13 @@ def random_prompts(case: Case, words: BpeTokenizer) -> list[Prompt]:
     def text(lengths: tuple[int, int]) -> str:
         return " ".join(draw.choice(whole) for _ in range(draw.randint(*lengths)))
 
-    passage = text(case.passage)
+    passages = [text(case.passage) for _ in range(case.passages)]
     return [
         Prompt.choice(
             {"id": str(number), "label": 0},
             text(case.context),
             tuple(text(case.continuation) for _ in range(case.continuations)),
-            passage=passage,
+            passage=passages[number % case.passages],
         )
         for number in range(case.prompts)
     ]
