@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from gpteval.encode import cache
 from gpteval.encode.batch import Encoded
 from gpteval.encode.tree import fold
 from gpteval.errors import DataError
@@ -56,7 +57,7 @@ def encode_examples(
         DataError: A sequence without text, or too long for the context with nothing left to cut.
     """
     texts = list(dict.fromkeys(chain.from_iterable(_texts(e) for e in examples)))
-    ids = dict(zip(texts, tokenizer.encode(texts), strict=True))
+    ids = dict(zip(texts, cache.encode(tokenizer, texts), strict=True))
     encoded = []
     for index, example in enumerate(examples):
         cut = ids[example.context]

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from gpteval.encode import cache
 from gpteval.errors import DataError
 from gpteval.model import Tokenizer
 from gpteval.task import Candidate, Prompt
@@ -160,5 +161,5 @@ def _encode(tokenizer: Tokenizer, pieces: Iterable[Piece]) -> dict[Piece, list[i
     """Ids of every piece's text, each distinct text encoded once."""
     wanted = dict.fromkeys(pieces)
     texts = dict.fromkeys(part for word, text in wanted for part in (word, join(word, text)))
-    ids = dict(zip(texts, tokenizer.encode(list(texts)), strict=True))
+    ids = dict(zip(texts, cache.encode(tokenizer, list(texts)), strict=True))
     return {(word, text): ids[join(word, text)][len(ids[word]) :] for word, text in wanted}

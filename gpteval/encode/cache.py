@@ -1,0 +1,131 @@
+"""Token ids of whole splits, kept on disk: the next run of a suite need not encode them again.
+
+A file holds the ids of one list of texts by one tokenizer, and its name is the digest of both. It
+begins with the SHA-256 of what follows: 32-bit little-endian numbers, the length of every text's
+ids, then all ids. A file that is damaged counts as absent. Files lie in `$GPTEVAL_CACHE`, else in
+`gpteval` under `$XDG_CACHE_HOME` or `~/.cache`; one that was not used for 30 days is removed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
+from itertools import accumulate, chain, pairwise
+from pathlib import Path
+
+import numpy as np
+
+from gpteval import provenance
+from gpteval.model import Tokenizer
+
+logger = logging.getLogger(__name__)
+
+VERSION = 1
+"""Raised when a tokenizer here gives other ids for the same digest."""
+VARIABLE = "GPTEVAL_CACHE"
+FEWEST = 1000
+"""Fewer texts are encoded before a file is found."""
+KEPT = 30 * 24 * 3600
+"""Seconds for which a file is kept that is not used."""
+NUMBER = np.dtype("<i4")
+DIGEST = hashlib.sha256().digest_size
+"""Bytes."""
+
+
+def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    """What `tokenizer.encode(texts)` gives, from the cache where it was asked before.
+
+    Without a directory that can be written it is encoded each time, and that is told once.
+    """
+    if len(texts) < FEWEST:
+        return tokenizer.encode(texts)
+    try:
+        directory = cache_directory()
+        directory.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:  # no home directory is a RuntimeError
+        _tell(str(error))
+        return tokenizer.encode(texts)
+    path = directory / f"{_key(tokenizer, texts)}.ids"
+    found = _read(path, len(texts))
+    if found is None:
+        found = tokenizer.encode(texts)
+        _write(path, found)
+    return found
+
+
+def cache_directory() -> Path:
+    """Where the files lie; it need not be there.
+
+    Raises:
+        RuntimeError: The system names no home directory.
+    """
+    if named := os.environ.get(VARIABLE):
+        return Path(named).expanduser()
+    system = os.environ.get("XDG_CACHE_HOME")
+    return (Path(system) if system else Path.home() / ".cache") / "gpteval"
+
+
+def _key(tokenizer: Tokenizer, texts: Sequence[str]) -> str:
+    """Digest of everything that decides the ids."""
+    versions = [provenance.versions().get(name) for name in ("tokenizers", "transformers")]
+    key = hashlib.sha256(repr([VERSION, tokenizer.digest, versions]).encode())
+    key.update(np.fromiter(map(len, texts), "<i8", len(texts)).tobytes())
+    key.update("".join(texts).encode("utf-8", "surrogatepass"))
+    return key.hexdigest()
+
+
+def _read(path: Path, texts: int) -> list[list[int]] | None:
+    """Ids of each text; None where the file is not there, or not whole."""
+    try:
+        content = path.read_bytes()
+        if content[:DIGEST] != hashlib.sha256(memoryview(content)[DIGEST:]).digest():
+            return None
+        os.utime(path)
+    except OSError:
+        return None
+    numbers = np.frombuffer(content, NUMBER, offset=DIGEST)
+    ids = numbers[texts:].tolist()
+    return [ids[a:b] for a, b in pairwise(accumulate(numbers[:texts].tolist(), initial=0))]
+
+
+def _write(path: Path, ids: Sequence[Sequence[int]]) -> None:
+    """Put a file in place at once, so that no other process ever reads a part of it."""
+    lengths = np.fromiter(map(len, ids), NUMBER, len(ids))
+    numbers = np.fromiter(chain.from_iterable(ids), NUMBER, int(lengths.sum()))
+    content = lengths.tobytes() + numbers.tobytes()
+    partial = None
+    try:
+        _remove_unused(path.parent)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
+            partial = Path(file.name)
+            file.write(hashlib.sha256(content).digest() + content)
+        partial.replace(path)
+    except OSError as error:
+        if partial is not None:
+            partial.unlink(missing_ok=True)
+        _tell(str(error))
+
+
+def _remove_unused(directory: Path) -> None:
+    oldest = time.time() - KEPT
+    for path in chain(directory.glob("*.ids"), directory.glob("*.partial")):
+        with suppress(FileNotFoundError):  # another process removes them too
+            if path.stat().st_mtime < oldest:
+                path.unlink()
+
+
+@cache
+def _tell(reason: str) -> None:
+    """Say it once, not for every split."""
+    logger.warning(
+        "texts are encoded again each time, their ids can't be kept (%s): make room, or name a "
+        "directory in %s",
+        reason,
+        VARIABLE,
+    )
