@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from gpteval.report.store import ResultStore
     from gpteval.score.head import TaskModel
     from gpteval.train.device import Machine
+    from gpteval.train.distributed import World
     from gpteval.train.finetune import Training
 
 
 class Fitting:
-    """One job with one seed."""
+    """One job with one seed, in one process or several that each do their share."""
 
     def __init__(
         self,
@@ -31,15 +32,27 @@ class Fitting:
         seed: int,
         machine: Machine,
         transfer: Transfer = EVERYTHING,
+        world: World | None = None,
     ) -> None:
         """The loaded model is copied before training: every fitting begins with its weights."""
         from gpteval.train.cost import Evaluated
+        from gpteval.train.distributed import World
 
         self.data, self.config, self.seed, self.machine = data, config, seed, machine
         self.job, self.loaded = data.job, data.loaded
-        self.transfer = transfer
+        self.transfer, self.world = transfer, world or World()
         self.evaluated = Evaluated()
         self.evaluating = 0.0
+
+    def results(self, store: ResultStore, progress: Progress) -> list[Result]:
+        """Those of exactly this fitting that are in the store; else those it makes now.
+
+        In several processes the first one decides, and the others return none.
+        """
+        found = self.finished(store) if self.world.first else []
+        if self.world.sums(len(found))[0]:
+            return found
+        return self.execute(store, progress)
 
     def finished(self, store: ResultStore) -> list[Result]:
         """Earlier results of exactly this fitting; empty unless every scored split has one."""
@@ -56,6 +69,8 @@ class Fitting:
         model = self._task_model()
         training = self._train(model, progress)
         predicted = [(*scored, self._predict(model, *scored)) for scored in self.job.scored]
+        if not self.world.first:
+            return []
         record = self._record(model, training)
         results = []
         for task, split, predictions in predicted:
@@ -119,11 +134,11 @@ class Fitting:
             self.seed,
             autocast=self.machine.autocast,
             saving=Saving(self._unfinished, self.config.save_seconds),
-            progress=progress,
+            world=self.world,
         )
         rows = self.data.encoded[task.name, "train"]
         selects = dev_score if (task.name, "dev") in self.data.rows else None
-        return finetuning.fit(rows, selects, title=self._title)
+        return finetuning.fit(rows, selects, self._title, progress)
 
     @property
     def _title(self) -> str:
@@ -138,7 +153,8 @@ class Fitting:
         name = (task.name, split)
         examples, encoded = self.data.examples[name], self.data.encoded[name]
         began = time.perf_counter()
-        found = predict(model, task, examples, encoded, autocast=self.machine.autocast)
+        autocast = self.machine.autocast
+        found = predict(model, task, examples, encoded, autocast=autocast, world=self.world)
         self.evaluating += time.perf_counter() - began
         self.evaluated.add(encoded)
         return found
@@ -148,9 +164,10 @@ class Fitting:
         from gpteval.train.cost import finetuning_cost
 
         seconds = self.data.seconds | {"train": training.seconds, "evaluate": self.evaluating}
+        machine, processes = self.machine, self.world.size
         return {
             "seconds": {phase: round(spent, 3) for phase, spent in seconds.items()},
-            "cost": finetuning_cost(model.model, training, self.evaluated, self.machine),
+            "cost": finetuning_cost(model.model, training, self.evaluated, machine, processes),
             "history": tuple(training.history),
         }
 

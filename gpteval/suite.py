@@ -38,7 +38,8 @@ def run(
 
     Returns:
         A result per task, split, number of layers transferred and seed, earlier finished ones
-        among them.
+        among them. Of several processes that `torchrun` started, the first returns them, the
+        others none.
 
     Raises:
         GptevalError: Anything the user can mend, before the first task begins where possible.
@@ -54,16 +55,19 @@ def execute(config: RunConfig, progress: Progress) -> list[Result]:
     from gpteval.load import load_model
     from gpteval.report.store import ResultStore
     from gpteval.train.device import resolve
+    from gpteval.train.distributed import join
 
-    machine = resolve(config.compute)
-    began = time.perf_counter()
-    loaded = load_model(config.model_reference)
-    begin_with = transfers(config.transfer_layers, loaded)
-    loading = time.perf_counter() - began
-    rows_from = origin(config.data_dir, config.sample)
-    jobs = plan(tasks, rows_from)
-    for job in jobs:
-        job.read(rows_from, config.limit)
+    world, machine = join(resolve(config.compute))
+    told = progress if world.first else Silent()
+    with world.in_turn():  # what the first one downloads, the others find
+        began = time.perf_counter()
+        loaded = load_model(config.model_reference)
+        begin_with = transfers(config.transfer_layers, loaded)
+        loading = time.perf_counter() - began
+        rows_from = origin(config.data_dir, config.sample)
+        jobs = plan(tasks, rows_from)
+        for job in jobs:
+            job.read(rows_from, config.limit)
     store = ResultStore(config.results_directory)
     results: list[Result] = []
     for job in jobs:
@@ -73,9 +77,10 @@ def execute(config: RunConfig, progress: Progress) -> list[Result]:
         share = config.config.branches == "shared"
         data = JobData(job, rows, loaded, config.limit, loading + reading, share=share)
         for transfer, seed in product(begin_with, config.seeds):
-            fitting = Fitting(data, config, seed, machine, transfer)
-            results += fitting.finished(store) or fitting.execute(store, progress)
-    registry().run_finished(results)
+            fitting = Fitting(data, config, seed, machine, transfer, world)
+            results += fitting.results(store, told)
+    if world.first:
+        registry().run_finished(results)
     return results
 
 

@@ -95,11 +95,11 @@ def test_gradients_do_not_depend_on_the_split_into_micro_batches(tiny: Loaded, k
 def with_memory_for(model: TaskModel, tokens: int) -> None:
     """Let the model run out of memory as a GPU would."""
 
-    def refuse(module: TaskModel, inputs: tuple[Batch]) -> None:
-        if len(inputs[0].tokens) > tokens:
+    def refuse(block: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        if len(inputs[0]) > tokens:
             raise torch.OutOfMemoryError
 
-    model.register_forward_pre_hook(refuse)
+    model.model.blocks[0].register_forward_pre_hook(refuse)
 
 
 def test_a_batch_that_does_not_fit_in_memory_is_split_with_the_same_gradients(
@@ -110,7 +110,7 @@ def test_a_batch_that_does_not_fit_in_memory_is_split_with_the_same_gradients(
     with_memory_for(model, 30)
     model.zero_grad()
     training = Finetuning(model, FinetuneConfig(batch_size=8), 0)
-    training._gradients(rows)
+    training._gradients(rows, training._parts(rows))
     assert training.most_tokens <= 30
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(parameter.grad, whole[name], atol=1e-5, rtol=1e-4, msg=name)

@@ -72,8 +72,12 @@ def _table(tasks: str, lstm: str | None, as_json: bool, settings: dict[str, Any]
     from gpteval.ablate import ablate
     from gpteval.cli.progress import listener
     from gpteval.report.ablations import AblationTable
+    from gpteval.train.distributed import started_as
 
-    table = AblationTable(ablate(tasks, lstm=lstm, progress=listener(), **settings))
+    rows = ablate(tasks, lstm=lstm, progress=listener(), **settings)
+    if started_as():
+        return  # the first of several processes has the results
+    table = AblationTable(rows)
     _print(table, table.json_rows() if as_json else None)
 
 
@@ -81,10 +85,13 @@ def _layers(tasks: str, picture: Path | None, as_json: bool, settings: dict[str,
     from gpteval.ablate import ablate_layers
     from gpteval.cli.progress import listener
     from gpteval.report.layers import LayersTable, check_plot, json_rows, plot, points
+    from gpteval.train.distributed import started_as
 
     if picture is not None:
         check_plot(picture)
     results, layers = ablate_layers(tasks, progress=listener(), **settings)
+    if started_as():
+        return
     found = points(results, layers)
     if picture is not None:
         plot(found, picture, f"{results[0].model}, recipe {results[0].recipe}")

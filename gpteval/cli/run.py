@@ -47,6 +47,8 @@ def command(
 
     Every task gets a fresh copy of the model and the same recipe. Scores, predictions and all that
     they depend on are written to the results directory; what is finished is not run again.
+    torchrun shares every batch and every scored split among processes: the losses are those of one
+    process, but for rounding and dropout.
 
     \b
     gpteval run --tasks glue,race --sample
@@ -54,9 +56,15 @@ def command(
     gpteval run --tasks all --model openai-gpt        # rows and weights from the hub
     gpteval run --tasks rte --sample --no-pretraining # what the weights are worth
     gpteval run --tasks rte --sample --transfer-layers 0..4   # and each layer of them
+    On eight GPUs; on two machines of eight, with a directory that both can write; by Slurm:
+    torchrun --standalone --nproc-per-node 8 -m gpteval run --tasks all
+    torchrun --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d \\
+        --rdzv-endpoint FIRST:29500 -m gpteval run --tasks all --results SHARED
+    srun --nodes 2 --ntasks-per-node 1 torchrun --nnodes 2 …  (the same)
     """
     from gpteval.cli.progress import listener
     from gpteval.suite import run
+    from gpteval.train.distributed import started_as
 
     if no_pretraining and transfer_layers:
         raise click.UsageError("--no-pretraining is --transfer-layers none: give one of them")
@@ -65,4 +73,5 @@ def command(
     keep = NOTHING if no_pretraining else transfer_layers or ALL
     seeds_given = chosen_seeds(seed, seeds)
     results = run(progress=listener(), seeds=seeds_given, transfer_layers=keep, **settings)
-    show_results(results, as_json=as_json)
+    if not started_as():
+        show_results(results, as_json=as_json)

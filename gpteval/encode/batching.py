@@ -26,17 +26,33 @@ def epoch_order(size: int, seed: int, epoch: int) -> list[int]:
     return order
 
 
-def micro_batches(examples: Sequence[Encoded], outputs: int, most_tokens: int) -> list[Batch]:
+def micro_batches(
+    examples: Sequence[Encoded],
+    outputs: int,
+    most_tokens: int,
+    whole: Sequence[Encoded] | None = None,
+) -> list[Batch]:
     """Split one batch into parts of at most `most_tokens` tokens, alike in length.
 
     The parts' losses add up to the batch's loss. An example longer than `most_tokens` stands alone.
+
+    Args:
+        examples: The batch, or what one of several processes computes of it.
+        outputs: Width of the targets.
+        most_tokens: Tokens of a part.
+        whole: The batch, where `examples` are not all of it.
     """
-    sequences = sum(len(e.tree.ends) for e in examples)
-    groups = by_length(examples, most_tokens)
+    whole = examples if whole is None else whole
+    sequences = sum(len(e.tree.ends) for e in whole)
     return [
-        pack(group, outputs, whole_examples=len(examples), whole_sequences=sequences)
-        for group in groups
+        pack(group, outputs, whole_examples=len(whole), whole_sequences=sequences)
+        for group in by_length(examples, most_tokens)
     ]
+
+
+def dealt(examples: Sequence[Encoded], rank: int, size: int) -> list[Encoded]:
+    """The share of one of `size` processes, dealt out by length so that shares take as long."""
+    return sorted(examples, key=lambda e: -len(e.tree.tokens))[rank::size]
 
 
 def by_length(examples: Sequence[Encoded], most_tokens: int) -> list[list[Encoded]]:

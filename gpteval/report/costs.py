@@ -23,7 +23,7 @@ LEGEND = {
     "saved": "tokens that separate sequences would have needed and sharing did not",
     "FLOPs": "that the training and the predictions need, by gpteval.train.cost's formula",
     "load … evaluate": "seconds; the same model and rows may have served several seeds",
-    "memory": "most that was held; on a CPU by the whole process up to then",
+    "memory": "most that was held by one process; on a CPU by the whole of it up to then",
     "use": "FLOPs of the updates per second, of what a square matrix product reaches here",
 }
 
@@ -54,7 +54,8 @@ def costs(results: Iterable[Result]) -> list[Cost]:
     """
     groups: dict[str, dict[int, Result]] = {}
     for r in results:
-        setting = [r.mode, r.model_digest, r.recipe, r.config, r.precision, r.device]
+        machine = [r.precision, r.device, r.cost.get("processes", 1)]
+        setting = [r.mode, r.model_digest, r.recipe, r.config, machine]
         key = json.dumps([r.task, r.version, r.data.digest, setting], sort_keys=True)
         groups.setdefault(key, {})[r.seed] = r
     order = {name: place for place, name in enumerate(registry().tasks())}
@@ -151,7 +152,9 @@ def _phase(name: str) -> Callable[[Cost], str]:
 
 
 def _where(row: Cost) -> str:
-    return f"{row.result.device} {row.result.precision}"
+    processes = row.figures.get("processes", 1)
+    times = f"{processes:.0f} × " if processes > 1 else ""
+    return f"{times}{row.result.device} {row.result.precision}"
 
 
 COLUMNS: tuple[Column[Cost], ...] = (

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from gpteval.encode.batch import Encoded, pack
-from gpteval.encode.batching import SCORING_TOKENS, by_length
+from gpteval.encode.batching import SCORING_TOKENS, by_length, dealt
 from gpteval.errors import TrainingError
 from gpteval.records import Prediction
 from gpteval.score.head import TaskModel
 from gpteval.task import Example, Task
 
+if TYPE_CHECKING:
+    from gpteval.train.distributed import World
 
-@torch.inference_mode()
+
 def predict(
     model: TaskModel,
     task: Task,
@@ -24,8 +27,7 @@ def predict(
     encoded: Sequence[Encoded],
     *,
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
-    most_tokens: int = SCORING_TOKENS,
-    progress: Callable[[int], None] = lambda done: None,
+    world: World | None = None,
 ) -> list[Prediction]:
     """Predict every example of a split, in file order.
 
@@ -35,30 +37,55 @@ def predict(
         examples: The split, in file order.
         encoded: The same, encoded.
         autocast: Context to compute in.
-        most_tokens: Tokens of one forward pass.
-        progress: Called with the number of examples just done.
+        world: Processes that share the work and all get the predictions; None for this one alone.
+
+    Raises:
+        TrainingError: One example alone does not fit in memory.
+    """
+    own = dealt(encoded, world.rank, world.size) if world else encoded
+    found = probabilities(model, task.outputs, own, autocast=autocast)
+    answers = task.outputs
+    if task.kind == "choose":
+        answers = max((len(e.tree.ends) for e in encoded), default=0)
+    table = torch.zeros(len(examples), answers)
+    for index, row in found.items():
+        table[index, : len(row)] = row
+    if world:
+        table = world.total(table)
+    return [_prediction(task, *pair) for pair in zip(examples, table, strict=True)]
+
+
+@torch.inference_mode()
+def probabilities(
+    model: TaskModel,
+    outputs: int,
+    encoded: Sequence[Encoded],
+    *,
+    autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> dict[int, Tensor]:
+    """Probabilities of the labels or answers, by the examples' places in their split.
+
+    A row may be longer than its example has answers; those that are not there have 0.
 
     Raises:
         TrainingError: One example alone does not fit in memory.
     """
     model.eval()
     device = model.linear.weight.device
-    found: list[Prediction | None] = [None] * len(examples)
+    found: dict[int, Tensor] = {}
     # Longest examples first, so that memory runs out at once or never.
-    waiting = by_length(encoded, most_tokens)[::-1]
+    waiting = by_length(encoded, SCORING_TOKENS)[::-1]
     while waiting:
         group = waiting.pop()
         try:
             with autocast():
-                logits = model(pack(group, task.outputs).to(device))
+                logits = model(pack(group, outputs).to(device))
         except torch.OutOfMemoryError:
             waiting += _halves(group)
             continue
-        probabilities = logits.float().softmax(-1).cpu()
-        for row, example in zip(probabilities, group, strict=True):
-            found[example.index] = _prediction(task, examples[example.index], row)
-        progress(len(group))
-    return [p for p in found if p is not None]
+        rows = logits.float().softmax(-1).cpu()
+        found |= {example.index: row for example, row in zip(group, rows, strict=True)}
+    return found
 
 
 def _halves(group: list[Encoded]) -> list[list[Encoded]]:

@@ -55,18 +55,20 @@ class Evaluated:
 
 
 def finetuning_cost(
-    model: Model, training: Training, evaluated: Evaluated, machine: Machine
+    model: Model, training: Training, evaluated: Evaluated, machine: Machine, processes: int = 1
 ) -> dict[str, float]:
     """The cost on record of a fine-tuning and of the predictions made with it.
 
     Returns:
-        updates; tokens, tokens_read (as separate sequences) and predicted, of the training;
-        evaluated_tokens, evaluated_tokens_read; train_flops, evaluate_flops; ceiling (FLOP/s of a
-        matrix product); utilisation (of the ceiling, while updating); peak_memory_bytes.
+        processes; updates; tokens, tokens_read (as separate sequences) and predicted, of the
+        training; evaluated_tokens, evaluated_tokens_read; train_flops, evaluate_flops; ceiling
+        (FLOP/s of a matrix product, as many at once as there are processes); utilisation (of the
+        ceiling, while updating); peak_memory_bytes of this process.
     """
     flops = 3 * forward_flops(model, training.tokens, training.keys, training.predicted)
-    ceiling = matmul_ceiling(machine.device, machine.precision)
+    ceiling = processes * matmul_ceiling(machine.device, machine.precision)
     return {
+        "processes": processes,
         "updates": training.updates,
         "tokens": training.tokens,
         "tokens_read": training.tokens_read,

@@ -13,7 +13,7 @@ are needed; a tensor or module is known to be sharded by what it can do.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -60,11 +60,27 @@ class World:
 
     def sums(self, *values: float) -> list[float]:
         """Each value summed over all processes."""
+        return list(self.total(torch.tensor(values, dtype=torch.float64)).tolist())
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """A tensor summed over all processes, on the device it came from."""
         if self.size == 1:
-            return list(values)
-        total = torch.tensor(values, dtype=torch.float64, device=self.device)
-        dist.all_reduce(total)
-        return list(total.tolist())
+            return tensor
+        found = tensor.to(self.device, copy=True)
+        dist.all_reduce(found)
+        return found.to(tensor.device)
+
+    def add_up(self, tensors: Iterable[Tensor]) -> None:
+        """Sum tensors on this world's device over all processes, each in its place."""
+        if self.size > 1:
+            for exchange in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
+                exchange.wait()
+
+    def agree(self, module: nn.Module) -> None:
+        """Give `module` the first process's weights."""
+        if self.size > 1:
+            for tensor in module.state_dict().values():
+                dist.broadcast(tensor, src=0)
 
     def wait(self) -> None:
         """Until all processes are here."""

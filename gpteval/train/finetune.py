@@ -2,14 +2,20 @@
 
 An update reads a random batch, split by length for the hardware, whose parts' gradients add up to
 the batch's. The weights with the best development score are the ones kept.
+
+Several processes deal each batch out among them and add their gradients up once all parts are done.
+DistributedDataParallel, which adds up within the last backward pass, would need as many passes of
+every process: one that runs out of memory and makes smaller parts, or has no example of a small
+batch, would leave the others waiting.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -18,22 +24,22 @@ from torch import Tensor
 
 from gpteval.config import FinetuneConfig
 from gpteval.encode.batch import Batch, Encoded
-from gpteval.encode.batching import epoch_order, micro_batches
-from gpteval.errors import CheckpointError, TrainingError
+from gpteval.encode.batching import dealt, epoch_order, micro_batches
+from gpteval.errors import CheckpointError, ConfigError, TrainingError
 from gpteval.progress import Progress, Silent
 from gpteval.records import misfit
 from gpteval.score.head import TaskModel
+from gpteval.train.ahead import ahead
+from gpteval.train.distributed import World
+from gpteval.train.figures import RECENT, Figures
 from gpteval.train.optimiser import adamw, clipped_step, gradient_norm, set_rate, warmup_linear
 from gpteval.train.state import load_state, save_state
 
 EARLY_CHECKS = (1000, 2000, 4000, 8000, 16000, 32000)
 """Updates of the first epoch after which the development score is taken as well [C]."""
 
-RECENT = 100
-"""Updates whose mean loss a divergence is measured against; before so many, there is none."""
-
-LEAP = 5.0
-"""Nats above that mean at which a training has diverged: noise of batches stays far below."""
+WIDEST = {"cpu": torch.float64, "cuda": torch.float64, "mps": torch.float32}
+"""Numbers in which a batch's loss is summed."""
 
 TRAINING_TOKENS = {"cpu": 4096, "cuda": 32768, "mps": 8192}
 """Tokens of one forward and backward pass; larger batches are split."""
@@ -90,21 +96,37 @@ class Finetuning:
         *,
         autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
         saving: Saving | None = None,
-        progress: Progress | None = None,
+        world: World | None = None,
     ) -> None:
-        """The model is trained in place, on the device it is on."""
+        """The model is trained in place, on the device it is on.
+
+        Args:
+            model: The same in all processes but for what is fresh in it: the first one's is taken.
+            config: The recipe.
+            seed: Of the order and, in several processes, of the dropout masks.
+            autocast: Context to compute in.
+            saving: Where the training is saved by the first process and gone on from by all.
+            world: Processes that train it together; None for this one alone.
+        """
         self.model, self.config, self.seed = model, config, seed
-        self.autocast, self.saving, self.progress = autocast, saving, progress or Silent()
+        self.autocast, self.saving, self.world = autocast, saving, world or World()
         self.device = model.linear.weight.device
+        self.world.agree(model)
         self.optimiser = adamw(model, config.lr, config.weight_decay)
         self.done = Training()
         self.most_tokens = TRAINING_TOKENS[self.device.type]
         self._best_score, self._best = -math.inf, dict[str, Tensor]()
         self._saved = time.monotonic()
         self._pause = saving.seconds if saving else math.inf
+        self._unread = deque[Figures]()
+        self._late = int(self.device.type == "cuda")  # updates whose figures may be unread
 
     def fit(
-        self, train: Sequence[Encoded], dev_score: Callable[[], float] | None, title: str = "train"
+        self,
+        train: Sequence[Encoded],
+        dev_score: Callable[[], float] | None,
+        title: str = "train",
+        progress: Progress | None = None,
     ) -> Training:
         """Train for the recipe's epochs, then keep the best weights seen.
 
@@ -112,10 +134,12 @@ class Finetuning:
             train: The training split.
             dev_score: The headline metric on the development split; None keeps the last weights.
             title: What the progress bar shows.
+            progress: Told of every update.
 
         Raises:
             TrainingError: No labelled rows, or a loss that is not a number.
         """
+        shown = progress or Silent()
         train = [e for e in train if e.target]
         if not train:
             raise TrainingError("nothing to train on: the training split has no labelled rows")
@@ -123,69 +147,86 @@ class Finetuning:
         per_epoch = max(1, len(train) // size)  # the last partial batch is dropped [C]
         total = per_epoch * self.config.epochs
         self._resume()
-        self.progress.begin(title, total)
-        self.progress.advance(self.done.resumed)
-        order, order_of = [0], -1
-        for update in range(self.done.updates + 1, total + 1):
-            epoch, place = divmod(update - 1, per_epoch)
-            if epoch != order_of:
-                order, order_of = epoch_order(len(train), self.seed, epoch), epoch
-            batch = [train[i] for i in order[place * size : (place + 1) * size]]
-            loss = self.update(batch, update, total)
-            self.progress.advance(1, f"loss {loss:.3f}")
-            if dev_score and (place == per_epoch - 1 or (not epoch and update in EARLY_CHECKS)):
-                self._check(dev_score(), update, update / per_epoch, loss)
-            self._save_when_due()
-        self.progress.end()
+        first = self.done.updates
+        shown.begin(title, total)
+        shown.advance(first)
+        with closing(ahead(self._batches(train, range(first, total), per_epoch))) as batches:
+            for update, (batch, parts) in enumerate(batches, first + 1):
+                self.update(batch, update, total, parts)
+                shown.advance(1, f"loss {self.done.recent[-1]:.3f}" if self.done.recent else "")
+                early = update <= per_epoch and update in EARLY_CHECKS
+                if dev_score and (early or update % per_epoch == 0):
+                    self._check(dev_score, update, update / per_epoch)
+                self._save_when_due()
+        self._read(late=0)
+        shown.end()
         if self._best:
             self.model.load_state_dict(self._best)
         return self.done
 
-    def update(self, examples: Sequence[Encoded], update: int, total: int) -> float:
+    def update(
+        self,
+        examples: Sequence[Encoded],
+        update: int,
+        total: int,
+        parts: Sequence[Batch] | None = None,
+    ) -> None:
         """One optimiser step on one batch.
 
         Args:
             examples: All of the batch.
             update: Which update of the training this is, from 1.
             total: How many there are.
-
-        Returns:
-            The batch's whole loss.
+            parts: This process's share of it, if made before.
 
         Raises:
             TrainingError: The loss or its gradient is not a number, or the loss has leapt far
-                above the last ones; the weights are as before.
+                above the last ones; that update changed no weight. On a GPU it is the update
+                before this one.
         """
         began = time.perf_counter()
         self.model.train()
         set_rate(self.optimiser, self.config.lr * warmup_linear(update, total, self.config.warmup))
-        loss = self._gradients(examples)
+        if self.world.size > 1:
+            self.world.seed(self.seed, update)  # masks of its own, that a resumed run has again
+        loss = self._gradients(examples, self._parts(examples) if parts is None else parts)
+        self._exchange(loss)
         norm = gradient_norm(self.model)
-        wrong = self._wrong(loss, norm.item())
-        if wrong:
-            ids = ", ".join(e.id for e in examples[:5])
-            raise TrainingError(
-                f"{wrong} at update {update} of {total} "
-                f"(examples {ids}, …): lower --lr, or use --precision fp32{self._last_good()}"
-            )
-        clipped_step(self.optimiser, norm, self.config.clip)
+        ids = ", ".join(e.id for e in examples[:5])
+        where = f"at update {update} of {total} (examples {ids}, …)"
+        figures = Figures(loss, norm, self.done.recent, where)
+        clipped_step(self.optimiser, norm, self.config.clip, unless=figures.wrong)
         self.optimiser.zero_grad(set_to_none=True)
         self._count(examples)
-        self.done.recent = [*self.done.recent, loss][-RECENT:]
+        self._unread.append(figures)
+        self._read(self._late)
         self.done.seconds += time.perf_counter() - began
-        return loss
 
-    def _wrong(self, loss: float, norm: float) -> str:
-        """Why training can't go on from this loss and gradient norm; "" where it can."""
-        recent = self.done.recent
-        mean = sum(recent) / max(1, len(recent))
-        if not math.isfinite(loss):
-            return f"the loss is {loss}"
-        if not math.isfinite(norm):
-            return f"the norm of the gradient is {norm}"
-        if len(recent) == RECENT and loss > mean + LEAP:
-            return f"the loss leapt to {loss:.3f} from a mean of {mean:.3f}"
-        return ""
+    def _batches(
+        self, train: Sequence[Encoded], updates: range, per_epoch: int
+    ) -> Iterator[tuple[list[Encoded], list[Batch]]]:
+        """Every update's batch, and the parts of it that this process computes."""
+        size = self.config.batch_size
+        for update in updates:
+            epoch, place = divmod(update, per_epoch)
+            if update == updates.start or not place:
+                order = epoch_order(len(train), self.seed, epoch)
+            batch = [train[i] for i in order[place * size : (place + 1) * size]]
+            yield batch, self._parts(batch)
+
+    def _parts(self, examples: Sequence[Encoded]) -> list[Batch]:
+        """This process's share of a batch, split for the hardware."""
+        own = dealt(examples, self.world.rank, self.world.size)
+        return micro_batches(own, self.model.linear.out_features, self.most_tokens, examples)
+
+    def _read(self, late: int) -> None:
+        """Read the figures of all updates but the last `late`; stop at one that was wrong."""
+        while len(self._unread) > late:
+            try:
+                loss = self._unread.popleft().read()
+            except TrainingError as error:
+                raise TrainingError(f"{error}{self._last_good()}") from None
+            self.done.recent = [*self.done.recent, loss][-RECENT:]
 
     def _last_good(self) -> str:
         """Where the training was saved last, as the end of a sentence."""
@@ -193,27 +234,43 @@ class Finetuning:
             return ""
         return f"; the state before is saved in {self.saving.path}"
 
-    def _gradients(self, examples: Sequence[Encoded]) -> float:
-        """Gradients of one batch; where memory runs out, in smaller parts from then on."""
+    def _gradients(self, examples: Sequence[Encoded], parts: Sequence[Batch]) -> Tensor:
+        """Add the gradients of this process's parts of a batch; returns their loss.
+
+        Where memory runs out, the batch is split into smaller parts from then on.
+        """
         while True:
             try:
-                parts = micro_batches(examples, self.model.linear.out_features, self.most_tokens)
-                return sum(self._backward(part) for part in parts)
+                loss = torch.zeros((), dtype=WIDEST[self.device.type], device=self.device)
+                for part in parts:
+                    loss += self._backward(part)
+                return loss
             except torch.OutOfMemoryError:
-                if len(parts) == len(examples):
+                if all(part.examples == 1 for part in parts):
                     raise TrainingError(
                         f"one example alone ({parts[0].ids[0]}, {len(parts[0].tokens)} tokens) "
                         "does not fit in memory: use a smaller model, or --device cpu"
                     ) from None
-                self.optimiser.zero_grad(set_to_none=True)
-                self.most_tokens = max(len(part.tokens) for part in parts) // 2
+            self.optimiser.zero_grad(set_to_none=True)
+            self.most_tokens = min(self.most_tokens, max(len(p.tokens) for p in parts) // 2)
+            parts = self._parts(examples)
 
-    def _backward(self, part: Batch) -> float:
+    def _backward(self, part: Batch) -> Tensor:
         with self.autocast():
             task_loss, lm_loss = self.model.losses(part.to(self.device), self.config.lm_weight)
         loss = task_loss + self.config.lm_weight * lm_loss
         torch.autograd.backward(loss)
-        return loss.item()
+        return loss.detach()
+
+    def _exchange(self, loss: Tensor) -> None:
+        """Sum the loss and every gradient over all processes; one that is not there counts as 0."""
+        if self.world.size == 1:
+            return
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        for parameter in trained:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        self.world.add_up([loss, *(p.grad for p in trained if p.grad is not None)])
 
     def _count(self, examples: Sequence[Encoded]) -> None:
         self.done.updates += 1
@@ -225,8 +282,10 @@ class Finetuning:
             if self.config.lm_weight:
                 self.done.predicted += sum(parent >= 0 for parent in tree.parents)
 
-    def _check(self, score: float, update: int, epoch: float, loss: float) -> None:
-        """Note the development score and keep the weights if it is the best so far."""
+    def _check(self, dev_score: Callable[[], float], update: int, epoch: float) -> None:
+        """Take the development score and keep the weights if it is the best so far."""
+        self._read(late=0)
+        score, loss = dev_score(), self.done.recent[-1]
         self.done.history.append({"update": update, "epoch": epoch, "loss": loss, "score": score})
         if score > self._best_score:
             state = self.model.state_dict()
@@ -236,8 +295,10 @@ class Finetuning:
             self._best_score = score
 
     def _save_when_due(self) -> None:
-        if self.saving is None or time.monotonic() - self._saved < self._pause:
+        due = self.world.first and time.monotonic() - self._saved >= self._pause
+        if self.saving is None or not due:
             return
+        self._read(late=0)
         facts = {"done": asdict(self.done), "best": self._best_score}
         began = time.monotonic()
         save_state(self.saving.path, self.model, self.optimiser, self._best, facts)
@@ -246,9 +307,18 @@ class Finetuning:
 
     def _resume(self) -> None:
         """Go on from a saved state if there is one."""
-        if self.saving is None or not self.saving.path.is_file():
-            return
-        self._best, facts = load_state(self.saving.path, self.model, self.optimiser)
+        if self.saving and self.saving.path.is_file():
+            self._load(self.saving.path)
+        done = self.done.updates
+        if self.world.sums(done)[0] != self.world.size * done:
+            raise ConfigError(
+                f"process {self.world.rank} would go on after update {done}, others after another: "
+                "name a --results directory that all machines share"
+            )
+
+    def _load(self, path: Path) -> None:
+        """Take up a saved state."""
+        self._best, facts = load_state(path, self.model, self.optimiser)
         try:
             self.done, self._best_score = Training(**facts["done"]), float(facts["best"])
             wrong = misfit(self.done)
@@ -256,7 +326,6 @@ class Finetuning:
             wrong = str(error)
         if wrong:
             raise CheckpointError(
-                f"{self.saving.path} holds no account of a training ({wrong}): delete it to start "
-                "over"
+                f"{path} holds no account of a training ({wrong}): delete it to start over"
             )
         self.done.resumed = self.done.updates

@@ -12,9 +12,15 @@ from torch import Tensor, nn
 
 
 class AdamW(torch.optim.AdamW):
-    """torch's; what it divides gradients by while it reads them has a name."""
+    """torch's; what its fused kernel takes beside gradients has names.
+
+    Attributes:
+        grad_scale: What it divides gradients by while it reads them.
+        found_inf: 1.0 for a step that changes nothing, else 0.0.
+    """
 
     grad_scale: Tensor | None = None
+    found_inf: Tensor | None = None
 
 
 def adamw(model: nn.Module, lr: float, weight_decay: float) -> AdamW:
@@ -57,18 +63,20 @@ def gradient_norm(model: nn.Module) -> Tensor:
     return torch.stack([g.dot(g) for g in flat]).sum().sqrt()
 
 
-def clipped_step(optimiser: AdamW, norm: Tensor, limit: float) -> None:
+def clipped_step(optimiser: AdamW, norm: Tensor, limit: float, unless: Tensor) -> None:
     """One step with all gradients scaled so that their global norm is at most `limit`.
 
     The fused kernel scales them while it reads them, as it does for mixed precision: a pass over
-    the gradients less than clipping them first.
+    the gradients less than clipping them first. Nobody waits for the norm.
 
     Args:
         optimiser: Of `adamw`.
         norm: The global norm of its gradients.
         limit: Their largest norm.
+        unless: Whether to leave weights and moments as they are, of no dimension.
     """
     optimiser.grad_scale = (norm / limit).clamp(min=1.0)
+    optimiser.found_inf = unless.float()
     optimiser.step()
 
 
