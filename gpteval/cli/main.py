@@ -83,6 +83,9 @@ def cli() -> None:
         gpteval run --tasks glue,race --sample
     Then on real data:
         gpteval run --tasks rte,cola --data-dir DATA --model mini
+
+    GPTEVAL_DATA names the directory of official files, GPTEVAL_CACHE the one where token ids of
+    whole splits are kept (default: ~/.cache/gpteval).
     """
 
 
