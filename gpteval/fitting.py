@@ -110,6 +110,7 @@ class Fitting:
         import torch
 
         from gpteval.score.head import TaskModel
+        from gpteval.train.device import compile_token_wise
 
         torch.manual_seed(self.seed)
         config = self.config.config
@@ -117,6 +118,8 @@ class Fitting:
             self.transfer.model(self.loaded), self.job.task, config.classifier_dropout
         )
         model.model.dropout = config.dropout
+        if self.machine.device.type == "cuda":
+            compile_token_wise(model)
         return model.to(self.machine.device)
 
     def _train(self, model: TaskModel, progress: Progress) -> Training:

@@ -108,7 +108,9 @@ class GPT(nn.Module):
         x = F.embedding(blocks.sort(batch.tokens), tokens, sparse=rows) * self._scale  # (N, D)
         if self._dropped is not None:
             x.register_hook(self._let_go)
-        positions = dropout(self.positions[: int(batch.positions.max()) + 1])
+        # On a GPU all of them: to ask for the last would be to wait for it.
+        used = self.context if tokens.is_cuda else int(batch.positions.max()) + 1
+        positions = dropout(self.positions[:used])
         x = x + F.embedding(blocks.sort(batch.positions), positions)
         for block in self.blocks[:-1]:
             x = block(x, blocks, dropout)
@@ -167,7 +169,10 @@ class Block(nn.Module):
     ) -> Tensor:
         """(N, D) → (N, D), or (U, D) for U of the rows."""
         read = self.attention(x, blocks, dropout, rows)
-        x = x if rows is None else x[rows]
+        return self.token_wise(x if rows is None else x[rows], read, dropout)
+
+    def token_wise(self, x: Tensor, read: Tensor, dropout: Dropout) -> Tensor:
+        """All that follows attention, (N, D) and what was read (N, D) → (N, D)."""
         x = self.norm1(dropout.add(x, read))
         update = self.down(F.gelu(self.up(x), approximate="tanh"))
         return self.norm2(dropout.add(x, update))

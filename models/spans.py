@@ -59,9 +59,9 @@ class SpanBlocks:
         place = torch.empty_like(order)
         place[order] = torch.arange(len(order))
         self._sorted = torch.equal(order, torch.arange(len(order)))
-        self._order, self._place = order.to(device), place.to(device)
+        self._order, self._place = _sent(order, device), _sent(place, device)
         above = [_indices(part[0].ancestors) for part in parts]
-        self._ancestors = place[torch.cat([order[:0], *above])].to(device)
+        self._ancestors = _sent(place[torch.cat([order[:0], *above])], device)
         self._blocks = [
             *(Block(len(each), n, 0, _mask([n], 0, device)) for n, each in roots.items()),
             *(_family(part, len(seen), device) for part, seen in zip(parts, above, strict=True)),
@@ -131,6 +131,13 @@ def _mask(lengths: Sequence[int], seen: int, device: torch.device) -> Tensor:
         own[begin : begin + len(each), begin : begin + len(each)] = each
         begin += len(each)
     return torch.cat([own.new_zeros(len(own), seen), own], dim=1)
+
+
+def _sent(indices: Tensor, device: torch.device) -> Tensor:
+    """Indices on a device; a GPU fetches them while the CPU goes on."""
+    if device.type == "cuda":
+        return indices.pin_memory().to(device, non_blocking=True)
+    return indices.to(device)
 
 
 def _tokens(spans: Iterable[Span]) -> Tensor:

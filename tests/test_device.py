@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from gpteval.config import Compute
+from gpteval.encode.batch import Encoded, pack
+from gpteval.encode.tree import fold
 from gpteval.errors import ConfigError
-from gpteval.train.device import keep_freed_memory, resolve
+from gpteval.train.device import compile_token_wise, keep_freed_memory, resolve
 
 
 def test_cpu_computes_in_fp32_unless_told_otherwise():
@@ -38,6 +40,27 @@ def test_linear_layers_multiply_at_the_precision():
         with resolve(Compute("cpu", precision)).autocast():
             product = layer(x).double()
         torch.testing.assert_close(product, expected, atol=apart, rtol=apart)
+
+
+def computed(model, size):
+    """Logits of a sequence, and the gradient of one matrix."""
+    model.zero_grad()
+    batch = pack([Encoded("0", fold([list(range(5, 5 + size))]), (1.0,), 0)], 1)
+    logits = model.logits(model.hidden(batch))
+    torch.autograd.backward(logits.logsumexp(-1).sum())
+    return logits.detach(), model.blocks[0].up.weight.grad.clone()
+
+
+def test_compiled_layers_compute_the_same_from_one_graph(tiny):
+    tiny.model.eval()
+    sizes = (7, 12, 30)
+    expected = [computed(tiny.model, size) for size in sizes]
+    torch._dynamo.utils.counters.clear()
+    compile_token_wise(tiny.model, backend="aot_eager")
+    for size, same in zip(sizes, expected, strict=True):
+        torch.testing.assert_close(computed(tiny.model, size), same, atol=1e-5, rtol=1e-5)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+    assert not torch._dynamo.utils.counters["graph_break"]
 
 
 REUSE = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -169,8 +170,6 @@ def test_the_weights_with_the_best_development_score_are_kept(tiny: Loaded) -> N
 
 
 def test_the_same_seed_gives_the_same_weights_bit_for_bit(tiny: Loaded) -> None:
-    from copy import deepcopy
-
     model, rows = prepared(tiny, count=8)
     model.model.dropout = model.dropout = 0.1
     twins = [deepcopy(model), deepcopy(model)]
@@ -223,6 +222,34 @@ def test_a_loss_far_above_the_last_ones_stops_before_the_step(tiny: Loaded) -> N
     with pytest.raises(TrainingError, match=r"leapt to \d+\.\d+ from a mean of 0\.500 at update 7"):
         training.update(rows[:4], 7, 9)
     assert torch.equal(model.linear.weight, before)
+
+
+def test_figures_read_late_change_no_weight(tiny: Loaded) -> None:
+    model, rows = prepared(tiny, count=8)
+    twins = [deepcopy(model), deepcopy(model)]
+    done = []
+    for late, twin in enumerate(twins):
+        training = Finetuning(twin, FinetuneConfig(batch_size=4), 7)
+        training._late = late  # as on a GPU
+        done.append(training.fit(rows, lambda: 0.5))
+    assert done[0].recent == done[1].recent
+    assert done[0].history == done[1].history
+    pairs = zip(twins[0].parameters(), twins[1].parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_a_wrong_update_that_is_read_late_is_not_made(tiny: Loaded) -> None:
+    model, rows = prepared(tiny, count=8)
+    training = Finetuning(model, FinetuneConfig(batch_size=4), 0)
+    training._late = 1
+    training.update(rows[4:], 1, 9)
+    before = model.linear.weight.detach().clone()
+    hook = model.linear.weight.register_hook(lambda gradient: gradient * math.inf)
+    training.update(rows[:4], 2, 9)
+    assert torch.equal(model.linear.weight, before)
+    hook.remove()
+    with pytest.raises(TrainingError, match=r"norm of the gradient is .* at update 2 of 9"):
+        training.update(rows[4:], 3, 9)
 
 
 def test_unlabelled_rows_alone_can_not_be_trained_on(tiny: Loaded) -> None:

@@ -44,11 +44,12 @@ class TaskModel(nn.Module):
             keep = F.dropout(
                 ends.new_ones(batch.examples, ends.shape[1]), self.dropout, self.training
             )
-            scores = self.linear(ends * keep[batch.owners]).squeeze(1).float()  # (M,)
-            logits = scores.new_full(batch.targets.shape, float("-inf"))
-            return logits.index_put((batch.owners, batch.slots), scores)
+            scores: Tensor = self.linear(ends * keep[batch.owners]).squeeze(1).float()  # (M,)
+            absent = scores.new_full(batch.targets.shape, float("-inf"))
+            return absent.index_put((batch.owners, batch.slots), scores)
         summed = ends.new_zeros(batch.examples, ends.shape[1]).index_add(0, batch.owners, ends)
-        return self.linear(F.dropout(summed, self.dropout, self.training)).float()
+        logits: Tensor = self.linear(F.dropout(summed, self.dropout, self.training)).float()
+        return logits
 
     def losses(self, batch: Batch, lm_weight: float) -> tuple[Tensor, Tensor]:
         """Task loss and auxiliary language-model loss of the batch's share, both scalars.
@@ -65,8 +66,11 @@ class TaskModel(nn.Module):
         return task_loss, self.lm_loss(batch, hidden)
 
     def lm_loss(self, batch: Batch, hidden: Tensor) -> Tensor:
-        """Weighted next-token loss; logits only where a token is predicted."""
-        (predicted,) = torch.where(batch.lm_weight > 0)  # P tokens
+        """Weighted next-token loss; logits only of predicted tokens: all but where paths begin."""
+        beginnings = sum(not span.ancestors for span in batch.spans)
+        # With a size known beforehand nobody waits for the device to count.
+        size = len(batch.tokens) - beginnings
+        predicted = torch.nonzero_static(batch.parents >= 0, size=size).squeeze(1)  # P tokens
         logits = self.model.logits(hidden[batch.parents[predicted]])  # (P, V)
         losses = F.cross_entropy(logits.float(), batch.tokens[predicted], reduction="none")
         return (losses * batch.lm_weight[predicted]).sum()

@@ -7,8 +7,10 @@ import platform
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch import nn
 
 from gpteval.config import Compute
 from gpteval.errors import ConfigError
@@ -64,6 +66,24 @@ def resolve(compute: Compute) -> Machine:
         keep_freed_memory()
     auto = "bf16" if kind == "cuda" else "fp32"
     return Machine(torch.device(name), auto if compute.precision == "auto" else compute.precision)
+
+
+def compile_token_wise(model: nn.Module, backend: str = "inductor") -> None:
+    """Have torch compile what the layers of a model compute token by token: `token_wise`.
+
+    The number of tokens is left open and all layers share one graph. Attention over token trees
+    stays as it is: its shapes are new in every batch, and each would be compiled afresh. What
+    can't be compiled on this machine is computed as before.
+
+    Args:
+        model: The model, changed in place; modules without a method `token_wise` are left alone.
+        backend: torch.compile's.
+    """
+    torch._dynamo.config.suppress_errors = True
+    for module in model.modules():
+        layer: Any = module
+        if hasattr(layer, "token_wise"):
+            layer.token_wise = torch.compile(layer.token_wise, dynamic=True, backend=backend)
 
 
 def keep_freed_memory() -> bool:

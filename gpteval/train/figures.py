@@ -41,7 +41,8 @@ class Figures:
         """
         mean = sum(recent) / len(recent) if len(recent) == RECENT else math.inf
         self.wrong = ~(loss.isfinite() & norm.isfinite() & (loss <= mean + LEAP))
-        self._values = torch.stack([loss, norm, self.wrong]).to("cpu", non_blocking=True)
+        values = torch.stack([loss, norm, self.wrong])
+        self._values = values.to("cpu", non_blocking=values.is_cuda)
         self._arrived: Any = None
         if loss.is_cuda:
             self._arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]

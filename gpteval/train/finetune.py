@@ -217,7 +217,8 @@ class Finetuning:
     def _parts(self, examples: Sequence[Encoded]) -> list[Batch]:
         """This process's share of a batch, split for the hardware."""
         own = dealt(examples, self.world.rank, self.world.size)
-        return micro_batches(own, self.model.linear.out_features, self.most_tokens, examples)
+        parts = micro_batches(own, self.model.linear.out_features, self.most_tokens, examples)
+        return [part.pinned() for part in parts] if self.device.type == "cuda" else parts
 
     def _read(self, late: int) -> None:
         """Read the figures of all updates but the last `late`; stop at one that was wrong."""
