@@ -48,6 +48,12 @@ def test_a_row_says_what_a_task_took():
     assert line.split() == expected.split()
 
 
+def test_runs_of_several_processes_have_a_row_of_their_own():
+    several = result("rte", cost=COST | {"processes": 8}, seconds=SECONDS, seed=1)
+    pages = [line for line in printed(costs([row(), several]), 200).splitlines() if "cpu" in line]
+    assert ["8 × cpu fp32" in line for line in pages] == [False, True]
+
+
 def test_splits_of_one_run_share_a_row_and_seeds_are_medians():
     slower = SECONDS | {"train": 140.0}
     seeds = [row(), row(split="dev"), result("rte", cost=COST, seconds=slower, seed=1)]

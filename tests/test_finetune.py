@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from gpteval import Example, FinetuneConfig, Loaded, Source, Split, Task
 from gpteval.encode.batch import Batch, Encoded, pack
-from gpteval.encode.batching import by_length, epoch_order, micro_batches
+from gpteval.encode.batching import by_length, dealt, epoch_order, micro_batches
 from gpteval.encode.examples import encode_examples
 from gpteval.encode.tree import fold
 from gpteval.errors import TrainingError
@@ -89,6 +89,19 @@ def test_gradients_do_not_depend_on_the_split_into_micro_batches(tiny: Loaded, k
     whole = gradients(model, micro_batches(rows, model.linear.out_features, 10_000))
     parts = micro_batches(rows, model.linear.out_features, 40)
     assert len(parts) > 3
+    for name, gradient in gradients(model, parts).items():
+        torch.testing.assert_close(gradient, whole[name], atol=1e-5, rtol=1e-4, msg=name)
+
+
+def test_gradients_of_the_shares_of_processes_add_up_though_one_has_no_example(
+    tiny: Loaded,
+) -> None:
+    model, rows = prepared(tiny, "choose", count=5)
+    whole = gradients(model, [pack(rows, 1)])
+    shares = [dealt(rows, rank, 6) for rank in range(6)]
+    assert sorted(e.id for share in shares for e in share) == sorted(e.id for e in rows)
+    assert not shares[5]
+    parts = [part for share in shares for part in micro_batches(share, 1, 10_000, rows)]
     for name, gradient in gradients(model, parts).items():
         torch.testing.assert_close(gradient, whole[name], atol=1e-5, rtol=1e-4, msg=name)
 
