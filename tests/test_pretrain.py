@@ -9,14 +9,13 @@ from click.testing import CliRunner
 from gpteval import BpeTokenizer, Compute, GptevalError, PretrainConfig, load_model
 from gpteval.cli.pretrain import command
 from gpteval.config import Upkeep
-from gpteval.encode.batching import MOST_LOGITS
 from gpteval.errors import TrainingError
 from gpteval.progress import Silent
 from gpteval.train.course import Course
 from gpteval.train.device import resolve
 from gpteval.train.documents import find_documents
 from gpteval.train.likelihood import bits_per_byte
-from gpteval.train.pretraining import Pretraining
+from gpteval.train.pretraining import PASS_TOKENS, Pretraining
 from gpteval.train.tokens import encode_documents, open_tokens
 from gpteval_models.gpt import GPT, GPTConfig
 
@@ -92,7 +91,7 @@ def test_splitting_a_batch_for_the_memory_changes_no_gradient(training, monkeypa
     _, loss, norm = training.step()
     training.model.load_state_dict(start)
     training.update = 0
-    monkeypatch.setitem(MOST_LOGITS, "cpu", 2 * 33 * training.model.vocab_size)
+    monkeypatch.setitem(PASS_TOKENS, "cpu", 2 * training.config.context)
     _, split_loss, split_norm = training.step()
     assert (split_loss, split_norm) == pytest.approx((loss, norm), rel=1e-5)
 

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from gpteval.config import PretrainConfig
-from gpteval.encode.batching import MOST_LOGITS
 from gpteval.errors import ConfigError, TrainingError
 from gpteval.provenance import commit, versions
 from gpteval.train.cost import forward_flops, matmul_ceiling
@@ -36,6 +35,9 @@ POINTS = 200
 
 RECENT = 100
 """Updates whose mean loss a spike is measured against; before so many, there is none."""
+
+PASS_TOKENS = {"cpu": 1024, "mps": 8192, "cuda": 32768}
+"""Tokens of one forward and backward pass; larger batches are split."""
 
 PFS_DAY = 1e15 * 86400
 """FLOPs of a machine that makes 10^15 a second for a day, the blog's unit."""
@@ -212,25 +214,25 @@ class Pretraining:
         Every process takes its share of the windows in as many parts as the others, so that they
         meet in every pass.
         """
-        own, config = self.windows.read(starts[self.world.rank :: self.world.size]), self.config
+        config, device = self.config, self.machine.device
+        own = self.windows.read(starts[self.world.rank :: self.world.size]).to(device)
         most = math.ceil(config.batch_size / self.world.size)  # windows of one process
-        logits = most * config.context * self.model.vocab_size
-        parts = math.ceil(logits / MOST_LOGITS[self.machine.device.type])
+        parts = math.ceil(most * config.context / PASS_TOKENS[device.type])
         parts = min(parts, config.batch_size // self.world.size)
-        pieces, total = own.tensor_split(parts), 0.0
-        for number, piece in enumerate(pieces, 1):
+        total = torch.zeros((), device=device)
+        for number, piece in enumerate(own.tensor_split(parts), 1):
             with accumulating(self.objective, last=number == parts):
                 total += self._backward(piece)
-        return self.world.sums(total)[0]
+        return self.world.sums(total.item())[0]
 
-    def _backward(self, windows: Tensor) -> float:
+    def _backward(self, windows: Tensor) -> Tensor:
         """Add the gradient of windows (S, L + 1) that are part of a batch; returns their share."""
         with self.machine.autocast():
-            total = self.objective(list(windows.to(self.machine.device)))
+            total: Tensor = self.objective(list(windows))
         loss = total / (self.config.batch_size * self.config.context)
         # Gradients are averaged over processes, but each has its own summand of the loss.
         torch.autograd.backward(loss * self.world.size)
-        return float(loss.item())
+        return loss.detach()  # read once per update: a GPU is not waited for in between
 
     def _measures(self) -> bool:
         """Whether it is time to read the held-out documents."""
