@@ -23,6 +23,7 @@ class Decoder(nn.Module):
         self.blocks = nn.ModuleList(
             Layer(shape.width, shape.heads, rate) for _ in range(shape.layers)
         )
+        self.apply(begin)
 
     def forward(self, tokens: Tensor, targets: Tensor) -> Tensor:
         """Mean loss of tokens (B, T), each with the token after it."""
@@ -32,6 +33,12 @@ class Decoder(nn.Module):
             x = block(x)
         logits = F.linear(x, self.tokens.weight)  # (B, T, V)
         return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+
+def begin(module: nn.Module) -> None:
+    """Fresh weights from N(0, 0.02)."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)
 
 
 class Layer(nn.Module):

@@ -54,6 +54,14 @@ def test_both_sides_of_scoring_agree_and_are_timed() -> None:
     assert [" ".join(line.split()[:2]) for line in compared] == cases
 
 
+def test_all_sides_of_pre_training_have_one_objective_and_are_timed() -> None:
+    pytest.importorskip("accelerate", reason="transformers' Trainer needs it: gpteval[hf]")
+    options = ["--shape", "small", "--rounds", "1", "--threads", "1", "--batch", "2"]
+    lines = run("pretrain.py", *options, "--precision", "fp32").splitlines()
+    assert [line.split()[0] for line in lines] == ["small", "ours", "nanogpt", "trainer"]
+    assert [line.count("x [") for line in lines] == [0, 0, 1, 1]
+
+
 def test_start_up_is_timed() -> None:
     # Its exit code says whether it was quick, which a busy machine decides.
     lines = run("startup.py", "--runs", "1", check=False).splitlines()
