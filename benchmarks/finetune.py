@@ -56,8 +56,8 @@ RATE = 0.1
 CONFIG = FinetuneConfig()
 UPDATES = 1000
 """Of the training that the steps are the beginning of; only the learning rate depends on it."""
-WARM = 3
-"""Steps before the first that counts: memory takes some to be laid out for batches of any size."""
+WARM = 1
+"""Steps of each side before the first that counts."""
 SAME = 1e-4
 """Largest relative difference of the two objectives."""
 
