@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import ctypes
 import platform
-from collections.abc import Callable
 
-from rounds import Timed, seconds
+from rounds import Timed
 
 from gpteval.train.device import keep_freed_memory
 
@@ -40,13 +39,13 @@ def settle(choice: str, *, ours: bool) -> None:
         leave_as_it_is()
 
 
-def settled(choice: str, work: Callable[[], object], *, ours: bool) -> Timed:
+def settled(choice: str, work: Timed, *, ours: bool) -> Timed:
     """`work` with that allocator; where sides change it, ours lays out its memory untimed first."""
 
     def timed() -> float:
         settle(choice, ours=ours)
         if choice == "own" and ours:
             work()
-        return seconds(work)
+        return work()
 
     return timed

@@ -228,7 +228,7 @@ def compare(case: Case, pairs: int) -> None:
     times: dict[str, list[float]] = {name: [] for name in steps}
     for number, examples in enumerate(measured):
         for name in sorted(steps, reverse=bool(number % 2)):
-            step = partial(steps[name], examples)
+            step = partial(seconds, partial(steps[name], examples))
             times[name].append(settled(case.allocator, step, ours=name == "ours")())
     tokens = sum(e.tree.tokens_read for examples in measured for e in examples)
     rate = tokens / sum(times["ours"])

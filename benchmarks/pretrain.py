@@ -15,10 +15,10 @@ data loader but without what `train()` sets up.
 
 What is not the same: [1] as OpenAI's code, ours drops out the embedding matrix itself, theirs the
 embedded tokens. [2] The Trainer's windows are as long as ours, of which it predicts one token
-less. [3] All sides run with glibc's allocator told to keep freed memory, as `gpteval pretrain`
-does; `--alone` takes each side in a process of its own, theirs with the allocator as it is, and
-measures the peak memory. [4] On a CPU without bfloat16 instructions theirs in bf16 is an emulation
-of them, ours the same products by fp32 arithmetic: stderr says which CPU this is.
+less. [3] Each side runs with the memory allocator it has by itself (allocator.py); `--allocator
+keep` gives theirs ours. `--alone` takes each side in a process of its own and measures the peak
+memory. [4] On a CPU without bfloat16 instructions theirs in bf16 is an emulation of them, ours the
+same products by fp32 arithmetic: stderr says which CPU this is.
 
 Utilisation is useful FLOPs (`gpteval.train.cost`) over those of a square matrix product at the
 precision or in fp32, whichever is faster.
@@ -41,6 +41,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from allocator import CHOICES, settle, settled
 from decoder import Decoder
 from rounds import Timed, by_itself, interleaved, paired, seconds, tell
 from torch import Tensor, nn
@@ -74,7 +75,7 @@ TOKENS = 1 << 20
 """Of the corpus, drawn at random: what they are changes no time."""
 LR = 1e-6
 """So small that all updates are alike."""
-WARM = 2
+WARM = 1
 """Rounds before the first that counts."""
 SAME = 1e-4
 """Largest relative difference of two objectives."""
@@ -87,7 +88,7 @@ class Case:
     shape: str
     batch: int
     precision: str
-    allocator: str = "keep"
+    allocator: str
 
     @property
     def name(self) -> str:
@@ -246,10 +247,15 @@ UPDATES = {"ours": pretraining, "nanogpt": plain_loop, "trainer": trainer}
 
 def compare(case: Case, rounds: int) -> None:
     """Print medians of interleaved rounds of one update each."""
-    machine, chosen = prepared(case), models(case)
+    machine, chosen = resolve(Compute("cpu", case.precision)), models(case)
     with tempfile.TemporaryDirectory() as directory:
         data = corpus(Path(directory), case.config.vocab_size)
-        sides = {n: update(chosen[n], data, case, machine) for n, update in UPDATES.items()}
+        sides = {
+            name: settled(
+                case.allocator, update(chosen[name], data, case, machine), ours=name == "ours"
+            )
+            for name, update in UPDATES.items()
+        }
         interleaved(sides, WARM)
         times = interleaved(sides, rounds)
     print(case.name)
@@ -270,8 +276,7 @@ def alone(case: Case, rounds: int) -> None:
     """Print each side's time and peak memory in a process of its own."""
     found = {}
     for name in UPDATES:
-        allocator = "keep" if name == "ours" else "system"
-        options = ["--side", name, "--rounds", str(rounds), "--allocator", allocator]
+        options = ["--side", name, "--rounds", str(rounds), "--allocator", case.allocator]
         options += ["--shape", case.shape, "--batch", str(case.batch)]
         options += ["--precision", case.precision, "--threads", str(torch.get_num_threads())]
         found[name] = by_itself(__file__, *options)
@@ -285,18 +290,12 @@ def alone(case: Case, rounds: int) -> None:
 
 def one_side(case: Case, name: str, rounds: int) -> None:
     """Tell the median seconds of an update and the peak memory of this process."""
-    machine = prepared(case)
+    machine = resolve(Compute("cpu", case.precision))
+    settle(case.allocator, ours=name == "ours")
     with tempfile.TemporaryDirectory() as directory:
         data = corpus(Path(directory), case.config.vocab_size)
         update = UPDATES[name](model(case, name), data, case, machine)
         tell([update() for _ in range(WARM + rounds)][WARM:])
-
-
-def prepared(case: Case) -> Machine:
-    """The CPU at the case's precision; resolving it also tells the allocator to keep memory."""
-    if case.allocator == "keep":
-        return resolve(Compute("cpu", case.precision))
-    return Machine(torch.device("cpu"), case.precision)
 
 
 def main() -> None:
@@ -308,7 +307,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--allocator", choices=["keep", "system"], default="keep")
+    parser.add_argument("--allocator", choices=CHOICES, default="own")
     parser.add_argument("--alone", action="store_true", help="each side in a process of its own")
     parser.add_argument("--side", choices=list(UPDATES), help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -27,6 +27,7 @@ import sys
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, product
 from operator import ne, truediv
 from pathlib import Path
@@ -36,7 +37,7 @@ import torch
 from allocator import CHOICES, settled
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
-from rounds import interleaved, paired
+from rounds import interleaved, paired, seconds
 from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel, PreTrainedTokenizerFast
 
 import gpteval_models
@@ -238,7 +239,10 @@ def compare(name: str, precision: str, options: argparse.Namespace, models: Side
         every[f"at {size}"] = their_side(models.theirs[precision], prompts, size)
     found = {side: agreement(score(), reference, lengths) for side, score in every.items()}
     # What was just scored has also warmed every side up.
-    sides = {n: settled(options.allocator, s, ours=n == "ours") for n, s in every.items()}
+    sides = {
+        side: settled(options.allocator, partial(seconds, score), ours=side == "ours")
+        for side, score in every.items()
+    }
     print(f"{name:13} {precision} {shown(interleaved(sides, options.pairs))}", flush=True)
     for side, (largest, differ) in list(found.items())[: 1 if precision == "fp32" else 2]:
         print(
