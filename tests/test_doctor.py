@@ -26,8 +26,8 @@ OPTIONS = ["--sample", "--limit", "12", "--device", "cpu"]
 class Nosy(GPT):
     """A GPT whose states depend on how many tokens stand in the batch, as with wrong padding."""
 
-    def hidden(self, batch: Batch) -> Tensor:
-        return super().hidden(batch) * (1 + len(batch.tokens) / 4096)
+    def hidden_at(self, batch: Batch, places: Tensor | None) -> Tensor:
+        return super().hidden_at(batch, places) * (1 + len(batch.tokens) / 4096)
 
 
 def examined(loaded: Loaded, name: str, precision: str = "fp32") -> list[Change]:
