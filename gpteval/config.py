@@ -87,6 +87,10 @@ def recipe(name: str, changes: Mapping[str, Any] | None = None) -> FinetuneConfi
     return replace(RECIPES[name], **(changes or {}))
 
 
+PROBED_ROWS = 500
+"""Most rows of a split that a model in pre-training is asked: the first ones."""
+
+
 @dataclass(frozen=True, slots=True)
 class PretrainConfig:
     """The pre-training recipe; the defaults are the paper's §4.1 but for the length of training."""
@@ -171,7 +175,9 @@ class Reading:
         "Tasks whose scored splits are looked up in the corpus, names and groups by commas; "
         "default: none, or with --data-dir all that are there.",
     )
-    data_dir: str = option("", "Directory of their official files; default: $GPTEVAL_DATA, or hub.")
+    data_dir: str = option(
+        "", "Directory of official files, of --probe too; default: $GPTEVAL_DATA, or hub."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +191,13 @@ class Compute:
         """Refuse a precision that does not exist; the device is checked when torch is there."""
         if self.precision not in ("auto", "fp32", "bf16"):
             raise ConfigError(f"precision is auto, fp32 or bf16, not {self.precision!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing(Compute):
+    """Where to compute, and what processes started by torchrun share beside the batches."""
+
+    shard: bool = option(False, "Under torchrun: split the weights among the processes too.")
 
 
 def task_names(tasks: str | Iterable[str]) -> tuple[str, ...]:

@@ -9,23 +9,21 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gpteval import provenance
+from gpteval.asked import Asked, paths_of
 from gpteval.config import ZeroshotConfig, task_names
-from gpteval.data.raw import made
 from gpteval.errors import ConfigError
 from gpteval.job import circumstances
 from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
 from gpteval.records import DataRecord, Prediction, Result
-from gpteval.task import Prompt, Task
+from gpteval.task import Task
 
 if TYPE_CHECKING:
     from gpteval.data.rows import Origin, SplitRows
-    from gpteval.encode.batch import Encoded
-    from gpteval.encode.prompts import EncodedPrompt, Path
+    from gpteval.encode.prompts import EncodedPrompt
     from gpteval.model import Loaded, Model
     from gpteval.report.store import ResultStore
     from gpteval.train.cost import Evaluated
@@ -148,35 +146,21 @@ class Scoring:
             }
         )
 
-    @cached_property
-    def prompts(self) -> Mapping[str, list[Prompt]]:
-        """Every split as prompts, in file order."""
-        make = self.task.prompt
-        assert make is not None  # `scorable` leaves out tasks without
-        return {
-            split: [made(self.task, row, make) for row in rows.rows]
-            for split, rows in self.rows.items()
-        }
-
     def execute(self, store: ResultStore, progress: Progress) -> list[Result]:
         """Score, and put the result on disk."""
-        from gpteval.encode.prompts import encode_prompts
         from gpteval.train.cost import Evaluated
 
         began = time.perf_counter()
-        model, tokenizer = self.loaded.model, self.loaded.tokenizer
-        encoded = {
-            split: encode_prompts(prompts, tokenizer, model.context)
-            for split, prompts in self.prompts.items()
-        }
-        self._tell_alike(encoded[self.split], progress)
+        model = self.loaded.model
+        asked = Asked(self.task, self.rows, self.loaded.tokenizer, model.context)
+        self._tell_alike(asked.encoded[self.split], progress)
         self.seconds["encode"] = time.perf_counter() - began
         began = time.perf_counter()
         read = Evaluated()
-        predictions, settings = self._predict(model, encoded, progress, read)
+        predictions, settings = asked.answers(model, self.machine, progress, read)
         self.seconds["evaluate"] = time.perf_counter() - began
         began = time.perf_counter()
-        baselines = self._baselines(encoded, predictions, progress)
+        baselines = self._baselines(asked, predictions, progress)
         self.seconds["baselines"] = time.perf_counter() - began
         path = store.write_predictions(self.key, self.task.name, self.split, predictions)
         record = {
@@ -184,50 +168,14 @@ class Scoring:
             "baselines": baselines,
             "predictions": path,
             "seconds": {phase: round(spent, 3) for phase, spent in self.seconds.items()},
-            "cost": self._cost(read, encoded),
+            "cost": self._cost(read, asked.encoded),
         }
         results = [self._result(predictions, record)]
         store.append(results)
         return results
 
-    def _predict(
-        self,
-        model: Model,
-        encoded: Mapping[str, Sequence[EncodedPrompt]],
-        progress: Progress,
-        read: Evaluated | None = None,
-        note: str = "",
-    ) -> tuple[list[Prediction], dict[str, float]]:
-        """Predictions of the scored split, and the threshold where the rule fits one."""
-        from gpteval.score.heuristics import fit_threshold, mean_scores, predict
-        from gpteval.score.likelihood import score_prompts
-
-        def done(trees: Sequence[Encoded]) -> None:
-            if read is not None:
-                read.add(trees)
-            # Trees come longest first: tokens tell the time left, trees would not.
-            progress.advance(sum(each.tree.tokens_read for each in trees))
-
-        model.to(self.machine.device)
-        found = {}
-        for split, asked in encoded.items():
-            tokens = sum(len(path.tokens) - 1 for path in _paths(asked))
-            progress.begin(f"{self.task.name} · {split}{note}", tokens)
-            found[split] = score_prompts(model, asked, autocast=self.machine.autocast, done=done)
-            progress.end()
-        prompts = self.prompts[self.split]
-        if self.task.rule != "threshold":
-            return predict(self.task, prompts, found[self.split]), {}
-        labels = [prompt.label for prompt in self.prompts["train"]]
-        threshold = fit_threshold(self.task, labels, mean_scores(found["train"]))
-        predictions = predict(self.task, prompts, found[self.split], threshold)
-        return predictions, {"threshold": round(threshold, 6)}
-
     def _baselines(
-        self,
-        encoded: Mapping[str, Sequence[EncodedPrompt]],
-        predictions: Sequence[Prediction],
-        progress: Progress,
+        self, asked: Asked, predictions: Sequence[Prediction], progress: Progress
     ) -> dict[str, dict[str, float]]:
         """Majority, random, the untrained model, and for reading tests the sliding window."""
         from gpteval.score.baselines import baselines
@@ -235,12 +183,11 @@ class Scoring:
         from gpteval.score.metrics import score
         from gpteval.score.sliding_window import sliding_window
 
-        prompts = self.prompts[self.split]
-        train_labels = [prompt.label for prompt in self.prompts.get("train", ())]
-        found = baselines(self.task, train_labels, predictions)
+        prompts = asked.prompts[self.split]
+        found = baselines(self.task, asked.train_labels, predictions)
         model = untrained(self.loaded) if self.config.untrained else None
         if model is not None:
-            guesses, _ = self._predict(model, encoded, progress, note=" · untrained")
+            guesses, _ = asked.answers(model, self.machine, progress, note=" · untrained")
             found["untrained"] = scores_of(self.task, guesses)
         if self.task.kind == "choose" and all(prompt.passage for prompt in prompts):
             pairs = zip(predictions, prompts, strict=True)
@@ -254,7 +201,7 @@ class Scoring:
         """What scoring the model took, its untrained shape not counted."""
         from gpteval.train.cost import forward_flops, peak_memory
 
-        paths = [path for prompts in encoded.values() for path in _paths(prompts)]
+        paths = [path for prompts in encoded.values() for path in paths_of(prompts)]
         scored = sum(len(path.tokens) - path.begin for path in paths)
         return {
             "evaluated_tokens": read.tokens,
@@ -313,13 +260,6 @@ class Scoring:
             **circumstances(self.loaded, self.machine),
             **record,
         )
-
-
-def _paths(prompts: Sequence[EncodedPrompt]) -> list[Path]:
-    """What is computed for these prompts; a path that occurs again in its tree is computed once."""
-    from gpteval.score.likelihood import trees_of
-
-    return [path for tree in trees_of(prompts) for path in tree]
 
 
 def untrained(loaded: Loaded) -> Model | None:

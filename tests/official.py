@@ -1,5 +1,6 @@
 """Small data sets in official layouts, written into a test's directory, and tasks to read them."""
 
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,16 @@ def write(root: Path, name: str, content: str | bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
+
+
+def write_cola(root: Path, rows: int = 12) -> Path:
+    """Both splits, of three short words a row."""
+    draw, words = random.Random(0), ("a", "boy", "saw", "old", "home")
+    for split in ("train", "dev"):
+        texts = (" ".join(draw.choices(words, k=3)) for _ in range(rows))
+        lines = (f"x\t{number % 2}\t\t{text}\n" for number, text in enumerate(texts))
+        write(root, f"glue/CoLA/{split}.tsv", "".join(lines))
+    return root
 
 
 def read(name: str, split: str, root: Path, limit: int | None = None) -> SplitRows:

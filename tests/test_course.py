@@ -7,12 +7,15 @@ import os
 import random
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from click.testing import CliRunner, Result
 from filelock import FileLock
+from official import write_cola
 
 from gpteval import BpeTokenizer, Compute, PretrainConfig, load_model, read_config
 from gpteval.cli.pretrain import command
@@ -27,7 +30,7 @@ WORDS = "the a captain boy ship sea saw sold old and was glad of apples . home w
 TIMES = {"seconds", "utilisation"}
 SMALL = ["--context", "16", "--merges", "40", "--held-out", "1", "--batch-size", "2", "--device"]
 SMALL += ["cpu", "--warmup", "2", "--lr", "1e-3", "--updates", "30"]
-OFTEN = ["--save-updates", "3", "--evaluate", "7", "--snapshots", "2"]
+OFTEN = ["--save-updates", "3", "--evaluate", "7", "--snapshots", "2", "--probe", "cola"]
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +39,14 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(3):
         (directory / f"{number}.txt").write_text(" ".join(draw.choices(WORDS, k=600)))
     return directory
+
+
+@pytest.fixture(autouse=True, scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the model is asked on the way."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GPTEVAL_DATA", str(write_cola(tmp_path_factory.mktemp("data"))))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +81,7 @@ def trained(corpus: Path, directory: Path) -> Pretraining:
     return training
 
 
-def points(output: Path) -> list[dict[str, float]]:
+def points(output: Path) -> list[dict[str, Any]]:
     """The curve without its times."""
     lines = (output / "curve.jsonl").read_text().splitlines()
     return [{k: v for k, v in json.loads(line).items() if k not in TIMES} for line in lines]
@@ -108,6 +119,15 @@ def test_a_training_killed_at_random_moments_ends_with_the_same_weights_and_curv
     for name in ("model", "checkpoints/update-00000015", "checkpoints/update-00000030"):
         assert load_model(f"{tmp_path}/{name}").digest == load_model(f"{whole}/{name}").digest
     assert not (tmp_path / "unfinished").exists()
+
+
+def test_a_probe_leaves_the_model_as_it_was(corpus: Path, tmp_path: Path) -> None:
+    training = trained(corpus, tmp_path)
+    assert "zero_shot" not in training.point(0.1, 1.0)
+    training.losses, training.marks = [2.0], {1}
+    training.probe = lambda model: {"evaluates": float(not model.eval().training)}
+    assert training.point(0.1, 1.0)["zero_shot"] == {"evaluates": 1.0}
+    assert training.model.training
 
 
 def test_a_point_that_was_torn_is_made_again(corpus: Path, whole: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from official import write_cola
 
 from gpteval import ConfigError, read_tensors
 from gpteval.cli.pretrain import command
@@ -69,9 +70,11 @@ def assert_alike(output: Path, alone: Path) -> None:
 
 
 def test_two_processes_make_the_curve_of_one(corpus: Path, alone: Path, tmp_path: Path) -> None:
-    ended = together(corpus, tmp_path)
+    data = write_cola(tmp_path / "data")
+    ended = together(corpus, tmp_path, "--probe", "cola", "--data-dir", str(data))
     assert ended.returncode == 0, ended.stderr
     assert len(figures(tmp_path, "loss")) == 50
+    assert len(figures(tmp_path, "zero_shot")) == len(figures(alone, "bits_per_byte")) == 3
     assert_alike(tmp_path, alone)
     assert len(ended.stdout.splitlines()) == 1  # one process speaks
     assert ended.stderr.count("documents to train on") == 1

@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent
 LAYERS = {
     "errors": 0, "task": 0, "config": 1, "model": 1, "records": 1, "hookspecs": 1, "progress": 1,
     "plugins": 2, "data": 3, "provenance": 3, "transfer": 3, "encode": 4, "checkpoint": 5,
-    "load": 6, "score": 6, "report": 7, "train": 7, "job": 7, "fitting": 8, "suite": 9,
-    "zeroshot": 9, "ablate": 9, "baselines": 9, "curve": 9, "doctor": 9, "cli": 10,
+    "load": 6, "score": 6, "report": 7, "train": 7, "job": 7, "fitting": 8, "asked": 8, "suite": 9,
+    "zeroshot": 9, "ablate": 9, "baselines": 9, "curve": 9, "doctor": 9, "probe": 9, "cli": 10,
 }  # fmt: skip
 HEAVY = {"torch", "datasets", "transformers", "sklearn", "pyarrow", "numpy"}
 

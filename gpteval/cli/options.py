@@ -60,7 +60,8 @@ def options_from(config: type[Any], into: str) -> Callable[[Command], Command]:
         def command(config: PretrainConfig) -> None: ...
 
     Args:
-        config: A dataclass of plain fields (int, float, str) made with `gpteval.config.option`.
+        config: A dataclass of plain fields (int, float, str, bool) made with
+            `gpteval.config.option`.
         into: Name of the command's argument.
     """
     return _collected(config, into, lambda given: config(**given), defaults=True)
@@ -120,7 +121,10 @@ def _collected(
         for field in reversed(fields(config)):
             shown = {"default": field.default, "show_default": True} if defaults else {}
             name, help_text = field.name.replace("_", "-"), field.metadata["help"]
-            option = click.option(f"--{name}", type=kinds[field.name], help=help_text, **shown)
+            kind = kinds[field.name]
+            option = click.option(
+                f"--{name}", type=kind, is_flag=kind is bool, help=help_text, **shown
+            )
             command = option(command)
         return command
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gpteval.cli.options import options_from
-from gpteval.config import Compute, PretrainConfig, Reading, Upkeep
+from gpteval.config import PROBED_ROWS, PretrainConfig, Reading, Sharing, Upkeep, task_names
 
 
 @click.command()
@@ -20,13 +20,19 @@ from gpteval.config import Compute, PretrainConfig, Reading, Upkeep
     help="Directory to write: model/, curve.jsonl, tokens/; an unfinished training there goes on.",
 )
 @click.option(
-    "--shard", is_flag=True, help="Under torchrun: split the weights among the processes too."
+    "--probe",
+    default="",
+    help="Tasks asked by likelihood wherever the held-out loss is measured, names and groups by "
+    f"commas: the first {PROBED_ROWS} rows of their splits, from --data-dir or $GPTEVAL_DATA, else "
+    "the bundled samples; default: none.",
 )
 @options_from(PretrainConfig, "config")
 @options_from(Reading, "reading")
 @options_from(Upkeep, "upkeep")
-@options_from(Compute, "compute")
-def command(corpus: tuple[Path, ...], output: Path, **settings: Any) -> None:
+@options_from(Sharing, "compute")
+def command(
+    corpus: tuple[Path, ...], output: Path, probe: str, reading: Reading, **settings: Any
+) -> None:
     """Train a language model on a corpus, to fine-tune later.
 
     CORPUS is files and directories: text (.txt, a file is a document), JSONL (.jsonl, a line is
@@ -37,21 +43,29 @@ def command(corpus: tuple[Path, ...], output: Path, **settings: Any) -> None:
     others, and with --overlap how many test examples share 13 words in a row with the corpus. The
     settings are those of the paper, except for the length of training.
 
+    With --probe the curve has zero-shot scores too; the training is the same with and without.
+
     A training that was killed goes on with the same command. torchrun shares every batch among
     processes: the losses are those of one process, but for rounding and dropout.
 
     \b
     gpteval pretrain BOOKS --output mine --batch-size 4 --updates 7000 --lr 2e-3 --dropout 0
     gpteval run --sample --tasks glue --model mine/model
+    The same with scores on the way:
+    gpteval pretrain BOOKS --output mine --evaluate 500 --probe copa,rocstories
     The paper's, on eight GPUs:
     torchrun --nproc-per-node 8 -m gpteval pretrain BOOKS --output gpt1 \\
         --preset gpt1 --merges 40000 --epochs 100
     """
     from gpteval.cli.progress import listener
+    from gpteval.probe import read_probes
     from gpteval.train.distributed import started_as
     from gpteval.train.pretrain import pretrain
 
-    done = pretrain(corpus, output, progress=listener(), **settings)
+    progress, names, probes = listener(), task_names(probe), None
+    if names and not started_as():
+        probes = read_probes(names, reading.data_dir, progress).encoded
+    done = pretrain(corpus, output, reading=reading, probes=probes, progress=progress, **settings)
     if started_as():
         return
     measured = "" if done.bits_per_byte is None else f", {done.bits_per_byte:.3f} bits per byte"

@@ -18,17 +18,17 @@ import torch
 from filelock import FileLock, Timeout
 
 from gpteval.checkpoint import CONFIG, read_config, save_checkpoint
-from gpteval.config import Compute, PretrainConfig, Reading, Upkeep
+from gpteval.config import PretrainConfig, Reading, Sharing, Upkeep
 from gpteval.encode.tokenizer import BpeTokenizer
 from gpteval.errors import ConfigError, UnknownNameError
 from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
 from gpteval.train.course import Course, refuse_changes, settings
 from gpteval.train.curve import PICTURE, draw
-from gpteval.train.device import resolve
+from gpteval.train.device import Machine, resolve
 from gpteval.train.distributed import World, join
 from gpteval.train.prepare import prepare
-from gpteval.train.pretraining import Pretraining
+from gpteval.train.pretraining import Pretraining, Probe
 from gpteval.train.windows import Windows
 
 if TYPE_CHECKING:
@@ -60,9 +60,9 @@ def pretrain(
     config: PretrainConfig,
     *,
     reading: Reading | None = None,
-    compute: Compute | None = None,
+    compute: Sharing | None = None,
     upkeep: Upkeep | None = None,
-    shard: bool = False,
+    probes: Callable[[BpeTokenizer, int, Machine], Probe] | None = None,
     progress: Progress | None = None,
 ) -> Pretrained:
     """Train a model on a corpus and write it, with its tokenizer, as a checkpoint.
@@ -75,15 +75,22 @@ def pretrain(
             there goes on; a finished one is not run again.
         config: The recipe.
         reading: How the corpus is read, with which tokenizer, and what is looked up in it.
-        compute: Device and precision.
+        compute: Device and precision, and whether processes split the weights.
         upkeep: What is saved along the way.
-        shard: Split the weights among the processes.
+        probes: From tokenizer, context and machine to what asks the model on the way; only the
+            first process needs it.
         progress: Told where the run stands.
 
     Raises:
         GptevalError: Anything the user can mend, before training begins where possible.
     """
-    world, machine = join(resolve(compute or Compute()), shard=shard)
+    compute = compute or Sharing()
+    if probes and compute.shard:
+        raise ConfigError(
+            "--probe asks a whole model and --shard splits it: leave out --probe, and score "
+            "--snapshots with gpteval curve"
+        )
+    world, machine = join(resolve(compute), shard=compute.shard)
     told = progress if progress and world.first else Silent()
     family, build, shape = _preset(config.preset)
     with _alone(output, world):
@@ -100,6 +107,8 @@ def pretrain(
         if done:
             told.say(f"{output}: finished before, not run again")
             return done
+        if probes:
+            training.probe = probes(words, config.context, machine)
         keeper = _Keeper(family, training, words)
         course = Course(training, output, upkeep or Upkeep(), keeper, told)
         return _completed(course)

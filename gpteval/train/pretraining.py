@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,9 @@ RECENT = 100
 PASS_TOKENS = {"cpu": 1024, "mps": 8192, "cuda": 32768}
 """Tokens of one forward and backward pass; larger batches are split."""
 
+Probe = Callable[["Model"], dict[str, float]]
+"""Asks a model tasks: task → score. It may leave the model in evaluation mode."""
+
 PFS_DAY = 1e15 * 86400
 """FLOPs of a machine that makes 10^15 a second for a day, the blog's unit."""
 
@@ -53,6 +56,8 @@ class Pretraining:
         recent: Loss of the last `RECENT` updates.
         marks: Updates at which the curve has a point with the held-out loss, whatever the interval.
         seconds: Time of training so far, by the clock and in updates alone.
+        probe: Scores the model where the held-out loss is measured; may be set, on the first
+            process. The others wait for it in the exchange that comes next.
     """
 
     def __init__(
@@ -89,6 +94,7 @@ class Pretraining:
         self.losses, self.recent = list[float](), list[float]()
         self.marks = {config.updates}
         self.seconds = {"clock": 0.0, "updates": 0.0}
+        self.probe: Probe | None = None
 
     def step(self) -> tuple[float, float, float]:
         """Make one update; returns its learning rate, loss and gradient norm.
@@ -142,13 +148,14 @@ class Pretraining:
                 "with --spike 0"
             )
 
-    def point(self, lr: float, norm: float) -> dict[str, float]:
+    def point(self, lr: float, norm: float) -> dict[str, Any]:
         """A point of the training curve at the last update; the losses since the last are let go.
 
         Returns:
             update; loss (nats per token, mean since the last point); lr; grad_norm (before
             clipping); tokens; flops; pfs_days; seconds; utilisation of the machine's matrix
-            products in updates; held_out_loss and bits_per_byte where it is time for them.
+            products in updates; where it is time for them, held_out_loss and bits_per_byte, and
+            zero_shot, task → score.
         """
         config, windows = self.config, self.update * self.config.batch_size
         flops = windows * self._window_flops
@@ -163,7 +170,7 @@ class Pretraining:
             "flops": flops,
             "pfs_days": flops / PFS_DAY,
             "utilisation": round(flops / self.seconds["updates"] / ceiling, 4),
-            **self._measured(),
+            **(self._held_out() | self._zero_shot() if self._measures() else {}),
         }
 
     def due(self) -> bool:
@@ -235,13 +242,22 @@ class Pretraining:
         return loss.detach()  # read once per update: a GPU is not waited for in between
 
     def _measures(self) -> bool:
-        """Whether it is time to read the held-out documents."""
+        """Whether it is time to read the held-out documents, and to probe."""
         every = self.config.evaluate
         return self.update in self.marks or bool(every and self.update % every == 0)
 
-    def _measured(self) -> dict[str, float]:
-        """Held-out loss and bits per byte, if it is time for them."""
-        if not self._measures() or self.held_out is None:
+    def _zero_shot(self) -> dict[str, dict[str, float]]:
+        """What the probe says of the model, which trains on as it was."""
+        if self.probe is None:
+            return {}
+        mode = self.model.training
+        found = self.probe(self.model)
+        self.model.train(mode)
+        return {"zero_shot": found}
+
+    def _held_out(self) -> dict[str, float]:
+        """Held-out loss and bits per byte, if documents were held out."""
+        if self.held_out is None:
             return {}
         context, world = self.config.context, self.world
         bits = bits_per_byte(self.model, self.held_out, context, world=world, read=self.objective)
