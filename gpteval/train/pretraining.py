@@ -20,7 +20,7 @@ from gpteval.config import PretrainConfig
 from gpteval.errors import ConfigError, TrainingError
 from gpteval.provenance import commit, versions
 from gpteval.train.cost import forward_flops, matmul_ceiling
-from gpteval.train.device import Machine
+from gpteval.train.device import Machine, compile_token_wise
 from gpteval.train.distributed import World, accumulating, whole
 from gpteval.train.likelihood import Objective, bits_per_byte
 from gpteval.train.optimiser import adamw, clip_gradients, set_rate, warmup_cosine
@@ -88,6 +88,8 @@ class Pretraining:
         seen = length * (length + 1) // 2
         self._window_flops = 3 * forward_flops(model, length, seen, length)
         self._whole = deepcopy(model).to("cpu") if self.world.shard and self.world.first else model
+        if machine.device.type == "cuda":
+            compile_token_wise(model)  # not the copy above: it is only saved
         self.objective = self.world.distribute(Objective(model))
         self.optimiser = adamw(model, config.lr, config.weight_decay)
         self.update = 0
