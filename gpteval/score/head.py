@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from gpteval.encode.batch import Batch
 from gpteval.encode.examples import Specials
 from gpteval.model import Model, hidden_at
+from gpteval.score.token_loss import token_loss
 from gpteval.task import Task
 
 
@@ -71,9 +72,8 @@ class TaskModel(nn.Module):
         # With a size known beforehand nobody waits for the device to count.
         size = len(batch.tokens) - beginnings
         predicted = torch.nonzero_static(batch.parents >= 0, size=size).squeeze(1)  # P tokens
-        logits = self.model.logits(hidden[batch.parents[predicted]])  # (P, V)
-        losses = F.cross_entropy(logits.float(), batch.tokens[predicted], reduction="none")
-        return (losses * batch.lm_weight[predicted]).sum()
+        states = hidden[batch.parents[predicted]]  # (P, D)
+        return token_loss(self.model, states, batch.tokens[predicted], batch.lm_weight[predicted])
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:

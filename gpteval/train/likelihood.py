@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from gpteval.encode.batch import Batch
 from gpteval.encode.batching import MOST_LOGITS
 from gpteval.encode.tree import Span
-from gpteval.train.cross_entropy import cross_entropy
+from gpteval.score.token_loss import token_loss
 from gpteval.train.distributed import World
 from gpteval.train.tokens import TokenFile
 
@@ -33,7 +33,7 @@ def negative_log_likelihood(model: Model, windows: Sequence[Tensor]) -> Tensor:
         windows: Token ids, (L + 1,) each; L may differ.
     """
     targets = torch.cat([w[1:] for w in windows])
-    return cross_entropy(model, model.hidden(plain_batch([w[:-1] for w in windows])), targets)
+    return token_loss(model, model.hidden(plain_batch([w[:-1] for w in windows])), targets)
 
 
 class Objective(nn.Module):

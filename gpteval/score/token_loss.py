@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from gpteval.model import Model
 
 
-def cross_entropy(model: Model, hidden: Tensor, targets: Tensor) -> Tensor:
-    """Sum of −log p of tokens, in nats, from at most `MOST_LOGITS` logits at once.
+def token_loss(
+    model: Model, hidden: Tensor, targets: Tensor, weights: Tensor | None = None
+) -> Tensor:
+    """Weighted sum of −log p of tokens, in nats, from at most `MOST_LOGITS` logits at once.
 
     Where a model's logits are more than a linear layer, from all of them.
 
@@ -33,13 +35,16 @@ def cross_entropy(model: Model, hidden: Tensor, targets: Tensor) -> Tensor:
         model: Its `logits` give the scores.
         hidden: Final hidden states, (N, D).
         targets: The token that each place predicts, (N,).
+        weights: Of each place, (N,); 1 where not given. They have no gradient.
     """
+    if weights is None:
+        weights = torch.ones(len(targets), device=targets.device)
     with Noted() as noted:
         logits = model.logits(hidden)
     if noted.linear is None or logits is not noted.result:
         logits = model.logits(hidden)
-        return F.cross_entropy(logits.float(), targets, reduction="sum")
-    loss: Tensor = _Chunked.apply(*noted.linear, targets)  # type: ignore[no-untyped-call]
+        return (F.cross_entropy(logits.float(), targets, reduction="none") * weights).sum()
+    loss: Tensor = _Chunked.apply(*noted.linear, targets, weights)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -77,18 +82,24 @@ def _operands(
 
 
 class _Chunked(torch.autograd.Function):
-    """(N, D), (V, D), (V,) or None, (N,) → the loss; its gradients are there as soon as it is."""
+    """(N, D), (V, D), (V,) or None, (N,), (N,) → the loss; its gradients are there as it is."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        targets: Tensor,
+        weights: Tensor,
     ) -> Tensor:
         at_once = max(1, MOST_LOGITS[x.device.type] // len(weight))
         losses, to_x = list[Tensor](), list[Tensor]()
         to_fixed: list[Tensor | None] = []
-        chunks = zip(torch.split(x, at_once), torch.split(targets, at_once), strict=True)
-        for rows, tokens in chunks:
-            loss, (to_rows, *more) = _chunk((rows, weight, bias), tokens, ctx.needs_input_grad)
+        chunks = zip(*(torch.split(t, at_once) for t in (x, targets, weights)), strict=True)
+        for rows, tokens, shares in chunks:
+            linear = rows, weight, bias
+            loss, (to_rows, *more) = _chunk(linear, tokens, shares, ctx.needs_input_grad)
             losses.append(loss)
             to_x += [] if to_rows is None else [to_rows]
             # The matrix's is as large as the matrix: one sum, not a list.
@@ -100,7 +111,7 @@ class _Chunked(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         # In place: nothing else reads them.
         scaled = [None if each is None else each.mul_(gradient) for each in ctx.saved_tensors]
-        return *scaled, None
+        return *scaled, None, None
 
 
 def _sum(total: Tensor | None, more: Tensor | None) -> Tensor | None:
@@ -108,7 +119,10 @@ def _sum(total: Tensor | None, more: Tensor | None) -> Tensor | None:
 
 
 def _chunk(
-    linear: tuple[Tensor, Tensor, Tensor | None], tokens: Tensor, needed: Sequence[bool]
+    linear: tuple[Tensor, Tensor, Tensor | None],
+    tokens: Tensor,
+    weights: Tensor,
+    needed: Sequence[bool],
 ) -> tuple[Tensor, list[Tensor | None]]:
     """Loss of some places, and its gradients by the linear layer's operands where needed."""
     # Leaves of their own: what lies below them is not gone through for every chunk.
@@ -123,12 +137,12 @@ def _chunk(
         logits = F.linear(x, weight, leaves[2])
     scores = logits.detach().float()
     norm = scores.logsumexp(-1, keepdim=True)
-    loss = (norm - scores.gather(-1, tokens[:, None])).sum()
+    loss = ((norm - scores.gather(-1, tokens[:, None])).squeeze(-1) * weights).sum()
     if not wanted:
         return loss, [None] * len(leaves)
     # The gradient by the logits, softmax less one at the token, takes their memory.
     slope = scores.sub_(norm).exp_()
-    slope.scatter_add_(-1, tokens[:, None], -torch.ones_like(norm))
+    slope.scatter_add_(-1, tokens[:, None], -torch.ones_like(norm)).mul_(weights[:, None])
     found = iter(torch.autograd.grad(logits, wanted, slope.to(logits.dtype)))
     return loss, [
         next(found) if leaf is not None and leaf.requires_grad else None for leaf in leaves

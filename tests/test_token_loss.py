@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpteval.encode.batching import MOST_LOGITS
-from gpteval.train.cross_entropy import cross_entropy
+from gpteval.score.token_loss import token_loss
 from gpteval.train.rounding import RoundedProducts
 
 PLACES, WIDTH, VOCABULARY = 23, 8, 50
@@ -47,9 +47,19 @@ def test_chunks_give_the_loss_and_gradients_of_the_whole(
 ) -> None:
     hidden, targets = inputs()
     monkeypatch.setitem(MOST_LOGITS, "cpu", places * VOCABULARY)
-    found = results(head, cross_entropy(head, hidden, targets), hidden)
+    found = results(head, token_loss(head, hidden, targets), hidden)
     expected = F.cross_entropy(head.logits(hidden), targets, reduction="sum")
     for ours, theirs in zip(found, results(head, expected, hidden), strict=True):
+        assert (ours - theirs).abs().max() <= 1e-6 * theirs.abs().max()
+
+
+def test_places_count_by_their_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden, targets = inputs()
+    head, weights = Head(), torch.rand(PLACES)
+    monkeypatch.setitem(MOST_LOGITS, "cpu", 7 * VOCABULARY)
+    found = results(head, token_loss(head, hidden, targets, weights), hidden)
+    losses = F.cross_entropy(head.logits(hidden), targets, reduction="none")
+    for ours, theirs in zip(found, results(head, losses @ weights, hidden), strict=True):
         assert (ours - theirs).abs().max() <= 1e-6 * theirs.abs().max()
 
 
@@ -58,7 +68,7 @@ def test_products_are_rounded_as_they_would_be(context: AbstractContextManager[o
     hidden, targets = inputs()
     head = Head()
     with context:
-        found = results(head, cross_entropy(head, hidden, targets), hidden)
+        found = results(head, token_loss(head, hidden, targets), hidden)
         expected = F.cross_entropy(head.logits(hidden), targets, reduction="sum")
         for ours, theirs in zip(found, results(head, expected, hidden), strict=True):
             # A gradient on the edge between two bfloat16 numbers may go either way.
@@ -74,7 +84,7 @@ def shapes(head: Head, hidden: Tensor, targets: Tensor) -> Sequence[torch.Size]:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        cross_entropy(head, hidden, targets)
+        token_loss(head, hidden, targets)
     return held
 
 
@@ -85,5 +95,5 @@ def test_no_logits_are_held_for_the_backward_pass() -> None:
 def test_nothing_is_computed_for_gradients_that_nobody_wants() -> None:
     hidden, targets = inputs()
     with torch.no_grad():
-        loss = cross_entropy(Head(), hidden, targets)
+        loss = token_loss(Head(), hidden, targets)
     assert not loss.requires_grad
