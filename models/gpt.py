@@ -112,14 +112,12 @@ class GPT(nn.Module):
         used = self.context if tokens.is_cuda else int(batch.positions.max()) + 1
         positions = dropout(self.positions[:used])
         x = x + F.embedding(blocks.sort(batch.positions), positions)
-        for block in self.blocks[:-1]:
-            x = block(x, blocks, dropout)
-        if places is not None:
-            rows = blocks.sorted(places)
-            return self.blocks[-1](x, blocks, dropout, rows) if self.blocks else x[rows]
-        for block in self.blocks[-1:]:
-            x = block(x, blocks, dropout)
-        return blocks.unsort(x)
+        read = None if places is None else blocks.sorted(places)
+        for number, block in enumerate(self.blocks, 1):
+            x = block(x, blocks, dropout, read if number == len(self.blocks) else None)
+        if read is None:
+            return blocks.unsort(x)
+        return x if len(self.blocks) else x[read]
 
     def _let_go(self, gradient: Tensor) -> None:
         """Free a matrix that nothing reads any more, before its gradient needs the room."""

@@ -38,16 +38,21 @@ from gpteval_models.rows import TREE_TOKENS, groups, leaf_paths, tree_mask, whol
 VOCABULARY = ["<|endoftext|>", "<s>", "the", "cat", "sat", "on", "mat", "a", "dog", "ran"]
 
 
+SIZES = {
+    "vocab_size": 10,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 64,
+}
+
+
 def llama() -> PreTrainedModel:
     return LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=10,
-            hidden_size=32,
-            intermediate_size=48,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            max_position_embeddings=64,
+            **SIZES,
             tie_word_embeddings=False,
         )
     )
@@ -63,14 +68,8 @@ def mistral() -> PreTrainedModel:
     """Its attention reaches back 20 tokens: no further than the text that is tried at loading."""
     return MistralForCausalLM(
         MistralConfig(
-            vocab_size=10,
-            hidden_size=32,
-            intermediate_size=48,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
+            **SIZES,
             head_dim=8,
-            max_position_embeddings=64,
             sliding_window=20,
         )
     )

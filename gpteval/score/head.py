@@ -59,12 +59,14 @@ class TaskModel(nn.Module):
         The LM loss is 0 where `lm_weight` is.
         """
         if not lm_weight:
-            task_loss = cross_entropy(self(batch), batch.targets).sum() * batch.share
+            task_loss = self._task_loss(batch, self(batch))
             return task_loss, task_loss.new_zeros(())
         hidden = self.model.hidden(batch)  # (N, D)
-        logits = self._answered(batch, hidden[batch.ends])
-        task_loss = cross_entropy(logits, batch.targets).sum() * batch.share
+        task_loss = self._task_loss(batch, self._answered(batch, hidden[batch.ends]))
         return task_loss, self.lm_loss(batch, hidden)
+
+    def _task_loss(self, batch: Batch, logits: Tensor) -> Tensor:
+        return cross_entropy(logits, batch.targets).sum() * batch.share
 
     def lm_loss(self, batch: Batch, hidden: Tensor) -> Tensor:
         """Weighted next-token loss; logits only of predicted tokens: all but where paths begin."""
