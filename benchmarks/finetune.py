@@ -11,8 +11,8 @@ itself, theirs the embedded tokens: 31 million entries more a step for ours. [2]
 question share the dropout masks of the article they share. [3] Each side runs with the memory
 allocator it has by itself (allocator.py); `--allocator keep` gives theirs ours, which speeds it up.
 `--alone` takes each side in a process of its own and measures the peak memory of each. [4] On a CPU
-without bfloat16 instructions theirs in bf16 is an emulation of them, ours the same products by fp32
-arithmetic: stderr says which CPU this is.
+that is no faster in bfloat16, theirs in bf16 is what autocast makes of it, ours the same products
+by fp32 arithmetic: stderr says which CPU this is.
 
 Run: `python benchmarks/finetune.py`; options below. Exit 1 if the objectives differ.
 """
@@ -42,7 +42,7 @@ from gpteval.encode.tree import fold
 from gpteval.score.head import TaskModel
 from gpteval.train.device import Machine, resolve
 from gpteval.train.finetune import Finetuning
-from gpteval.train.rounding import has_bf16_instructions
+from gpteval.train.rounding import bf16_is_faster
 from gpteval_models.gpt import GPT, GPTConfig
 from gpteval_models.openai import translate
 
@@ -276,10 +276,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if not options.side:
-        native = "with" if has_bf16_instructions() else "without"
+        faster = "" if bf16_is_faster(torch.cpu.get_capabilities()) else "no "
         print(
-            f"{torch.get_num_threads()} threads, a CPU {native} bfloat16 instructions",
-            file=sys.stderr,
+            f"{torch.get_num_threads()} threads, a CPU {faster}faster in bfloat16", file=sys.stderr
         )
     for data in options.data:
         for batch in options.batch or ([1, 4] if data == "race" else [8, 32]):

@@ -17,8 +17,8 @@ What is not the same: [1] as OpenAI's code, ours drops out the embedding matrix 
 embedded tokens. [2] The Trainer's windows are as long as ours, of which it predicts one token
 less. [3] Each side runs with the memory allocator it has by itself (allocator.py); `--allocator
 keep` gives theirs ours. `--alone` takes each side in a process of its own and measures the peak
-memory. [4] On a CPU without bfloat16 instructions theirs in bf16 is an emulation of them, ours the
-same products by fp32 arithmetic: stderr says which CPU this is.
+memory. [4] On a CPU that is no faster in bfloat16, theirs in bf16 is what autocast makes of it,
+ours the same products by fp32 arithmetic: stderr says which CPU this is.
 
 Utilisation is useful FLOPs (`gpteval.train.cost`) over those of a square matrix product at the
 precision or in fp32, whichever is faster.
@@ -60,7 +60,7 @@ from gpteval.train.cost import forward_flops, matmul_ceiling
 from gpteval.train.device import Machine, resolve
 from gpteval.train.likelihood import negative_log_likelihood
 from gpteval.train.pretraining import Pretraining
-from gpteval.train.rounding import has_bf16_instructions
+from gpteval.train.rounding import bf16_is_faster
 from gpteval.train.tokens import RECORD, Documents, TokenFile
 from gpteval_models.gpt import GPT, GPTConfig
 from gpteval_models.openai import translate
@@ -313,8 +313,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if not options.side:
-        native = "with" if has_bf16_instructions() else "without"
-        print(f"{options.threads} threads, a CPU {native} bfloat16 instructions", file=sys.stderr)
+        faster = "" if bf16_is_faster(torch.cpu.get_capabilities()) else "no "
+        print(f"{options.threads} threads, a CPU {faster}faster in bfloat16", file=sys.stderr)
     for shape, precision in product(options.shape, options.precision):
         case = Case(shape, options.batch, precision, options.allocator)
         if options.side:

@@ -51,6 +51,7 @@ class Fitting:
         """
         found = self.finished(store) if self.world.first else []
         if self.world.sums(len(found))[0]:
+            self._unfinished.unlink(missing_ok=True)  # a kill may have come just before
             return found
         return self.execute(store, progress)
 

@@ -49,7 +49,7 @@ def hidden_at(model: Model, batch: Batch, places: Tensor) -> Tensor:
     A model with a method `hidden_at(batch, places)` may leave out what only others need.
     """
     own = getattr(model, "hidden_at", None)
-    found: Tensor = own(batch, places) if own else model.hidden(batch)[places]
+    found: Tensor = own(batch, places) if own else model.hidden(batch).index_select(0, places)
     return found
 
 

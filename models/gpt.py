@@ -117,7 +117,7 @@ class GPT(nn.Module):
             x = block(x, blocks, dropout, read if number == len(self.blocks) else None)
         if read is None:
             return blocks.unsort(x)
-        return x if len(self.blocks) else x[read]
+        return x if len(self.blocks) else x.index_select(0, read)
 
     def _let_go(self, gradient: Tensor) -> None:
         """Free a matrix that nothing reads any more, before its gradient needs the room."""
@@ -167,7 +167,7 @@ class Block(nn.Module):
     ) -> Tensor:
         """(N, D) → (N, D), or (U, D) for U of the rows."""
         read = self.attention(x, blocks, dropout, rows)
-        return self.token_wise(x if rows is None else x[rows], read, dropout)
+        return self.token_wise(x if rows is None else x.index_select(0, rows), read, dropout)
 
     def token_wise(self, x: Tensor, read: Tensor, dropout: Dropout) -> Tensor:
         """All that follows attention, (N, D) and what was read (N, D) → (N, D)."""
@@ -191,7 +191,7 @@ class Attention(nn.Module):
         """(N, D) → (N, D), or (U, D) for U of the rows."""
         qkv = self.qkv(x).view(len(x), 3, self.heads, -1)  # (N, 3, H, C)
         read = blocks.attend(qkv, dropout).reshape(x.shape)
-        return self.out(read if rows is None else read[rows])
+        return self.out(read if rows is None else read.index_select(0, rows))
 
 
 def build(config: Mapping[str, Any]) -> GPT:

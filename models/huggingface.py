@@ -104,7 +104,7 @@ class HuggingFaceModel(nn.Module):
         place = torch.zeros(len(tokens), dtype=torch.long)
         copies = torch.arange(len(order))
         place.scatter_reduce_(0, order, copies, "amin", include_self=False)
-        return torch.cat(states)[place.to(tokens.device)]
+        return torch.cat(states).index_select(0, place.to(tokens.device))
 
     def rows(self, rows: Sequence[Tensor]) -> Tensor:
         """Final hidden states of token sequences, one after another, (sum of their lengths, D)."""

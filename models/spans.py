@@ -69,11 +69,11 @@ class SpanBlocks:
 
     def sort(self, x: Tensor) -> Tensor:
         """(N, ...) in the batch's order → sorted order."""
-        return x if self._sorted else x[self._order]
+        return x if self._sorted else x.index_select(0, self._order)
 
     def unsort(self, x: Tensor) -> Tensor:
         """(N, ...) in sorted order → the batch's order."""
-        return x if self._sorted else x[self._place]
+        return x if self._sorted else x.index_select(0, self._place)
 
     def sorted(self, places: Tensor) -> Tensor:
         """Where tokens at `places` of the batch are in sorted order."""

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gpteval.train.rounding import RoundedProducts
+from gpteval.train.rounding import RoundedProducts, bf16_is_faster
 
 
 def rounded(x):
@@ -58,3 +58,24 @@ def test_frozen_weights_get_no_gradient():
         layer(x).sum().backward()
     assert x.grad is not None
     assert layer.weight.grad is None
+
+
+@pytest.mark.parametrize(
+    ("name", "features", "faster"),
+    [
+        ("Intel Xeon", {"avx2": True}, False),
+        ("Intel Xeon", {"avx2": True, "avx512_bf16": True}, False),
+        ("Intel Xeon", {"avx2": True, "avx512_bf16": True, "amx_bf16": True}, True),
+        ("AMD EPYC", {"avx2": True}, False),
+        ("AMD EPYC", {"avx2": True, "avx512_bf16": True}, True),
+        ("Neoverse V2", {"neon": True, "bf16": True}, True),
+    ],
+)
+def test_autocast_is_left_to_cpus_that_are_faster_in_bfloat16(name, features, faster):
+    assert bf16_is_faster({"cpu_name": name, **features}) is faster
+
+
+def test_torch_tells_what_the_choice_is_made_by():
+    known = torch.cpu.get_capabilities()
+    assert known["cpu_name"]
+    assert {"avx2", "avx512_bf16", "amx_bf16"} <= set(known) or known["architecture"] != "x86_64"

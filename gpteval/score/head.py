@@ -62,7 +62,9 @@ class TaskModel(nn.Module):
             task_loss = self._task_loss(batch, self(batch))
             return task_loss, task_loss.new_zeros(())
         hidden = self.model.hidden(batch)  # (N, D)
-        task_loss = self._task_loss(batch, self._answered(batch, hidden[batch.ends]))
+        task_loss = self._task_loss(
+            batch, self._answered(batch, hidden.index_select(0, batch.ends))
+        )
         return task_loss, self.lm_loss(batch, hidden)
 
     def _task_loss(self, batch: Batch, logits: Tensor) -> Tensor:
@@ -74,7 +76,7 @@ class TaskModel(nn.Module):
         # With a size known beforehand nobody waits for the device to count.
         size = len(batch.tokens) - beginnings
         predicted = torch.nonzero_static(batch.parents >= 0, size=size).squeeze(1)  # P tokens
-        states = hidden[batch.parents[predicted]]  # (P, D)
+        states = hidden.index_select(0, batch.parents[predicted])  # (P, D)
         return token_loss(self.model, states, batch.tokens[predicted], batch.lm_weight[predicted])
 
 

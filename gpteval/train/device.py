@@ -14,7 +14,7 @@ from torch import nn
 
 from gpteval.config import Compute
 from gpteval.errors import ConfigError
-from gpteval.train.rounding import RoundedProducts, has_bf16_instructions
+from gpteval.train.rounding import RoundedProducts, bf16_is_faster
 
 AVAILABLE: dict[str, Callable[[], bool]] = {
     "cuda": torch.cuda.is_available,
@@ -35,7 +35,7 @@ class Machine:
     Attributes:
         device: torch's device.
         precision: "fp32", or "bf16": matrix products in bfloat16, weights and sums in float32.
-            On a CPU that can't multiply in bfloat16, linear layers round their operands to it.
+            On a CPU that is no faster in bfloat16, linear layers round their operands to it.
     """
 
     device: torch.device
@@ -43,9 +43,10 @@ class Machine:
 
     def autocast(self) -> AbstractContextManager[object]:
         """A fresh context in which the forward pass runs at this precision."""
-        if self.precision == "bf16" and self.device.type == "cpu" and not has_bf16_instructions():
+        halved, kind = self.precision == "bf16", self.device.type
+        if halved and kind == "cpu" and not bf16_is_faster(torch.cpu.get_capabilities()):
             return RoundedProducts()
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+        return torch.autocast(kind, torch.bfloat16, enabled=halved)
 
 
 def resolve(compute: Compute) -> Machine:
