@@ -1,3 +1,4 @@
+import os
 import platform
 import subprocess
 import sys
@@ -29,6 +30,24 @@ def test_a_device_that_cannot_be_used_is_one_clear_line(name):
     with pytest.raises(ConfigError, match=name) as caught:
         resolve(Compute(name))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="torch without MKL")
+@pytest.mark.parametrize(("chosen", "mode"), [("", "AUTO"), ("COMPATIBLE", "COMPATIBLE")])
+def test_products_repeat_unless_the_user_chose_otherwise(chosen, mode):
+    code = """
+from gpteval.config import Compute
+from gpteval.train.device import resolve
+import torch
+resolve(Compute("cpu"))
+torch.randn(64, 64) @ torch.randn(64, 64)
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "MKL_CBWR"} | {"MKL_VERBOSE": "1"}
+    environment |= {"MKL_CBWR": chosen} if chosen else {}
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert f"CNR:{mode}" in told.stdout
 
 
 def test_linear_layers_multiply_at_the_precision():
