@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -106,7 +107,9 @@ def test_ctrl_c_ends_with_one_line_that_says_how_to_go_on(
         os.kill(process.pid, signal.SIGINT)
         _, errors = process.communicate()
     assert process.returncode == 130
-    assert errors.splitlines()[-1].endswith("the same command goes on where it stopped")
+    said, _, again = errors.splitlines()[-1].rpartition(": ")
+    assert said.endswith("the same command goes on where it stopped")
+    assert shlex.split(again)[1:] == command(tiny_directory, tmp_path)[3:]
     assert "Traceback" not in errors
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 from importlib import import_module
 from typing import Any
@@ -31,8 +32,8 @@ COMMANDS = {
     "doctor": "Find out whether a model's numbers depend on how they are computed.",
 }
 
-RESUMED = (["run"], ["ablate"], ["pretrain"])
-"""Commands that go on where they were interrupted, as the first word of a command line."""
+RESUMED = {"run", "zeroshot", "baselines", "ablate", "pretrain", "curve"}
+"""Commands that go on where they were interrupted."""
 
 
 class Commands(click.Group):
@@ -106,8 +107,9 @@ def main() -> None:
     except GptevalError as error:
         fail(str(error), 2)
     except (KeyboardInterrupt, click.Abort):
-        goes_on = "; the same command goes on where it stopped"
-        fail(f"interrupted{goes_on if sys.argv[1:2] in RESUMED else ''}", 130)
+        again = shlex.join(["gpteval", *sys.argv[1:]])
+        goes_on = f"; the same command goes on where it stopped: {again}"
+        fail(f"interrupted{goes_on if RESUMED.intersection(sys.argv[1:2]) else ''}", 130)
 
 
 def fail(line: str, code: int) -> Any:
