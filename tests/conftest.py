@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from gpteval import BpeTokenizer, Loaded, load_model, save_checkpoint
 from gpteval_models.gpt import GPT, GPTConfig
@@ -16,6 +17,12 @@ TEXT = (
     "a boy who sold apples at the gate asked him whether he was happy or sad . "
     "he answered that the wind was good , and that nobody could ask for more than that ."
 )
+
+# A machine that is busy with other things fails no test.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True, scope="session")
