@@ -53,6 +53,17 @@ def test_what_is_finished_is_not_run_again(settings: dict[str, object]) -> None:
     assert len(ResultStore(settings["results"]).read()) == 4
 
 
+def test_a_state_that_a_kill_left_of_a_finished_run_is_removed(
+    settings: dict[str, object], tmp_path: Path
+) -> None:
+    (_, found) = gpteval.run("cola", **settings)
+    state = tmp_path / "unfinished" / f"{found.key[:16]}.safetensors"
+    state.parent.mkdir(exist_ok=True)
+    state.write_bytes(b"saved just before the end")
+    assert gpteval.run("cola", **settings)[-1] == found
+    assert not state.exists()
+
+
 def test_the_same_seed_gives_the_same_result_but_for_times(
     settings: dict[str, object], tmp_path: Path
 ) -> None:
