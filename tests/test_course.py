@@ -144,6 +144,13 @@ def test_the_last_states_are_kept(corpus: Path, tmp_path: Path) -> None:
     pretrain(corpus, tmp_path, *OFTEN)
 
 
+def test_the_clock_is_not_counted_again_at_every_save(corpus: Path, tmp_path: Path) -> None:
+    began = time.monotonic()
+    pretrain(corpus, tmp_path, "--save-updates", "1")
+    lines = (tmp_path / "curve.jsonl").read_text().splitlines()
+    assert 0 < json.loads(lines[-1])["seconds"] <= time.monotonic() - began
+
+
 def test_snapshots_are_models_of_their_update(whole: Path) -> None:
     found = sorted((whole / "checkpoints").iterdir())
     updates = [read_config(directory)["pretraining"]["update"] for directory in found]

@@ -128,7 +128,7 @@ class Course:
         if not due or training.update == training.config.updates:
             return
         facts = training.facts()
-        facts["seconds"] |= {"clock": self._clock()}
+        facts["seconds"] = facts["seconds"] | {"clock": self._clock()}
         path = self.output / STATES / f"update-{training.update:08}.safetensors"
         content = {"settings": settings(training.record()), "training": facts}
         first = training.world.first
