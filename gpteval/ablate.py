@@ -72,5 +72,7 @@ def ablate_layers(
 def _layers(config: RunConfig) -> int:
     """How many layers the model has; found out before hours of work that need its like afresh."""
     from gpteval.load import load_model
+    from gpteval.train.device import resolve
 
+    resolve(config.compute)  # before a model is loaded, as in a run: it sets how products are made
     return layer_count(load_model(config.model_reference))
