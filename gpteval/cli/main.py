@@ -99,6 +99,10 @@ def main() -> None:
     try:
         registry().add_commands(cli)
         cli.main(standalone_mode=False)
+        if "RANK" in os.environ:  # set by torchrun
+            from gpteval.train.distributed import leave
+
+            leave()
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:

@@ -163,6 +163,18 @@ def join(machine: Machine, *, shard: bool = False) -> tuple[World, Machine]:
     return World(dist.get_rank(), dist.get_world_size(), machine.device, shard), machine
 
 
+def leave() -> None:
+    """Part from the processes that `join` met, after the last exchange with them; alone, nothing.
+
+    gloo's threads may hold on to an exchange for a moment after its result is there: an interpreter
+    that ends in this moment is aborted (pytorch issue 190489), and torchrun calls the run failed.
+    Only for a process that has finished its work: this waits for exchanges under way, and after an
+    error nobody answers them.
+    """
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
 @contextmanager
 def accumulating(module: nn.Module, *, last: bool) -> Iterator[None]:
     """Exchange gradients only in the last of several backward passes of one update."""
