@@ -132,8 +132,8 @@ ROWS = 128
 class Attend(torch.autograd.Function):
     """softmax(q·kᵀ/√C + bias), dropped out, times v, on a CPU; torch's kernel has no dropout there.
 
-    Shapes: queries (..., L, C), keys and values (..., S, C), bias (L, S) with -inf for unseen. The
-    last L keys are the queries' own: no query sees any behind its own.
+    Shapes: queries (..., L, C), keys and values (..., S, C), bias (..., L, S) with -inf for unseen.
+    The last L keys are the queries' own: no query sees any behind its own.
     """
 
     @staticmethod
@@ -144,9 +144,9 @@ class Attend(torch.autograd.Function):
         ctx.scale, ctx.keep = q.shape[-1] ** -0.5, dropout.scale
         q = q * ctx.scale
         read, saved = torch.empty_like(q), list[Tensor]()
-        for rows, seen in _steps(*bias.shape):
+        for rows, seen in _steps(*bias.shape[-2:]):
             scores = q[..., rows, :] @ k[..., seen, :].transpose(-2, -1)
-            p = scores.add_(bias[rows, seen]).softmax(-1)
+            p = scores.add_(bias[..., rows, seen]).softmax(-1)
             places = dropout.places(p.numel())
             read[..., rows, :] = drop(p.clone(), places) @ v[..., seen, :]
             saved += [p, places]

@@ -1,11 +1,12 @@
-"""Attention over token trees: spans of one shape are attended together, without padding.
+"""Attention over token trees: spans alike in size are attended together.
 
 Tokens are sorted once so that every block of attention is a run of them: token-wise layers don't
-mind the order, and attention then takes views instead of copies. Roots of one length make a block,
-plainly causal; siblings make one, whose queries read their common ancestors' keys once.
+mind the order. Roots of one length make a block, plainly causal, of views instead of copies.
+Siblings make a family, whose queries read their common ancestors' keys once; families alike in size
+make a block, padded to the largest, since a call for each takes longer than what it computes.
 
-Shape letters: N tokens, H heads, C channels of a head; a block has G roots (or one family) of L
-tokens that see A ancestor tokens besides.
+Shape letters: N tokens, H heads, C channels of a head; a block has G roots or families of L tokens
+that see A ancestor tokens besides.
 """
 
 from __future__ import annotations
@@ -26,6 +27,32 @@ if TYPE_CHECKING:
 Runs = tuple[tuple[int, int], ...]
 """Runs of tokens, half open."""
 
+SPARE = 64
+"""Keys of padding that a block may have beside a quarter of its own: less than a call costs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Siblings, all of them or a part, and the tokens that they all see."""
+
+    spans: tuple[Span, ...]
+    ancestors: Runs
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each sibling."""
+        return [span.stop - span.start for span in self.spans]
+
+    @property
+    def own(self) -> int:
+        """Tokens of all siblings."""
+        return sum(self.lengths)
+
+    @property
+    def seen(self) -> int:
+        """Tokens of the ancestors."""
+        return sum(stop - start for start, stop in self.ancestors)
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -33,7 +60,7 @@ class Block:
 
     Attributes:
         count, length, seen: G, L and A.
-        mask: (L, A + L) 0 where a token sees another, else -inf.
+        mask: 0 where a token sees another, else -inf; (L, L) for roots, else (G, 1, L, A + L).
     """
 
     count: int
@@ -48,24 +75,23 @@ class SpanBlocks:
     def __init__(self, spans: Sequence[Span], device: torch.device) -> None:
         """Arrange the spans of a batch whose tensors are on `device`."""
         roots: dict[int, list[Span]] = {}
-        families: dict[Runs, list[Span]] = {}
         for span in spans:
-            if span.ancestors:
-                families.setdefault(span.ancestors, []).append(span)
-            else:
+            if not span.ancestors:
                 roots.setdefault(span.stop - span.start, []).append(span)
-        parts = [part for each in families.values() for part in _parts(each)]
-        order = _tokens(s for each in (*roots.values(), *parts) for s in each)
+        groups = _alike(_families(spans))
+        families = (family.spans for group in groups for family in group)
+        order = _tokens(span for each in (*roots.values(), *families) for span in each)
         place = torch.empty_like(order)
         place[order] = torch.arange(len(order))
         self._sorted = torch.equal(order, torch.arange(len(order)))
         self._order, self._place = _sent(order, device), _sent(place, device)
-        above = [_indices(part[0].ancestors) for part in parts]
-        self._ancestors = _sent(place[torch.cat([order[:0], *above])], device)
-        self._blocks = [
-            *(Block(len(each), n, 0, _mask([n], 0, device)) for n, each in roots.items()),
-            *(_family(part, len(seen), device) for part, seen in zip(parts, above, strict=True)),
+        self._roots = [
+            Block(len(each), n, 0, _sent(_causal([n]), device)) for n, each in roots.items()
         ]
+        self._families = [_block(group, device) for group in groups]
+        begin = sum(block.count * block.length for block in self._roots)
+        rows = _rows(groups, self._families, place, begin)
+        self._queries, self._keys, self._real = (_sent(each, device) for each in rows)
 
     def sort(self, x: Tensor) -> Tensor:
         """(N, ...) in the batch's order → sorted order."""
@@ -83,16 +109,25 @@ class SpanBlocks:
         """Queries, keys, values (N, 3, H, C), sorted → what each token reads, (N, H, C), sorted."""
         # One split for all blocks: slices would each have a gradient of the whole's size.
         q, kv = qkv.split((1, 2), dim=1)
-        own = [block.count * block.length for block in self._blocks]
-        above = kv.index_select(0, self._ancestors).split([block.seen for block in self._blocks])
-        parts = zip(self._blocks, q.split(own), kv.split(own), above, strict=True)
-        return torch.cat([_attend(*part, dropout) for part in parts])
+        own = [block.count * block.length for block in self._roots]
+        own.append(len(q) - sum(own))
+        *queries, rest = q.split(own)
+        parts = zip(self._roots, queries, kv.split(own), strict=False)
+        read = [_attend(*part, dropout) for part in parts]
+        if self._families:
+            own = [block.count * block.length for block in self._families]
+            keys = [block.count * (block.seen + block.length) for block in self._families]
+            queries = rest.index_select(0, self._queries).split(own)
+            seen = kv.index_select(0, self._keys).split(keys)
+            parts = zip(self._families, queries, seen, strict=True)
+            padded = torch.cat([_attend(*part, dropout) for part in parts])
+            read.append(padded.index_select(0, self._real))
+        return torch.cat(read)
 
 
-def _attend(block: Block, q: Tensor, kv: Tensor, above: Tensor, dropout: Dropout) -> Tensor:
-    """Queries (G·L, 1, H, C), keys and values (G·L, 2, H, C), ancestors' (A, 2, H, C)."""
+def _attend(block: Block, q: Tensor, kv: Tensor, dropout: Dropout) -> Tensor:
+    """Queries (G·L, 1, H, C), keys and values (G·(A + L), 2, H, C) → (G·L, H, C)."""
     q = q.view(block.count, block.length, *q.shape[2:]).transpose(1, 2)  # (G, H, L, C)
-    kv = torch.cat([above, kv]) if block.seen else kv
     kv = kv.unflatten(0, (block.count, block.seen + block.length))  # (G, A + L, 2, H, C)
     k, v = kv.permute(2, 0, 3, 1, 4)  # (G, H, A + L, C) each
     if dropout.rate and q.is_cpu:
@@ -102,42 +137,98 @@ def _attend(block: Block, q: Tensor, kv: Tensor, above: Tensor, dropout: Dropout
         read = F.scaled_dot_product_attention(
             q, k, v, None if causal else block.mask.to(q.dtype), dropout.rate, causal
         )
-    return read.transpose(1, 2).flatten(0, 1)  # (G·L, H, C)
+    return read.transpose(1, 2).flatten(0, 1)
 
 
-def _parts(siblings: Sequence[Span]) -> Iterator[list[Span]]:
+def _families(spans: Iterable[Span]) -> Iterator[Family]:
     """Siblings in parts no longer than what all of them see, or of one: few keys are masked."""
-    seen = sum(stop - start for start, stop in siblings[0].ancestors)
-    part: list[Span] = []
-    for span in siblings:
-        if part and span.stop - span.start + sum(s.stop - s.start for s in part) > seen:
-            yield part
-            part = []
-        part.append(span)
-    yield part
+    siblings: dict[Runs, list[Span]] = {}
+    for span in spans:
+        if span.ancestors:
+            siblings.setdefault(span.ancestors, []).append(span)
+    for ancestors, each in siblings.items():
+        part = Family((), ancestors)
+        for span in each:
+            longer = Family((*part.spans, span), ancestors)
+            if part.spans and longer.own > longer.seen:
+                yield part
+                longer = Family((span,), ancestors)
+            part = longer
+        yield part
 
 
-def _family(part: Sequence[Span], seen: int, device: torch.device) -> Block:
-    lengths = [span.stop - span.start for span in part]
-    return Block(1, sum(lengths), seen, _mask(lengths, seen, device))
+def _alike(families: Iterable[Family]) -> list[list[Family]]:
+    """Families in groups with little padding, largest first."""
+    groups: list[list[Family]] = []
+    for family in sorted(families, key=lambda f: (f.seen, f.own), reverse=True):
+        group = [*groups[-1], family] if groups else []
+        keys = sum(f.seen + f.own for f in group)
+        if group and len(group) * sum(_most(group)) <= keys * 5 / 4 + SPARE:
+            groups[-1] = group
+        else:
+            groups.append([family])
+    return groups
 
 
-def _mask(lengths: Sequence[int], seen: int, device: torch.device) -> Tensor:
-    """Every span sees all `seen` ancestors, and itself causally."""
-    blind = [torch.full((n, n), -torch.inf, device=device).triu(1) for n in lengths]
-    own = torch.full((sum(lengths), sum(lengths)), -torch.inf, device=device)
+def _most(group: Sequence[Family]) -> tuple[int, int]:
+    """Most ancestor tokens, and most of its own, that a family of the group has."""
+    return max(family.seen for family in group), max(family.own for family in group)
+
+
+def _block(group: Sequence[Family], device: torch.device) -> Block:
+    """Keys are a family's ancestors, padding, its own tokens, padding."""
+    seen, length = _most(group)
+    mask = torch.full((len(group), 1, length, seen + length), -torch.inf)
+    for (rows,), family in zip(mask, group, strict=True):
+        rows[:, : family.seen] = 0  # for padding too: who sees nothing reads no number
+        rows[: family.own, seen : seen + family.own] = _causal(family.lengths)
+    return Block(len(group), length, seen, _sent(mask, device))
+
+
+def _rows(
+    groups: Sequence[Sequence[Family]], blocks: Sequence[Block], place: Tensor, begin: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What the blocks of families read and write, as rows.
+
+    Args:
+        place: Where each token is in sorted order.
+        begin: Where the families' own tokens begin there.
+
+    Returns:
+        Queries, as rows of the families' own tokens; keys, as rows of all; the queries that are no
+        padding. Padding is row 0.
+    """
+    queries, keys, real = [place[:0]], [place[:0]], [place[:0]]
+    done = padded = 0
+    for group, block in zip(groups, blocks, strict=True):
+        for family in group:
+            own, after = torch.arange(family.own), block.length - family.own
+            above = place[_indices(family.ancestors)]
+            queries.append(F.pad(own + done, (0, after)))
+            keys.append(F.pad(above, (0, block.seen - family.seen)))
+            keys.append(F.pad(own + done + begin, (0, after)))
+            real.append(own + padded)
+            done += family.own
+            padded += block.length
+    return torch.cat(queries), torch.cat(keys), torch.cat(real)
+
+
+def _causal(lengths: Sequence[int]) -> Tensor:
+    """Every span sees itself causally, and no other: 0 and -inf, (L, L)."""
+    mask = torch.full((sum(lengths), sum(lengths)), -torch.inf)
     begin = 0
-    for each in blind:
-        own[begin : begin + len(each), begin : begin + len(each)] = each
-        begin += len(each)
-    return torch.cat([own.new_zeros(len(own), seen), own], dim=1)
+    for length in lengths:
+        span = slice(begin, begin + length)
+        mask[span, span] = torch.full((length, length), -torch.inf).triu_(1)
+        begin += length
+    return mask
 
 
-def _sent(indices: Tensor, device: torch.device) -> Tensor:
-    """Indices on a device; a GPU fetches them while the CPU goes on."""
+def _sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor on a device; a GPU fetches it while the CPU goes on."""
     if device.type == "cuda":
-        return indices.pin_memory().to(device, non_blocking=True)
-    return indices.to(device)
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def _tokens(spans: Iterable[Span]) -> Tensor:

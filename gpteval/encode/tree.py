@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-MIN_SHARED = 8
+MIN_SHARED = 4
 """Prefixes shorter than this are repeated: a span of a few tokens costs more than it saves."""
 
 
