@@ -3,10 +3,11 @@
 Same random weights of GPT-1's size, same texts, same tokenizer (that of `mini`, here without a
 start token, as GPT-1's has none). Theirs is `HFLM.loglikelihood` on a transformers model handed to
 it, at several batch sizes, its cache for continuations of one token on; at bf16 the model's weights
-are bf16. Ours is what `gpteval zeroshot` does: encode, then `score_prompts`; at bf16 under
-autocast. Both begin with text and end with log-probabilities. Ours leaves out the unconditional
-likelihoods here, which theirs has no counterpart of. By default each side runs with the memory
-allocator it has by itself (allocator.py); `--allocator keep` gives theirs ours, which speeds it up.
+are bf16. Ours is what `gpteval zeroshot` does: encode, then `score_prompts`; at bf16 the rounded
+weights are kept from call to call, as theirs are. Both begin with text and end with
+log-probabilities. Ours leaves out the unconditional likelihoods here, which theirs has no
+counterpart of. By default each side runs with the memory allocator it has by itself (allocator.py);
+`--allocator keep` gives theirs ours, which speeds it up.
 
 The texts are the first of the real test sets where `GPTEVAL_DATA` names them: an article of RACE
 with four questions, the first question on each of two articles (with four answers each they fill
@@ -146,12 +147,12 @@ def random_prompts(case: Case, words: BpeTokenizer) -> list[Prompt]:
 
 def our_side(model: GPT, words: BpeTokenizer, prompts: Sequence[Prompt], precision: str) -> Side:
     """What `gpteval zeroshot` does, less the unconditional likelihoods."""
-    machine = resolve(Compute("cpu", precision))
+    scoring = resolve(Compute("cpu", precision)).scoring()
 
     def score() -> Scores:
         encoded = encode_prompts(prompts, words, model.context)
         asked = [replace(each, neutral=()) for each in encoded]
-        found = score_prompts(model, asked, autocast=machine.autocast)
+        found = score_prompts(model, asked, autocast=scoring)
         return [[c.total for c in each.candidates] for each in found]
 
     return score

@@ -81,11 +81,11 @@ class Asked:
             progress.advance(sum(each.tree.tokens_read for each in trees))
 
         model.to(machine.device)
-        found = {}
+        found, scoring = {}, machine.scoring()
         for split, asked in self.encoded.items():
             tokens = sum(len(path.tokens) - 1 for path in paths_of(asked))
             progress.begin(f"{self.task.name} · {split}{note}", tokens)
-            found[split] = score_prompts(model, asked, autocast=machine.autocast, done=done)
+            found[split] = score_prompts(model, asked, autocast=scoring, done=done)
             progress.end()
         prompts = self.prompts[self.split]
         if self.task.rule != "threshold":

@@ -188,15 +188,17 @@ def _block(group: Sequence[Family], device: torch.device) -> Block:
 def _rows(
     groups: Sequence[Sequence[Family]], blocks: Sequence[Block], place: Tensor, begin: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What the blocks of families read and write, as rows.
+    """What the blocks of families are made of, as rows; padding is row 0.
 
     Args:
-        place: Where each token is in sorted order.
+        groups: The families of each block, in sorted order.
+        blocks: The blocks.
+        place: Where each token of the batch is in sorted order.
         begin: Where the families' own tokens begin there.
 
     Returns:
-        Queries, as rows of the families' own tokens; keys, as rows of all; the queries that are no
-        padding. Padding is row 0.
+        Queries, as rows of the families' own tokens; keys, as rows of all tokens; and which of the
+        queries are no padding.
     """
     queries, keys, real = [place[:0]], [place[:0]], [place[:0]]
     done = padded = 0

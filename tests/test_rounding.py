@@ -1,10 +1,13 @@
 """Linear layers with rounded operands: the products of bfloat16 numbers, summed in fp32."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 import torch.nn.functional as F
 
-from gpteval.train.rounding import RoundedProducts, bf16_is_faster
+from gpteval.train import rounding
+from gpteval.train.rounding import KeptWeights, RoundedProducts, bf16_is_faster
 
 
 def rounded(x):
@@ -58,6 +61,40 @@ def test_frozen_weights_get_no_gradient():
         layer(x).sum().backward()
     assert x.grad is not None
     assert layer.weight.grad is None
+
+
+AUTOCAST = torch.autocast("cpu", torch.bfloat16)
+
+
+@pytest.mark.parametrize(
+    ("native", "around", "reference"),
+    [(False, nullcontext(), RoundedProducts()), (True, AUTOCAST, AUTOCAST)],
+)
+def test_kept_weights_change_no_product(native, around, reference):
+    torch.manual_seed(0)
+    x, layer, kept = torch.randn(6, 40), torch.nn.Linear(40, 9), KeptWeights(native=native)
+    for _ in range(2):  # the second time they were changed in between
+        with torch.inference_mode(), reference:
+            expected = layer(x)
+        with torch.inference_mode(), around, kept:
+            assert all(torch.equal(layer(x), expected) for _ in range(2))
+        with torch.no_grad():
+            layer.weight.neg_()
+
+
+def test_weights_are_rounded_once_while_there_is_room(monkeypatch):
+    rounded_ones = []
+    original = rounding._rounded
+    monkeypatch.setattr(
+        rounding, "_rounded", lambda x: (rounded_ones.append(x.shape), original(x))[1]
+    )
+    monkeypatch.setattr(rounding, "MOST_KEPT", 4 * 40 * 9)
+    kept, layers = KeptWeights(native=False), [torch.nn.Linear(40, 9) for _ in range(2)]
+    for _ in range(3):
+        with torch.inference_mode(), kept:
+            for layer in layers:
+                layer(torch.ones(1, 40))
+    assert rounded_ones.count((9, 40)) == 1 + 3
 
 
 @pytest.mark.parametrize(

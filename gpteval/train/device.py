@@ -5,8 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import nn
 
 from gpteval.config import Compute
 from gpteval.errors import ConfigError
-from gpteval.train.rounding import RoundedProducts, bf16_is_faster
+from gpteval.train.rounding import KeptWeights, RoundedProducts, bf16_is_faster
 
 AVAILABLE: dict[str, Callable[[], bool]] = {
     "cuda": torch.cuda.is_available,
@@ -44,10 +44,32 @@ class Machine:
 
     def autocast(self) -> AbstractContextManager[object]:
         """A fresh context in which the forward pass runs at this precision."""
-        halved, kind = self.precision == "bf16", self.device.type
-        if halved and kind == "cpu" and not bf16_is_faster(torch.cpu.get_capabilities()):
+        if self._rounds:
             return RoundedProducts()
-        return torch.autocast(kind, torch.bfloat16, enabled=halved)
+        halved = self.precision == "bf16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=halved)
+
+    def scoring(self) -> Callable[[], AbstractContextManager[object]]:
+        """Makes contexts as `autocast` does, for a model that is only read.
+
+        They share what the first has made of its weights on a CPU, in bf16.
+        """
+        if self.precision != "bf16" or self.device.type != "cpu":
+            return self.autocast
+        kept = KeptWeights(native=not self._rounds)
+
+        @contextmanager
+        def context() -> Iterator[None]:
+            with nullcontext() if self._rounds else self.autocast(), kept:
+                yield
+
+        return context
+
+    @property
+    def _rounds(self) -> bool:
+        """Whether bf16 is fp32 arithmetic on rounded operands here."""
+        bf16_on_cpu = self.precision == "bf16" and self.device.type == "cpu"
+        return bf16_on_cpu and not bf16_is_faster(torch.cpu.get_capabilities())
 
 
 def resolve(compute: Compute) -> Machine:
