@@ -2,8 +2,8 @@
 
 Tokens are sorted once so that every block of attention is a run of them: token-wise layers don't
 mind the order. Roots of one length make a block, plainly causal, of views instead of copies.
-Siblings make a family, whose queries read their common ancestors' keys once; families alike in size
-make a block, padded to the largest, since a call for each takes longer than what it computes.
+Siblings make a family, whose queries read their common ancestors' keys once; small families alike in
+size make a block, padded to the largest, as a call for each takes longer than what it computes.
 
 Shape letters: N tokens, H heads, C channels of a head; a block has G roots or families of L tokens
 that see A ancestor tokens besides.
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 Runs = tuple[tuple[int, int], ...]
 """Runs of tokens, half open."""
 
-SPARE = 64
-"""Keys of padding that a block may have beside a quarter of its own: less than a call costs."""
+SMALL = 96
+"""Most keys of a family that is attended with others; a larger one takes longer than the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,15 +158,17 @@ def _families(spans: Iterable[Span]) -> Iterator[Family]:
 
 
 def _alike(families: Iterable[Family]) -> list[list[Family]]:
-    """Families in groups with little padding, largest first."""
+    """Families in groups, largest first: small ones, with at most a quarter of padded keys."""
     groups: list[list[Family]] = []
+    keys = longest = 0
     for family in sorted(families, key=lambda f: (f.seen, f.own), reverse=True):
-        group = [*groups[-1], family] if groups else []
-        keys = sum(f.seen + f.own for f in group)
-        if group and len(group) * sum(_most(group)) <= keys * 5 / 4 + SPARE:
-            groups[-1] = group
+        keys, longest = keys + family.seen + family.own, max(longest, family.own)
+        most = groups[-1][0].seen + longest if groups else 0
+        if groups and most <= SMALL and (len(groups[-1]) + 1) * most <= 5 / 4 * keys:
+            groups[-1].append(family)
         else:
             groups.append([family])
+            keys, longest = family.seen + family.own, family.own
     return groups
 
 
