@@ -2,8 +2,8 @@
 
 Tokens are sorted once so that every block of attention is a run of them: token-wise layers don't
 mind the order. Roots of one length make a block, plainly causal, of views instead of copies.
-Siblings make a family, whose queries read their common ancestors' keys once; small families alike in
-size make a block, padded to the largest, as a call for each takes longer than what it computes.
+Siblings make a family, whose queries read their common ancestors' keys once; small families alike
+in size make a block, padded to the largest, as a call for each takes longer than what it computes.
 
 Shape letters: N tokens, H heads, C channels of a head; a block has G roots or families of L tokens
 that see A ancestor tokens besides.

@@ -14,6 +14,7 @@ from gpteval.encode.batch import Encoded, lm_weights, pack
 from gpteval.encode.tree import Tree, fold
 from gpteval.model import hidden_at
 from gpteval_models.gpt import GPT, GPTConfig
+from gpteval_models.spans import SpanBlocks
 
 APART = 1 << 30
 """No prefix is this long: every sequence stays by itself."""
@@ -129,6 +130,28 @@ def test_a_shared_prefix_gives_the_same_loss_and_gradients(
     pairs = zip(*(torch.autograd.grad(x, parameters) for x in (folded, apart)), strict=True)
     for ours, reference in pairs:
         torch.testing.assert_close(ours, reference, atol=1e-5, rtol=1e-5)
+
+
+def test_padded_families_train_as_each_does_alone(model: GPT) -> None:
+    torch.manual_seed(5)
+    model.dropout = 1e-9  # attention as in training, with nothing dropped
+    model.train()
+    begins = [ids(length) for length in (9, 5, 7, 8, 6)]
+    examples = [
+        Encoded(str(i), fold([begin + ids(2 + i), begin + ids(3)]), (), i)
+        for i, begin in enumerate(begins)
+    ]
+    blocks = SpanBlocks(pack(examples, 0).spans, torch.device("cpu"))
+    assert len(blocks._families) < len(examples)
+    parameters = list(model.parameters())
+    hidden = model.hidden(pack(examples, 0))
+    weights = torch.randn_like(hidden)
+    together = torch.autograd.grad((hidden * weights).sum(), parameters)
+    alone = torch.cat([model.hidden(pack([example], 0)) for example in examples])
+    torch.testing.assert_close(hidden, alone, atol=1e-5, rtol=0)
+    apart = torch.autograd.grad((alone * weights).sum(), parameters)
+    for ours, reference in zip(together, apart, strict=True):
+        torch.testing.assert_close(ours, reference, atol=1e-5, rtol=1e-4)
 
 
 @settings(deadline=None, max_examples=30)
