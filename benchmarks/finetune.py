@@ -32,7 +32,7 @@ from statistics import median
 import torch
 import torch.nn.functional as F
 from allocator import CHOICES, settle, settled
-from rounds import by_itself, paired, seconds, tell
+from rounds import by_itself, introduce, paired, seconds, tell
 from torch import Tensor, nn
 from transformers import OpenAIGPTConfig, OpenAIGPTDoubleHeadsModel, OpenAIGPTLMHeadModel
 
@@ -42,7 +42,6 @@ from gpteval.encode.tree import fold
 from gpteval.score.head import TaskModel
 from gpteval.train.device import Machine, resolve
 from gpteval.train.finetune import Finetuning
-from gpteval.train.rounding import bf16_is_faster
 from gpteval_models.gpt import GPT, GPTConfig
 from gpteval_models.openai import translate
 
@@ -276,10 +275,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if not options.side:
-        faster = "" if bf16_is_faster(torch.cpu.get_capabilities()) else "no "
-        print(
-            f"{torch.get_num_threads()} threads, a CPU {faster}faster in bfloat16", file=sys.stderr
-        )
+        introduce()
     for data in options.data:
         for batch in options.batch or ([1, 4] if data == "race" else [8, 32]):
             for precision in options.precision:

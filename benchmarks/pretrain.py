@@ -43,7 +43,7 @@ import numpy as np
 import torch
 from allocator import CHOICES, settle, settled
 from decoder import Decoder
-from rounds import Timed, by_itself, interleaved, paired, seconds, tell
+from rounds import Timed, by_itself, interleaved, introduce, paired, seconds, tell
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 from transformers import (
@@ -60,7 +60,6 @@ from gpteval.train.cost import forward_flops, matmul_ceiling
 from gpteval.train.device import Machine, resolve
 from gpteval.train.likelihood import negative_log_likelihood
 from gpteval.train.pretraining import Pretraining
-from gpteval.train.rounding import bf16_is_faster
 from gpteval.train.tokens import RECORD, Documents, TokenFile
 from gpteval_models.gpt import GPT, GPTConfig
 from gpteval_models.openai import translate
@@ -313,8 +312,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if not options.side:
-        faster = "" if bf16_is_faster(torch.cpu.get_capabilities()) else "no "
-        print(f"{options.threads} threads, a CPU {faster}faster in bfloat16", file=sys.stderr)
+        introduce()
     for shape, precision in product(options.shape, options.precision):
         case = Case(shape, options.batch, precision, options.allocator)
         if options.side:

@@ -10,6 +10,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 
+import torch
+
+from gpteval.train.rounding import bf16_is_faster
+
 Timed = Callable[[], float]
 """Does its work once; returns the seconds that count."""
 
@@ -44,6 +48,12 @@ def by_itself(script: str, *options: str) -> Found:
     command = [sys.executable, script, *options]
     found: Found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     return found
+
+
+def introduce() -> None:
+    """Say on stderr what the figures are measured on."""
+    faster = "" if bf16_is_faster(torch.cpu.get_capabilities()) else "no "
+    print(f"{torch.get_num_threads()} threads, a CPU {faster}faster in bfloat16", file=sys.stderr)
 
 
 def tell(times: Sequence[float]) -> None:

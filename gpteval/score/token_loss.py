@@ -10,15 +10,15 @@ Shape letters: N places, D width, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from gpteval.encode.batching import MOST_LOGITS
+from gpteval.score.linear import LinearMode
 
 if TYPE_CHECKING:
     from gpteval.model import Model
@@ -41,44 +41,29 @@ def token_loss(
         weights = torch.ones(len(targets), device=targets.device)
     with Noted() as noted:
         logits = model.logits(hidden)
-    if noted.linear is None or logits is not noted.result:
+    if noted.operands is None or logits is not noted.result:
         logits = model.logits(hidden)
         return (F.cross_entropy(logits.float(), targets, reduction="none") * weights).sum()
-    loss: Tensor = _Chunked.apply(*noted.linear, targets, weights)  # type: ignore[no-untyped-call]
+    loss: Tensor = _Chunked.apply(*noted.operands, targets, weights)  # type: ignore[no-untyped-call]
     return loss
 
 
-class Noted(TorchFunctionMode):
+class Noted(LinearMode):
     """A context that notes a linear layer instead of computing it.
 
     Attributes:
-        linear: Input, matrix and bias of the last one, as `F.linear` takes them.
+        operands: Input, matrix and bias of the last one.
         result: What stands for its result: of the right shape, and of no memory.
     """
 
-    linear: tuple[Tensor, Tensor, Tensor | None] | None = None
+    operands: tuple[Tensor, Tensor, Tensor | None] | None = None
     result: Tensor | None = None
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Note `linear`; let everything else through."""
-        if func is not F.linear:
-            return func(*args, **(kwargs or {}))
-        self.linear = _operands(*args, **(kwargs or {}))
-        x, weight, _ = self.linear
-        self.result = x.new_zeros(()).expand(*x.shape[:-1], len(weight))
+    def linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Nothing is computed."""
+        self.operands = input, weight, bias
+        self.result = input.new_zeros(()).expand(*input.shape[:-1], len(weight))
         return self.result
-
-
-def _operands(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    return input, weight, bias
 
 
 class _Chunked(torch.autograd.Function):

@@ -8,13 +8,14 @@ operands and multiplying in fp32 gives the same result, faster. Only results are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+
+from gpteval.score.linear import LinearMode
 
 MOST_KEPT = 1 << 30
 """Bytes of rounded weights that may be kept: those of GPT-1's size take half as many."""
@@ -35,29 +36,17 @@ def bf16_is_faster(cpu: Mapping[str, Any]) -> bool:
     )
 
 
-class RoundedProducts(TorchFunctionMode):
+class RoundedProducts(LinearMode):
     """A context in which linear layers round their operands to bfloat16, gradients' too."""
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Replace `linear`; let everything else through."""
-        if func is F.linear:
-            return _linear(*args, **(kwargs or {}))
-        return func(*args, **(kwargs or {}))
+    def linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Products of rounded operands, summed in fp32."""
+        rows = input.reshape(-1, input.shape[-1])
+        product: Tensor = _RoundedLinear.apply(rows, weight, bias)  # type: ignore[no-untyped-call]
+        return product.view(*input.shape[:-1], len(weight))
 
 
-def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    rows = input.reshape(-1, input.shape[-1])
-    product: Tensor = _RoundedLinear.apply(rows, weight, bias)  # type: ignore[no-untyped-call]
-    return product.view(*input.shape[:-1], len(weight))
-
-
-class KeptWeights(TorchFunctionMode):
+class KeptWeights(LinearMode):
     """A context in which linear layers multiply by rounded copies of their weights, made once.
 
     For a model that is only read: it gives no gradients. A weight that was changed is copied anew.
@@ -76,21 +65,9 @@ class KeptWeights(TorchFunctionMode):
         self._copies: dict[int, tuple[Tensor, int, Tensor]] = {}
         self._left = MOST_KEPT
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Replace `linear`; let everything else through."""
-        if func is F.linear:
-            return self._linear(*args, **(kwargs or {}))
-        return func(*args, **(kwargs or {}))
-
-    def _linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        x = input if self._native else _rounded(input)
-        return F.linear(x, self._copy(weight), bias)
+    def linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Products with the copy."""
+        return F.linear(input if self._native else _rounded(input), self._copy(weight), bias)
 
     def _copy(self, weight: Tensor) -> Tensor:
         # Other tensors come and go, and those made in inference mode don't tell of changes.
