@@ -39,8 +39,7 @@ def run(
     Returns:
         A result per task, split, number of layers transferred and seed, earlier finished ones
         among them. Of several processes that `torchrun` started, the first returns them, the
-        others none; each then ends with `torch.distributed.destroy_process_group()`, as any that
-        used torch.distributed.
+        others none.
 
     Raises:
         GptevalError: Anything the user can mend, before the first task begins where possible.

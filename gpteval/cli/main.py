@@ -10,7 +10,7 @@ import os
 import shlex
 import sys
 from importlib import import_module
-from typing import Any
+from typing import NoReturn
 
 import click
 
@@ -90,7 +90,7 @@ def cli() -> None:
     """
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Entry point: run the command line, answer a user's mistake with one line and exit code 2."""
     logging.basicConfig(format="gpteval: %(message)s", level=logging.WARNING)
     # A library's own progress bars and warnings would be mixed into ours.
@@ -99,24 +99,30 @@ def main() -> None:
     try:
         registry().add_commands(cli)
         cli.main(standalone_mode=False)
-        if "RANK" in os.environ:  # set by torchrun
-            from gpteval.train.distributed import leave
-
-            leave()
     except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        end(done.exit_code)
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        end(error.exit_code)
     except GptevalError as error:
         fail(str(error), 2)
     except (KeyboardInterrupt, click.Abort):
         again = shlex.join(["gpteval", *sys.argv[1:]])
         goes_on = f"; the same command goes on where it stopped: {again}"
         fail(f"interrupted{goes_on if RESUMED.intersection(sys.argv[1:2]) else ''}", 130)
+    end(0)
 
 
-def fail(line: str, code: int) -> Any:
+def fail(line: str, code: int) -> NoReturn:
     """Say on stderr what is wrong and leave."""
     click.echo(f"gpteval: {line}", err=True)
+    end(code)
+
+
+def end(code: int) -> NoReturn:
+    """Leave with an exit code."""
+    if "RANK" in os.environ:  # set by torchrun
+        from gpteval.train.distributed import leave
+
+        leave(code)
     sys.exit(code)

@@ -13,11 +13,12 @@ are needed; a tensor or module is known to be sharded by what it can do.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -163,16 +164,19 @@ def join(machine: Machine, *, shard: bool = False) -> tuple[World, Machine]:
     return World(dist.get_rank(), dist.get_world_size(), machine.device, shard), machine
 
 
-def leave() -> None:
-    """Part from the processes that `join` met, after the last exchange with them; alone, nothing.
+def leave(code: int) -> NoReturn:
+    """End this process, one of several, with an exit code; without clearing up the interpreter.
 
-    gloo's threads may hold on to an exchange for a moment after its result is there: an interpreter
-    that ends in this moment is aborted (pytorch issue 190489), and torchrun calls the run failed.
-    Only for a process that has finished its work: this waits for exchanges under way, and after an
-    error nobody answers them.
+    gloo's threads may hold on to a tensor for a moment after its exchange is over. One that then
+    finds the interpreter on its way out aborts the process, and torchrun calls a run failed that
+    went well (pytorch issue 190489); and once DistributedDataParallel was used nothing ends them.
     """
-    if dist.is_initialized():
+    # After an error others may wait for an exchange that never comes, and so would this.
+    if not code and dist.is_initialized():
         dist.destroy_process_group()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 @contextmanager
