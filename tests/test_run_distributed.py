@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -32,9 +33,11 @@ def alone(results: Path, model: Path, *more: str) -> None:
     CliRunner().invoke(command, words, catch_exceptions=False)
 
 
-def started(results: Path, model: Path, *more: str) -> subprocess.Popen[str]:
+def started(
+    results: Path, model: Path, *more: str, program: Sequence[str] = ("-m", "gpteval")
+) -> subprocess.Popen[str]:
     """The same in two processes."""
-    words = [*TORCHRUN, "-m", "gpteval", "run", *SETTINGS, *more]
+    words = [*TORCHRUN, *program, "run", *SETTINGS, *more]
     words += ["--model", str(model), "--results", str(results)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
@@ -114,8 +117,7 @@ def test_processes_end_whatever_would_go_wrong_at_the_interpreter_s_end(
     script = tmp_path / "script.py"
     lines = ["import atexit, os", "from gpteval.cli.main import main", "atexit.register(os.abort)"]
     script.write_text("\n".join([*lines, "main()"]))
-    words = [*TORCHRUN, str(script), "run", *SETTINGS, "--epochs", "1"]
-    words += ["--model", str(tiny_directory), "--results", str(tmp_path)]
-    ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=200)
-    assert ended.returncode == 0, ended.stderr
-    assert len(ended.stdout.splitlines()) == 2
+    with started(tmp_path, tiny_directory, "--epochs", "1", program=[str(script)]) as process:
+        printed, told = process.communicate(timeout=200)
+    assert process.returncode == 0, told
+    assert len(printed.splitlines()) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,12 +11,12 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 
-class LinearMode(TorchFunctionMode):
+class LinearMode(TorchFunctionMode, ABC):
     """A context that calls its own `linear` for torch's, and lets everything else through."""
 
+    @abstractmethod
     def linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """(..., I), (O, I), (O,) → (..., O)."""
-        raise NotImplementedError
 
     def __torch_function__(
         self,

@@ -62,8 +62,7 @@ class KeptWeights(LinearMode):
         """
         self._rounded = Tensor.bfloat16 if native else _rounded
         self._native = native
-        self._copies: dict[int, tuple[Tensor, int, Tensor]] = {}
-        self._left = MOST_KEPT
+        self._copies: dict[nn.Parameter, tuple[int, Tensor]] = {}  # version copied, and copy
 
     def linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """Products with the copy."""
@@ -73,13 +72,12 @@ class KeptWeights(LinearMode):
         # Other tensors come and go, and those made in inference mode don't tell of changes.
         if not isinstance(weight, nn.Parameter) or weight.is_inference():
             return self._rounded(weight)
-        known, version, copy = self._copies.get(id(weight), (None, -1, weight))
-        if known is weight and version == weight._version:
-            return copy
-        copy = self._rounded(weight)
-        if known is weight or copy.nbytes <= self._left:
-            self._left -= 0 if known is weight else copy.nbytes
-            self._copies[id(weight)] = weight, weight._version, copy
+        version, copy = self._copies.get(weight, (-1, weight))
+        if version != weight._version:
+            copy = self._rounded(weight)
+            self._copies.pop(weight, None)
+            if copy.nbytes + sum(kept.nbytes for _, kept in self._copies.values()) <= MOST_KEPT:
+                self._copies[weight] = weight._version, copy
         return copy
 
 
