@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         weights_digest,
     )
     from gpteval.encode.batch import Batch
+    from gpteval.encode.cache import cache_directory
     from gpteval.encode.tokenizer import BpeTokenizer
     from gpteval.encode.tree import Span
     from gpteval.load import load_model
@@ -63,6 +64,7 @@ __all__ = [
     "Split",
     "Task",
     "Tokenizer",
+    "cache_directory",
     "hookimpl",
     "load_model",
     "load_weights",
@@ -84,6 +86,7 @@ _LAZY = {
     "Prediction": "gpteval.records",
     "Result": "gpteval.records",
     "Span": "gpteval.encode.tree",
+    "cache_directory": "gpteval.encode.cache",
     "load_model": "gpteval.load",
     "load_weights": "gpteval.checkpoint",
     "read_config": "gpteval.checkpoint",

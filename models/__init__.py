@@ -53,6 +53,8 @@ def gpteval_register_models() -> list[ModelFamily]:
             name="huggingface",
             description="any causal language model of transformers: a hub id, directory or GGUF",
             load=_load_huggingface,
+            build=_build_huggingface,
+            layer=_huggingface_layer,
             prefix="hf:",
             recognises=_recognise_huggingface,
         ),
@@ -115,6 +117,18 @@ def _load_huggingface(reference: str) -> Loaded:
     from gpteval_models.huggingface import load_huggingface
 
     return load_huggingface(reference, reference.removeprefix("hf:"))
+
+
+def _build_huggingface(config: Mapping[str, Any]) -> Model:
+    from gpteval_models.huggingface import build
+
+    return build(config)
+
+
+def _huggingface_layer(name: str) -> int:
+    """Blocks stand in a list; what stands outside it (embeddings, last norm, output) is kept."""
+    numbers = [int(part) for part in name.split(".") if part.isdecimal()]
+    return numbers[0] + 1 if numbers else 0
 
 
 def _recognise_huggingface(directory: Path) -> bool:

@@ -130,7 +130,7 @@ ROWS = 128
 
 
 class Attend(torch.autograd.Function):
-    """softmax(q·kᵀ/√C + bias), dropped out, times v, on a CPU; torch's kernel has no dropout there.
+    """softmax(scale·q·kᵀ + bias), dropped out, times v, on a CPU, where torch's kernel drops none.
 
     Shapes: queries (..., L, C), keys and values (..., S, C), bias (..., L, S) with -inf for unseen.
     The last L keys are the queries' own: no query sees any behind its own.
@@ -138,10 +138,16 @@ class Attend(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor, dropout: Dropout
+        ctx: Any,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        bias: Tensor,
+        dropout: Dropout,
+        scale: float,
     ) -> Tensor:
         """(..., L, C)."""
-        ctx.scale, ctx.keep = q.shape[-1] ** -0.5, dropout.scale
+        ctx.scale, ctx.keep = scale, dropout.scale
         q = q * ctx.scale
         read, saved = torch.empty_like(q), list[Tensor]()
         for rows, seen in _steps(*bias.shape[-2:]):
@@ -167,7 +173,7 @@ class Attend(torch.autograd.Function):
             to_scores = torch._softmax_backward_data(to_p, p, -1, p.dtype)
             to_q[..., rows, :] = to_scores @ k[..., seen, :]
             to_k[..., seen, :] += to_scores.transpose(-2, -1) @ q[..., rows, :]
-        return to_q.mul_(ctx.scale), to_k, to_v, None, None
+        return to_q.mul_(ctx.scale), to_k, to_v, None, None, None
 
 
 def _steps(queries: int, keys: int) -> list[tuple[slice, slice]]:

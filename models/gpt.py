@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from gpteval import ConfigError
 from gpteval_models.dropout import Dropout
-from gpteval_models.spans import SpanBlocks
+from gpteval_models.packed import Arrangement, arrange
 
 if TYPE_CHECKING:
     from gpteval import Batch
@@ -97,7 +97,7 @@ class GPT(nn.Module):
 
         Of the last block, all that follows attention is computed for these alone.
         """
-        blocks = SpanBlocks(batch.spans, batch.tokens.device)
+        blocks = arrange(batch.spans, batch.tokens.device)
         dropout = Dropout(self.dropout if self.training else 0.0)
         # [C] drops out the embedding matrix itself, so `logits` has to see the same one.
         self._dropped = dropout.unscaled(self.tokens) if dropout.rate else None
@@ -163,7 +163,7 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(width)
 
     def forward(
-        self, x: Tensor, blocks: SpanBlocks, dropout: Dropout, rows: Tensor | None = None
+        self, x: Tensor, blocks: Arrangement, dropout: Dropout, rows: Tensor | None = None
     ) -> Tensor:
         """(N, D) → (N, D), or (U, D) for U of the rows."""
         read = self.attention(x, blocks, dropout, rows)
@@ -186,11 +186,12 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(
-        self, x: Tensor, blocks: SpanBlocks, dropout: Dropout, rows: Tensor | None
+        self, x: Tensor, blocks: Arrangement, dropout: Dropout, rows: Tensor | None
     ) -> Tensor:
         """(N, D) → (N, D), or (U, D) for U of the rows."""
         qkv = self.qkv(x).view(len(x), 3, self.heads, -1)  # (N, 3, H, C)
-        read = blocks.attend(qkv, dropout).reshape(x.shape)
+        q, kv = qkv.split((1, 2), dim=1)
+        read = blocks.attend(q, kv, dropout, qkv.shape[-1] ** -0.5).reshape(x.shape)
         return self.out(read if rows is None else read.index_select(0, rows))
 
 

@@ -1,15 +1,14 @@
 """Any causal language model of transformers, read as one of ours: `hf:<id, directory or GGUF>`.
 
-Trees are read whole, under a mask, where the model shows at loading that it takes one; else
-unfolded (`rows.py`). Only safetensors and GGUF are read, and no remote code is run.
+Trees are read whole where the model shows at loading that it takes them: by our attention over
+spans (`attention.py`), else by its own under a mask, else unfolded into rows (`rows.py`). Only
+safetensors and GGUF are read, and no remote code is run.
 
 Shape letters: N tokens of a batch, D width, V vocabulary, R rows of T tokens.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,22 +18,18 @@ import torch
 from torch import Tensor, nn
 
 from gpteval import CheckpointError, ConfigError, Loaded, weights_digest
+from gpteval_models.dropout import Dropout
+from gpteval_models.gguf import LOCAL, converted
 from gpteval_models.hub import snapshot
-from gpteval_models.rows import (
-    TREE_TOKENS,
-    groups,
-    leaf_paths,
-    takes_trees,
-    tree_mask,
-    whole_trees,
-)
+from gpteval_models.huggingface_tokenizer import HuggingFaceTokenizer
+from gpteval_models.packed import arrange
+from gpteval_models.rows import TREE_TOKENS, groups, leaf_paths, reading, tree_mask, whole_trees
 
 if TYPE_CHECKING:
     from gpteval import Batch, Span
 
 INIT = 0.02
 HUB_FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
-SEPARATOR = "<|endoftext|>"
 TOLERANCE = 1e-4
 
 
@@ -44,13 +39,13 @@ class HuggingFaceModel(nn.Module):
     Attributes:
         lm: The model, fp32.
         width, context: D, and the longest path in tokens.
-        takes_trees: Whether trees are read whole; not before `rows.takes_trees` found they can be.
+        reading: How trees are read: one of `READINGS`, unfolded until another was found to do.
     """
 
     def __init__(self, lm: Any, source: str) -> None:
         super().__init__()
         self.lm, self._source = lm, source
-        self.takes_trees = False
+        self.reading = "unfolded"
         shape = lm.config.get_text_config()
         self.width: int = lm.get_input_embeddings().weight.shape[1]
         self.context = _context(shape)
@@ -75,12 +70,31 @@ class HuggingFaceModel(nn.Module):
 
     def hidden(self, batch: Batch) -> Tensor:
         """Final hidden states of every token, (N, D)."""
-        if self.takes_trees:
-            return self.whole(batch.tokens, batch.positions, batch.spans)
-        return self.unfolded(batch.tokens, batch.spans)
+        return self.read(batch.tokens, batch.positions, batch.spans)
 
-    def whole(self, tokens: Tensor, positions: Tensor, spans: Sequence[Span]) -> Tensor:
-        """Final hidden states of a batch's (N,) tokens, trees read whole, (N, D)."""
+    def read(self, tokens: Tensor, positions: Tensor, spans: Sequence[Span]) -> Tensor:
+        """Final hidden states of a batch's (N,) tokens, in the way `reading` names, (N, D)."""
+        if self.reading == "unfolded":
+            return self.unfolded(tokens, spans)
+        whole = self.spans if self.reading == "spans" else self.masked
+        return whole(tokens, positions, spans)
+
+    def spans(self, tokens: Tensor, positions: Tensor, spans: Sequence[Span]) -> Tensor:
+        """Final hidden states of a batch's (N,) tokens, by our attention over spans, (N, D)."""
+        arranged = arrange(spans, tokens.device)
+        output = self.lm.base_model(
+            input_ids=arranged.sort(tokens)[None],
+            position_ids=arranged.sort(positions)[None],
+            # Of the shape of a mask that is ready, so that the model makes none; it is not read.
+            attention_mask=torch.zeros(1, 1, 1, 1, device=tokens.device),
+            use_cache=False,
+            spans=arranged,
+            masks=Dropout(self.dropout if self.training else 0.0),
+        )
+        return arranged.unsort(output.last_hidden_state[0])
+
+    def masked(self, tokens: Tensor, positions: Tensor, spans: Sequence[Span]) -> Tensor:
+        """Final hidden states of a batch's (N,) tokens, trees read under a mask, (N, D)."""
         states = []
         for trees in whole_trees(spans, TREE_TOKENS[tokens.device.type]):
             here = slice(trees[0].start, trees[-1].stop)
@@ -127,48 +141,8 @@ class HuggingFaceModel(nn.Module):
         return first
 
     def config(self) -> Mapping[str, Any]:
-        """Where the model came from; it can't be built afresh."""
+        """Where the model came from: its shape is read there again."""
         return {"source": self._source}
-
-
-class HuggingFaceTokenizer:
-    """A tokenizer of transformers that adds no token of its own.
-
-    Attributes:
-        start: What it would put before a text, else `<|endoftext|>`, else its bos, else None.
-    """
-
-    def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer = tokenizer
-        self.start: int | None = _start(tokenizer)
-
-    @property
-    def vocab_size(self) -> int:
-        """Number of ids."""
-        return len(self._tokenizer)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the pipeline, or of the vocabulary where the pipeline is Python."""
-        backend = getattr(self._tokenizer, "backend_tokenizer", None)
-        vocabulary = [type(self._tokenizer).__name__, sorted(self._tokenizer.get_vocab().items())]
-        text = backend.to_str() if backend is not None else json.dumps(vocabulary)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of each text; whole batches run in parallel."""
-        if not texts:
-            return []
-        encoded = self._tokenizer(list(texts), add_special_tokens=False, verbose=False)
-        return encoded["input_ids"]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Text of a run of ids."""
-        return self._tokenizer.decode(list(ids))
-
-    def save(self, directory: Path) -> None:
-        """Write transformers' tokenizer files."""
-        self._tokenizer.save_pretrained(directory)
 
 
 def load_huggingface(reference: str, source: str) -> Loaded:
@@ -185,7 +159,9 @@ def load_huggingface(reference: str, source: str) -> Loaded:
     directory, gguf = _locate(source)
     try:
         with _quiet():
-            lm, report, tokenizer = _read(directory, gguf)
+            if gguf:
+                directory = converted(directory / gguf)
+            lm, report, tokenizer = _read(directory)
     except ImportError as error:
         raise ConfigError(
             f"{reference} needs {error.name or 'a package'} ({_first_line(error)}): "
@@ -202,20 +178,33 @@ def load_huggingface(reference: str, source: str) -> Loaded:
     return _identify(reference, HuggingFaceModel(lm.eval(), source), tokenizer, unused)
 
 
-def _read(directory: Path, gguf: str) -> tuple[Any, dict[str, Any], Any]:
+def _read(directory: Path) -> tuple[Any, dict[str, Any], Any]:
     """Model, loading report and tokenizer of a local directory."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    options = {"trust_remote_code": False, "local_files_only": True}
-    options |= {"gguf_file": gguf} if gguf else {}
     lm, report = AutoModelForCausalLM.from_pretrained(
-        directory,
-        dtype=torch.float32,
-        use_safetensors=True,
-        output_loading_info=True,
-        **options,
+        directory, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **LOCAL
     )
-    return lm, report, AutoTokenizer.from_pretrained(directory, **options)
+    return lm, report, AutoTokenizer.from_pretrained(directory, **LOCAL)
+
+
+def build(config: Mapping[str, Any]) -> HuggingFaceModel:
+    """The shape of a model that was loaded, with fresh weights as transformers draws them.
+
+    Args:
+        config: What `HuggingFaceModel.config` says.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    directory, gguf = _locate(config["source"])
+    with _quiet():
+        if gguf:
+            directory = converted(directory / gguf)
+        shape = AutoConfig.from_pretrained(directory, **LOCAL)
+        lm = AutoModelForCausalLM.from_config(shape, dtype=torch.float32, trust_remote_code=False)
+    model = HuggingFaceModel(lm.eval(), config["source"])
+    model.reading = reading(model, TOLERANCE)
+    return model
 
 
 @contextmanager
@@ -236,7 +225,7 @@ def _quiet() -> Iterator[None]:
 
 def _identify(reference: str, model: HuggingFaceModel, tokenizer: Any, unused: int) -> Loaded:
     probe(model)
-    model.takes_trees = takes_trees(model, TOLERANCE)
+    model.reading = reading(model, TOLERANCE)
     adapted = HuggingFaceTokenizer(tokenizer)
     return Loaded(
         model=model,
@@ -248,7 +237,7 @@ def _identify(reference: str, model: HuggingFaceModel, tokenizer: Any, unused: i
             "parameters": sum(p.numel() for p in model.parameters()),
             "architecture": type(model.lm).__name__,
             "unused_tensors": unused,
-            "trees": "whole" if model.takes_trees else "unfolded",
+            "trees": model.reading,
         },
     )
 
@@ -292,14 +281,6 @@ def _locate(source: str) -> tuple[Path, str]:
     if found:
         raise CheckpointError(f"{source} has {len(found)} GGUF files: name one ({found[0]}, …)")
     raise CheckpointError(f"{source} has no safetensors and no GGUF file; pickles are never read")
-
-
-def _start(tokenizer: Any) -> int | None:
-    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
-    full = tokenizer("a")["input_ids"]
-    if full[: len(bare)] != bare:
-        return int(full[0])
-    return tokenizer.get_vocab().get(SEPARATOR, tokenizer.bos_token_id)
 
 
 def _context(shape: Any) -> int:

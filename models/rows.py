@@ -9,13 +9,14 @@ Shape letters: T tokens of a row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from gpteval import Span
+from gpteval_models import attention
 
 if TYPE_CHECKING:
     from gpteval_models.huggingface import HuggingFaceModel
@@ -29,19 +30,37 @@ WINDOWS = ("sliding_window", "window_size", "attention_chunk_size")
 """Where configurations say that attention does not reach back to the beginning."""
 
 
-@torch.no_grad()
-def takes_trees(model: HuggingFaceModel, tolerance: float) -> bool:
-    """Whether a model has the same hidden states of trees read whole as of their paths.
+READINGS = ("spans", "masked", "unfolded")
+"""Ways to read trees, fastest first: by our attention, by the model's under a mask, as rows."""
 
-    It needs attention under any mask, and positions by their number: not so where positions are
-    distances between places in the row (ALiBi), or layers hand a state from place to place.
+
+def reading(model: HuggingFaceModel, tolerance: float) -> str:
+    """The fastest way in which a model has the hidden states of trees' paths read one by one.
+
+    To be read whole it needs attention as ours, or under any mask, and positions by their number:
+    not so where positions are distances between places in the row (ALiBi), or layers hand a state
+    from place to place.
 
     Args:
-        model: In evaluation mode.
+        model: In evaluation mode; its attention is left as the way found needs it.
         tolerance: How far apart they may be, as a part of the largest.
     """
     if not reaches_back(model.lm.config.get_text_config()):
-        return False
+        return "unfolded"
+    if attention.install(model.lm):
+        if _reads_trees(model, model.spans, tolerance):
+            return "spans"
+        attention.remove(model.lm)
+    return "masked" if _reads_trees(model, model.masked, tolerance) else "unfolded"
+
+
+@torch.no_grad()
+def _reads_trees(
+    model: HuggingFaceModel,
+    read: Callable[[Tensor, Tensor, Sequence[Span]], Tensor],
+    tolerance: float,
+) -> bool:
+    """Whether a way to read trees whole gives the same hidden states as their paths do."""
     above, branch = (0, 8), (8, 16)
     spans = [
         Span(*above),
@@ -54,8 +73,8 @@ def takes_trees(model: HuggingFaceModel, tolerance: float) -> bool:
     tokens = torch.linspace(0, model.vocab_size - 1, 50).long()
     positions = torch.cat([_positions(span) for span in spans])
     try:
-        whole, unfolded = model.whole(tokens, positions, spans), model.unfolded(tokens, spans)
-    except Exception:  # whatever a model raises that knows no such mask
+        whole, unfolded = read(tokens, positions, spans), model.unfolded(tokens, spans)
+    except Exception:  # whatever a model raises that knows no such mask or arguments
         return False
     return float((whole - unfolded).abs().max() / unfolded.abs().max()) <= tolerance
 

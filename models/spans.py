@@ -5,8 +5,8 @@ mind the order. Roots of one length make a block, plainly causal, of views inste
 Siblings make a family, whose queries read their common ancestors' keys once; small families alike
 in size make a block, padded to the largest, as a call for each takes longer than what it computes.
 
-Shape letters: N tokens, H heads, C channels of a head; a block has G roots or families of L tokens
-that see A ancestor tokens besides.
+Shape letters: N tokens, H heads of queries, K of keys, C channels of a head; a block has G roots or
+families of L tokens that see A ancestor tokens besides.
 """
 
 from __future__ import annotations
@@ -84,14 +84,14 @@ class SpanBlocks:
         place = torch.empty_like(order)
         place[order] = torch.arange(len(order))
         self._sorted = torch.equal(order, torch.arange(len(order)))
-        self._order, self._place = _sent(order, device), _sent(place, device)
+        self._order, self._place = sent(order, device), sent(place, device)
         self._roots = [
-            Block(len(each), n, 0, _sent(_causal([n]), device)) for n, each in roots.items()
+            Block(len(each), n, 0, sent(_causal([n]), device)) for n, each in roots.items()
         ]
         self._families = [_block(group, device) for group in groups]
         begin = sum(block.count * block.length for block in self._roots)
         rows = _rows(groups, self._families, place, begin)
-        self._queries, self._keys, self._real = (_sent(each, device) for each in rows)
+        self._queries, self._keys, self._real = (sent(each, device) for each in rows)
 
     def sort(self, x: Tensor) -> Tensor:
         """(N, ...) in the batch's order → sorted order."""
@@ -105,38 +105,48 @@ class SpanBlocks:
         """Where tokens at `places` of the batch are in sorted order."""
         return self._place[places]
 
-    def attend(self, qkv: Tensor, dropout: Dropout) -> Tensor:
-        """Queries, keys, values (N, 3, H, C), sorted → what each token reads, (N, H, C), sorted."""
+    def attend(self, q: Tensor, kv: Tensor, dropout: Dropout, scale: float) -> Tensor:
+        """What each token reads, all in sorted order.
+
+        Args:
+            q: Queries, (N, 1, H, C).
+            kv: Keys and values, (N, 2, K, C), where H is K or a multiple of it.
+            dropout: Of the probabilities.
+            scale: By which q·kᵀ is multiplied.
+
+        Returns:
+            (N, H, C).
+        """
         # One split for all blocks: slices would each have a gradient of the whole's size.
-        q, kv = qkv.split((1, 2), dim=1)
         own = [block.count * block.length for block in self._roots]
         own.append(len(q) - sum(own))
         *queries, rest = q.split(own)
         parts = zip(self._roots, queries, kv.split(own), strict=False)
-        read = [_attend(*part, dropout) for part in parts]
+        read = [_attend(*part, dropout, scale) for part in parts]
         if self._families:
             own = [block.count * block.length for block in self._families]
             keys = [block.count * (block.seen + block.length) for block in self._families]
             queries = rest.index_select(0, self._queries).split(own)
             seen = kv.index_select(0, self._keys).split(keys)
             parts = zip(self._families, queries, seen, strict=True)
-            padded = torch.cat([_attend(*part, dropout) for part in parts])
+            padded = torch.cat([_attend(*part, dropout, scale) for part in parts])
             read.append(padded.index_select(0, self._real))
         return torch.cat(read)
 
 
-def _attend(block: Block, q: Tensor, kv: Tensor, dropout: Dropout) -> Tensor:
-    """Queries (G·L, 1, H, C), keys and values (G·(A + L), 2, H, C) → (G·L, H, C)."""
+def _attend(block: Block, q: Tensor, kv: Tensor, dropout: Dropout, scale: float) -> Tensor:
+    """Queries (G·L, 1, H, C), keys and values (G·(A + L), 2, K, C) → (G·L, H, C)."""
     q = q.view(block.count, block.length, *q.shape[2:]).transpose(1, 2)  # (G, H, L, C)
-    kv = kv.unflatten(0, (block.count, block.seen + block.length))  # (G, A + L, 2, H, C)
-    k, v = kv.permute(2, 0, 3, 1, 4)  # (G, H, A + L, C) each
+    kv = kv.unflatten(0, (block.count, block.seen + block.length))  # (G, A + L, 2, K, C)
+    k, v = kv.permute(2, 0, 3, 1, 4)  # (G, K, A + L, C) each
+    if q.shape[1] != k.shape[1]:  # every head of keys serves several of queries
+        k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], 1) for x in (k, v))
     if dropout.rate and q.is_cpu:
-        read = Attend.apply(q, k, v, block.mask, dropout)
+        read = Attend.apply(q, k, v, block.mask, dropout, scale)
     else:
         causal = not block.seen
-        read = F.scaled_dot_product_attention(
-            q, k, v, None if causal else block.mask.to(q.dtype), dropout.rate, causal
-        )
+        mask = None if causal else block.mask.to(q.dtype)
+        read = F.scaled_dot_product_attention(q, k, v, mask, dropout.rate, causal, scale=scale)
     return read.transpose(1, 2).flatten(0, 1)
 
 
@@ -184,7 +194,7 @@ def _block(group: Sequence[Family], device: torch.device) -> Block:
     for (rows,), family in zip(mask, group, strict=True):
         rows[:, : family.seen] = 0  # for padding too: who sees nothing reads no number
         rows[: family.own, seen : seen + family.own] = _causal(family.lengths)
-    return Block(len(group), length, seen, _sent(mask, device))
+    return Block(len(group), length, seen, sent(mask, device))
 
 
 def _rows(
@@ -228,7 +238,7 @@ def _causal(lengths: Sequence[int]) -> Tensor:
     return mask
 
 
-def _sent(tensor: Tensor, device: torch.device) -> Tensor:
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
     """A tensor on a device; a GPU fetches it while the CPU goes on."""
     if device.type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)

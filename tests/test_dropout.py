@@ -43,7 +43,7 @@ def test_attention_and_its_gradients_are_the_formula_with_the_same_entries_dropp
     bias = torch.full((queries, keys), -math.inf, dtype=torch.float64).triu(keys - queries + 1)
     weight = torch.randn(sizes[0], dtype=torch.float64)
     torch.manual_seed(1)
-    read = Attend.apply(q, k, v, bias, Dropout(0.3))
+    read = Attend.apply(q, k, v, bias, Dropout(0.3), q.shape[-1] ** -0.5)
     found = torch.autograd.grad((read * weight).sum(), (q, k, v))
     torch.manual_seed(1)
     kept, dropout = torch.ones(2, queries, keys, dtype=torch.float64), Dropout(0.3)

@@ -162,7 +162,7 @@ def test_a_tree_has_the_gradients_of_its_sequences(
 
 @pytest.mark.parametrize(
     ("make", "trees"),
-    [(llama, "whole"), (gpt2, "whole"), (mistral, "unfolded"), (falcon, "unfolded")],
+    [(llama, "spans"), (gpt2, "spans"), (mistral, "unfolded"), (falcon, "unfolded")],
 )
 def test_trees_are_read_whole_where_the_model_takes_them(
     make: Callable[[], PreTrainedModel], trees: str, tmp_path: Path
@@ -173,17 +173,42 @@ def test_trees_are_read_whole_where_the_model_takes_them(
 def test_a_mask_of_ours_would_widen_a_sliding_window(tmp_path: Path) -> None:
     model = load_model(f"hf:{write(tmp_path / 'model', mistral())}").model
     batch = batch_of([torch.randint(10, (50,)).tolist()])
-    whole = model.whole(batch.tokens, batch.positions, batch.spans)
+    whole = model.masked(batch.tokens, batch.positions, batch.spans)
     apart = (whole - model.unfolded(batch.tokens, batch.spans)).abs().amax(-1)
     assert apart[:20].max() < 1e-5
     assert apart[20:].min() > 1e-4
 
 
-def test_both_ways_to_read_trees_give_the_same(directory: Path, sequences: list[list[int]]) -> None:
+def test_all_ways_to_read_trees_give_the_same(directory: Path, sequences: list[list[int]]) -> None:
     model = load_model(f"hf:{directory}").model
     batch = batch_of(sequences, [[5, 6]], sequences[::-1])
-    whole = model.whole(batch.tokens, batch.positions, batch.spans)
-    torch.testing.assert_close(whole, model.unfolded(batch.tokens, batch.spans), atol=1e-5, rtol=0)
+    expected = model.unfolded(batch.tokens, batch.spans)
+    for read in (model.spans, model.masked):
+        states = read(batch.tokens, batch.positions, batch.spans)
+        torch.testing.assert_close(states, expected, atol=1e-5, rtol=0)
+
+
+def test_attention_over_spans_drops_out_as_the_model_is_told(tmp_path: Path) -> None:
+    """Attention is the only place where a llama drops anything."""
+    model = load_model(f"hf:{write(tmp_path / 'model', llama())}").model
+    batch = batch_of([[2, 3, 4, 5]])
+    expected = model.hidden(batch)
+    torch.testing.assert_close(model.train().hidden(batch), expected)
+    model.dropout = 0.5
+    assert (model.hidden(batch) - expected).abs().max() > 0.01
+    torch.testing.assert_close(model.eval().hidden(batch), expected)
+
+
+def test_a_model_with_attention_of_its_own_kind_reads_under_a_mask(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def beyond(*_: object, **options: object) -> None:
+        raise ValueError("this attention has no softcap")
+
+    monkeypatch.setattr("gpteval_models.attention.attend", beyond)
+    loaded = load_model(f"hf:{directory}")
+    assert loaded.details["trees"] == "masked"
+    assert loaded.model.lm.config._attn_implementation == "sdpa"
 
 
 def test_a_mask_shows_every_token_its_path(sequences: list[list[int]]) -> None:

@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerFast
 
 from gpteval import Candidate, DataError, Loaded, Prompt
 from gpteval.encode.prompts import encode_prompts, join
-from gpteval_models.huggingface import HuggingFaceTokenizer
+from gpteval_models.huggingface_tokenizer import HuggingFaceTokenizer
 
 TEXT = "The captain of the old ship wasn't happy. A boy sold apples, pears and nuts at the gate."
 

@@ -13,7 +13,9 @@ from gpteval import Batch
 from gpteval.encode.batch import Encoded, lm_weights, pack
 from gpteval.encode.tree import Tree, fold
 from gpteval.model import hidden_at
+from gpteval_models.dropout import Dropout
 from gpteval_models.gpt import GPT, GPTConfig
+from gpteval_models.packed import PackedSpans
 from gpteval_models.spans import SpanBlocks
 
 APART = 1 << 30
@@ -152,6 +154,19 @@ def test_padded_families_train_as_each_does_alone(model: GPT) -> None:
     apart = torch.autograd.grad((alone * weights).sum(), parameters)
     for ours, reference in zip(together, apart, strict=True):
         torch.testing.assert_close(ours, reference, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("heads", [4, 2])
+def test_spans_in_one_call_are_attended_as_in_blocks(
+    sequences: list[list[int]], heads: int
+) -> None:
+    examples = [Encoded(str(i), fold(s), (), i) for i, s in enumerate((sequences, sequences[:2]))]
+    batch = pack(examples, 0)
+    blocks, packed = (each(batch.spans, torch.device("cpu")) for each in (SpanBlocks, PackedSpans))
+    q, kv = torch.randn(len(batch.tokens), 1, 4, 8), torch.randn(len(batch.tokens), 2, heads, 8)
+    read = packed.attend(q, kv, Dropout(0.0), 0.3)
+    expected = blocks.attend(blocks.sort(q), blocks.sort(kv), Dropout(0.0), 0.3)
+    torch.testing.assert_close(read, blocks.unsort(expected), atol=1e-6, rtol=1e-5)
 
 
 @settings(deadline=None, max_examples=30)
