@@ -13,7 +13,7 @@ import platform
 
 from rounds import Timed
 
-from gpteval.train.device import keep_freed_memory
+from gpteval.compute.device import keep_freed_memory
 
 SYSTEM = {-3: 32 << 20, -1: 64 << 20, -2: 128 << 10, -4: 65536}
 """`mallopt`'s M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX as glibc has them once the

@@ -47,11 +47,11 @@ from transformers import (
 )
 
 from gpteval import Compute, FinetuneConfig, Source, Task, load_weights
+from gpteval.compute.device import Machine, compile_token_wise, resolve
 from gpteval.encode.batch import Encoded, pack
-from gpteval.encode.tree import fold
-from gpteval.score.head import TaskModel
-from gpteval.train.device import Machine, compile_token_wise, resolve
 from gpteval.train.finetune import Finetuning
+from gpteval.train.head import TaskModel
+from gpteval.tree import fold
 from gpteval_models.gpt import GPT, GPTConfig
 from gpteval_models.huggingface import TOLERANCE, HuggingFaceModel
 from gpteval_models.openai import translate

@@ -13,7 +13,7 @@ from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel
 
 from gpteval import load_weights
 from gpteval.encode.batch import Encoded, pack
-from gpteval.encode.tree import fold
+from gpteval.tree import fold
 from gpteval_models.gpt import GPT, GPTConfig
 from gpteval_models.openai import translate
 
@@ -37,7 +37,7 @@ def largest_difference(
 ) -> tuple[float, float]:
     """Largest absolute difference of any logit, and the largest logit."""
     tree = fold(sequences)
-    hidden = ours.hidden(pack([Encoded("tree", tree, (), 0)], 0))
+    hidden = ours.hidden(pack([Encoded("tree", tree, (), 0)], 0).trees)
     apart = size = 0.0
     for sequence, end in zip(sequences, tree.ends, strict=True):
         reference = theirs(torch.tensor([sequence])).logits[0]

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from gpteval import Loaded, load_model
-from gpteval.train.likelihood import negative_log_likelihood
+from gpteval.pretrain.bits_per_byte import negative_log_likelihood
 
 ENCODED_AT_ONCE = 1 << 24
 """Characters of text that are encoded in one call."""

@@ -20,7 +20,7 @@ keep` gives theirs ours. `--alone` takes each side in a process of its own and m
 memory. [4] On a CPU that is no faster in bfloat16, theirs in bf16 is what autocast makes of it,
 ours the same products by fp32 arithmetic: stderr says which CPU this is.
 
-Utilisation is useful FLOPs (`gpteval.train.cost`) over those of a square matrix product at the
+Utilisation is useful FLOPs (`gpteval.compute.cost`) over those of a square matrix product at the
 precision or in fp32, whichever is faster.
 
 Run: `python benchmarks/pretrain.py`; options below. Exit 1 if the objectives differ.
@@ -56,11 +56,11 @@ from transformers import (
 )
 
 from gpteval import Compute, PretrainConfig, load_weights
-from gpteval.train.cost import forward_flops, matmul_ceiling
-from gpteval.train.device import Machine, resolve
-from gpteval.train.likelihood import negative_log_likelihood
-from gpteval.train.pretraining import Pretraining
-from gpteval.train.tokens import RECORD, Documents, TokenFile
+from gpteval.compute.cost import forward_flops, matmul_ceiling
+from gpteval.compute.device import Machine, resolve
+from gpteval.corpus.tokens import RECORD, Documents, TokenFile
+from gpteval.pretrain.bits_per_byte import negative_log_likelihood
+from gpteval.pretrain.pretraining import Pretraining
 from gpteval_models.gpt import GPT, GPTConfig
 from gpteval_models.openai import translate
 

@@ -12,7 +12,7 @@ from statistics import median
 
 import torch
 
-from gpteval.train.rounding import bf16_is_faster
+from gpteval.compute.rounding import bf16_is_faster
 
 Timed = Callable[[], float]
 """Does its work once; returns the seconds that count."""

@@ -43,11 +43,11 @@ from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel, PreTrainedTokeni
 
 import gpteval_models
 from gpteval import BpeTokenizer, Compute, Prompt, load_weights
+from gpteval.compute.device import resolve
 from gpteval.data.rows import DATA_VARIABLE, load_split, origin
 from gpteval.encode.prompts import encode_prompts, join
 from gpteval.plugins import registry
 from gpteval.score.likelihood import score_prompts
-from gpteval.train.device import resolve
 from gpteval_models.gpt import GPT, GPTConfig
 from gpteval_models.openai import translate
 

@@ -12,12 +12,19 @@ from typing import TYPE_CHECKING, Any
 from gpteval.config import RECIPES, Compute, FinetuneConfig, PretrainConfig, recipe
 from gpteval.errors import CheckpointError, ConfigError, DataError, GptevalError, PluginError
 from gpteval.hookspecs import hookimpl
+from gpteval.metric import Metric
 from gpteval.model import Loaded, Model, ModelFamily, Tokenizer
 from gpteval.task import Candidate, Example, PaperScore, Part, Prompt, Row, Source, Split, Task
+from gpteval.tree import Span, Trees
 
 if TYPE_CHECKING:
-    from gpteval.baselines import score_baselines
-    from gpteval.checkpoint import (
+    from gpteval.encode.cache import cache_directory
+    from gpteval.encode.tokenizer import BpeTokenizer
+    from gpteval.methods.linear import score_baselines
+    from gpteval.methods.suite import run
+    from gpteval.methods.zeroshot import score_zeroshot
+    from gpteval.records import Prediction, Result
+    from gpteval.weights.checkpoint import (
         load_weights,
         read_config,
         read_json,
@@ -25,19 +32,10 @@ if TYPE_CHECKING:
         save_checkpoint,
         weights_digest,
     )
-    from gpteval.encode.batch import Batch
-    from gpteval.encode.cache import cache_directory
-    from gpteval.encode.tokenizer import BpeTokenizer
-    from gpteval.encode.tree import Span
-    from gpteval.load import load_model
-    from gpteval.records import Prediction, Result
-    from gpteval.score.metrics import Metric
-    from gpteval.suite import run
-    from gpteval.zeroshot import score_zeroshot
+    from gpteval.weights.load import load_model
 
 __all__ = [
     "RECIPES",
-    "Batch",
     "BpeTokenizer",
     "Candidate",
     "CheckpointError",
@@ -64,6 +62,7 @@ __all__ = [
     "Split",
     "Task",
     "Tokenizer",
+    "Trees",
     "cache_directory",
     "hookimpl",
     "load_model",
@@ -80,23 +79,20 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Batch": "gpteval.encode.batch",
     "BpeTokenizer": "gpteval.encode.tokenizer",
-    "Metric": "gpteval.score.metrics",
     "Prediction": "gpteval.records",
     "Result": "gpteval.records",
-    "Span": "gpteval.encode.tree",
     "cache_directory": "gpteval.encode.cache",
-    "load_model": "gpteval.load",
-    "load_weights": "gpteval.checkpoint",
-    "read_config": "gpteval.checkpoint",
-    "read_json": "gpteval.checkpoint",
-    "read_tensors": "gpteval.checkpoint",
-    "run": "gpteval.suite",
-    "save_checkpoint": "gpteval.checkpoint",
-    "score_baselines": "gpteval.baselines",
-    "score_zeroshot": "gpteval.zeroshot",
-    "weights_digest": "gpteval.checkpoint",
+    "load_model": "gpteval.weights.load",
+    "load_weights": "gpteval.weights.checkpoint",
+    "read_config": "gpteval.weights.checkpoint",
+    "read_json": "gpteval.weights.checkpoint",
+    "read_tensors": "gpteval.weights.checkpoint",
+    "run": "gpteval.methods.suite",
+    "save_checkpoint": "gpteval.weights.checkpoint",
+    "score_baselines": "gpteval.methods.linear",
+    "score_zeroshot": "gpteval.methods.zeroshot",
+    "weights_digest": "gpteval.weights.checkpoint",
 }
 
 

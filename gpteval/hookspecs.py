@@ -18,9 +18,9 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
+    from gpteval.metric import Metric
     from gpteval.model import ModelFamily
     from gpteval.records import Result
-    from gpteval.score.metrics import Metric
     from gpteval.task import Task
 
 API_VERSION = 1

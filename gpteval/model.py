@@ -1,6 +1,6 @@
 """What a model plug-in writes: `Model`, `Tokenizer`, `ModelFamily`, and what loading one gives.
 
-Shape letters: N tokens of a batch, D width, V vocabulary. torch is imported for typing only.
+Shape letters: N tokens of all trees, D width, V vocabulary. torch is imported for typing only.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from gpteval.encode.batch import Batch
+    from gpteval.tree import Trees
 
     class Model(nn.Module):
-        """A causal language model that reads packed token trees (`gpteval.encode.batch.Batch`).
+        """A causal language model that reads packed token trees (`Trees`).
 
         How it computes (packs, pads, unfolds trees into rows) is its own affair; the numbers must
         be those of every root-to-leaf path read as a plain sequence.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         dropout: float
         """Embedding, attention and residual dropout; a recipe sets it."""
 
-        def hidden(self, batch: Batch) -> Tensor:
+        def hidden(self, trees: Trees) -> Tensor:
             """Final hidden states of every token, (N, D)."""
 
         def logits(self, hidden: Tensor) -> Tensor:
@@ -43,13 +43,13 @@ else:
     Model = Any
 
 
-def hidden_at(model: Model, batch: Batch, places: Tensor) -> Tensor:
-    """Final hidden states of the tokens at `places` (U,) of a batch, (U, D).
+def hidden_at(model: Model, trees: Trees, places: Tensor) -> Tensor:
+    """Final hidden states of the tokens at `places` (U,) of some trees, (U, D).
 
-    A model with a method `hidden_at(batch, places)` may leave out what only others need.
+    A model with a method `hidden_at(trees, places)` may leave out what only others need.
     """
     own = getattr(model, "hidden_at", None)
-    found: Tensor = own(batch, places) if own else model.hidden(batch).index_select(0, places)
+    found: Tensor = own(trees, places) if own else model.hidden(trees).index_select(0, places)
     return found
 
 

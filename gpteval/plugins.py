@@ -90,6 +90,10 @@ class Registry:
             found.update(addition)
         return found
 
+    def versions(self) -> dict[str, str]:
+        """Package → version of every plug-in that loaded."""
+        return {plugin.package: plugin.version for plugin in self.plugins if not plugin.error}
+
     def add_commands(self, cli: click.Group) -> None:
         """Let plug-ins add their commands."""
         self._manager.hook.gpteval_register_commands(cli=cli)

@@ -22,7 +22,7 @@ from gpteval_models.dropout import Dropout
 from gpteval_models.packed import Arrangement, arrange
 
 if TYPE_CHECKING:
-    from gpteval import Batch
+    from gpteval import Trees
 
 INIT = 0.02 * math.sqrt(768)
 """Standard deviation of fresh weights and of added tokens, times √width: 0.02 at GPT-1's width
@@ -88,16 +88,16 @@ class GPT(nn.Module):
         """Number of tokens, V."""
         return len(self.tokens)
 
-    def hidden(self, batch: Batch) -> Tensor:
+    def hidden(self, trees: Trees) -> Tensor:
         """Final hidden states of every token, (N, D)."""
-        return self.hidden_at(batch, None)
+        return self.hidden_at(trees, None)
 
-    def hidden_at(self, batch: Batch, places: Tensor | None) -> Tensor:
+    def hidden_at(self, trees: Trees, places: Tensor | None) -> Tensor:
         """Final hidden states of the tokens at `places` (U,), or of all: (U, D).
 
         Of the last block, all that follows attention is computed for these alone.
         """
-        blocks = arrange(batch.spans, batch.tokens.device)
+        blocks = arrange(trees.spans, trees.tokens.device)
         dropout = Dropout(self.dropout if self.training else 0.0)
         # [C] drops out the embedding matrix itself, so `logits` has to see the same one.
         self._dropped = dropout.unscaled(self.tokens) if dropout.rate else None
@@ -105,13 +105,13 @@ class GPT(nn.Module):
         tokens = self.tokens if self._dropped is None else self._dropped
         # Rows added to the gradient of `logits`, instead of a second whole matrix.
         rows = self._dropped is not None and tokens.is_cpu
-        x = F.embedding(blocks.sort(batch.tokens), tokens, sparse=rows) * self._scale  # (N, D)
+        x = F.embedding(blocks.sort(trees.tokens), tokens, sparse=rows) * self._scale  # (N, D)
         if self._dropped is not None:
             x.register_hook(self._let_go)
         # On a GPU all of them: to ask for the last would be to wait for it.
-        used = self.context if tokens.is_cuda else int(batch.positions.max()) + 1
+        used = self.context if tokens.is_cuda else int(trees.positions.max()) + 1
         positions = dropout(self.positions[:used])
-        x = x + F.embedding(blocks.sort(batch.positions), positions)
+        x = x + F.embedding(blocks.sort(trees.positions), positions)
         read = None if places is None else blocks.sorted(places)
         for number, block in enumerate(self.blocks, 1):
             x = block(x, blocks, dropout, read if number == len(self.blocks) else None)

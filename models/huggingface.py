@@ -4,7 +4,7 @@ Trees are read whole where the model shows at loading that it takes them: by our
 spans (`attention.py`), else by its own under a mask, else unfolded into rows (`rows.py`). Only
 safetensors and GGUF are read, and no remote code is run.
 
-Shape letters: N tokens of a batch, D width, V vocabulary, R rows of T tokens.
+Shape letters: N tokens of all trees, D width, V vocabulary, R rows of T tokens.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gpteval_models.packed import arrange
 from gpteval_models.rows import TREE_TOKENS, groups, leaf_paths, reading, tree_mask, whole_trees
 
 if TYPE_CHECKING:
-    from gpteval import Batch, Span
+    from gpteval import Span, Trees
 
 INIT = 0.02
 HUB_FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
@@ -68,19 +68,19 @@ class HuggingFaceModel(nn.Module):
             elif isinstance(getattr(module, "attention_dropout", None), float):
                 module.attention_dropout = rate
 
-    def hidden(self, batch: Batch) -> Tensor:
+    def hidden(self, trees: Trees) -> Tensor:
         """Final hidden states of every token, (N, D)."""
-        return self.read(batch.tokens, batch.positions, batch.spans)
+        return self.read(trees.tokens, trees.positions, trees.spans)
 
     def read(self, tokens: Tensor, positions: Tensor, spans: Sequence[Span]) -> Tensor:
-        """Final hidden states of a batch's (N,) tokens, in the way `reading` names, (N, D)."""
+        """Final hidden states of some trees' (N,) tokens, in the way `reading` names, (N, D)."""
         if self.reading == "unfolded":
             return self.unfolded(tokens, spans)
         whole = self.spans if self.reading == "spans" else self.masked
         return whole(tokens, positions, spans)
 
     def spans(self, tokens: Tensor, positions: Tensor, spans: Sequence[Span]) -> Tensor:
-        """Final hidden states of a batch's (N,) tokens, by our attention over spans, (N, D)."""
+        """Final hidden states of some trees' (N,) tokens, by our attention over spans, (N, D)."""
         arranged = arrange(spans, tokens.device)
         output = self.lm.base_model(
             input_ids=arranged.sort(tokens)[None],
@@ -94,7 +94,7 @@ class HuggingFaceModel(nn.Module):
         return arranged.unsort(output.last_hidden_state[0])
 
     def masked(self, tokens: Tensor, positions: Tensor, spans: Sequence[Span]) -> Tensor:
-        """Final hidden states of a batch's (N,) tokens, trees read under a mask, (N, D)."""
+        """Final hidden states of some trees' (N,) tokens, trees read under a mask, (N, D)."""
         states = []
         for trees in whole_trees(spans, TREE_TOKENS[tokens.device.type]):
             here = slice(trees[0].start, trees[-1].stop)
@@ -109,7 +109,7 @@ class HuggingFaceModel(nn.Module):
         return torch.cat(states)
 
     def unfolded(self, tokens: Tensor, spans: Sequence[Span]) -> Tensor:
-        """Final hidden states of a batch's (N,) tokens, each path read as a row, (N, D)."""
+        """Final hidden states of some trees' (N,) tokens, each path read as a row, (N, D)."""
         paths = sorted(leaf_paths(spans), key=len)
         on_device = (path.to(tokens.device) for path in paths)
         states = [self.rows(group) for group in groups([tokens[path] for path in on_device])]

@@ -25,7 +25,7 @@ from gpteval import ConfigError
 from gpteval_models.gpt import INIT, with_rows
 
 if TYPE_CHECKING:
-    from gpteval import Batch, Span
+    from gpteval import Span, Trees
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +81,13 @@ class LSTM(nn.Module):
         """Number of tokens, V."""
         return len(self.tokens)
 
-    def hidden(self, batch: Batch) -> Tensor:
+    def hidden(self, trees: Trees) -> Tensor:
         """Final hidden states of every token, (N, D)."""
         rate = self.dropout if self.training else 0.0
-        read = F.dropout(F.embedding(batch.tokens, self.tokens), rate)  # (N, D)
+        read = F.dropout(F.embedding(trees.tokens, self.tokens), rate)  # (N, D)
         states, order = [], []
         ends: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
-        for spans in depths(batch.spans):
+        for spans in depths(trees.spans):
             found, last = self._recur([read[s.start : s.stop] for s in spans], _begin(spans, ends))
             states += found
             order += [torch.arange(s.start, s.stop) for s in spans]

@@ -12,12 +12,12 @@ from fabricated import result
 from rich.console import Console
 
 from gpteval import ConfigError
-from gpteval.ablate import ablate
 from gpteval.cli.ablate import FIGURE_TASKS, TABLE_TASKS, command
 from gpteval.plugins import registry
 from gpteval.report.ablations import AVERAGES, METRICS, PAPER, AblationTable
 from gpteval.report.layers import check_plot, plot, points
-from gpteval.report.store import ResultStore
+from gpteval.results.store import ResultStore
+from gpteval.studies.ablate import ablate
 
 
 def invoke(*options: object) -> Result:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gpteval.train.ahead import DEPTH, ahead
+from gpteval.compute.prefetch import DEPTH, ahead
 
 
 def threads() -> list[str]:

@@ -20,7 +20,7 @@ from gpteval.plugins import registry
 from gpteval.records import Result
 from gpteval.report.leaderboard import markdown
 from gpteval.report.standings import standings
-from gpteval.report.store import ResultStore
+from gpteval.results.store import ResultStore
 from gpteval.score.metrics import score
 
 

@@ -2,7 +2,7 @@ import pytest
 from fabricated import predictions, task
 
 from gpteval.records import Prediction
-from gpteval.score.baselines import baselines, majority, random_guess
+from gpteval.score.chance import baselines, majority, random_guess
 
 GOLD = ["yes", "no", "no", "no"]
 

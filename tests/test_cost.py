@@ -6,10 +6,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from gpteval import Loaded
-from gpteval.encode.batch import Encoded, pack
-from gpteval.encode.tree import fold
-from gpteval.train.cost import (
-    Evaluated,
+from gpteval.compute.cost import (
+    Work,
     attention_layers,
     finetuning_cost,
     forward_flops,
@@ -17,8 +15,10 @@ from gpteval.train.cost import (
     matrix_parameters,
     peak_memory,
 )
-from gpteval.train.device import Machine
+from gpteval.compute.device import Machine
+from gpteval.encode.batch import Encoded, pack
 from gpteval.train.finetune import Training
+from gpteval.tree import fold
 
 CPU = Machine(torch.device("cpu"), "fp32")
 SHARED = list(range(5, 25))
@@ -28,7 +28,7 @@ TREE = fold([[*SHARED, 1, 2, 3], [*SHARED, 4, 5, 6, 7]])
 def test_matrix_products_are_those_torch_counts(tiny: Loaded) -> None:
     model, batch = tiny.model, pack([Encoded("0", TREE, (1.0,), 0)], 1)
     with FlopCounterMode(display=False) as counter:
-        model.logits(model.hidden(batch)[:10])
+        model.logits(model.hidden(batch.trees)[:10])
     found = counter.get_flop_counts()["Global"]
     counted = found[torch.ops.aten.addmm] + found[torch.ops.aten.mm]
     assert counted == forward_flops(model, len(TREE.tokens), 0, predicted=10)
@@ -47,14 +47,14 @@ def test_embeddings_and_the_output_layer_are_not_read_by_every_token(tiny: Loade
 
 
 def test_a_shared_prefix_is_computed_once_and_read_twice() -> None:
-    evaluated = Evaluated()
+    evaluated = Work()
     evaluated.add([Encoded("0", TREE, (), 0)] * 3)
     assert (evaluated.tokens, evaluated.tokens_read) == (3 * 27, 3 * (23 + 24))
 
 
 def test_utilisation_is_what_was_computed_over_what_could_have_been(tiny: Loaded) -> None:
     training = Training(updates=3, tokens=1000, tokens_read=1200, predicted=900, seconds=2.0)
-    cost = finetuning_cost(tiny.model, training, Evaluated(), CPU)
+    cost = finetuning_cost(tiny.model, training, Work(), CPU)
     assert cost["train_flops"] == 3 * forward_flops(tiny.model, 1000, 0, 900)
     expected = cost["train_flops"] / 2.0 / cost["ceiling"]
     assert abs(cost["utilisation"] - expected) < 1e-4

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from gpteval.cli.leaderboard import command
 from gpteval.report.costs import CostTable, costs, json_rows, markdown, short
-from gpteval.report.store import ResultStore
+from gpteval.results.store import ResultStore
 
 COST = {
     "updates": 233,

@@ -19,11 +19,11 @@ from official import write_cola
 
 from gpteval import BpeTokenizer, Compute, PretrainConfig, load_model, read_config
 from gpteval.cli.pretrain import command
+from gpteval.compute.device import resolve
+from gpteval.corpus.documents import find_documents
+from gpteval.corpus.tokens import encode_documents
 from gpteval.errors import GptevalError, TrainingError
-from gpteval.train.device import resolve
-from gpteval.train.documents import find_documents
-from gpteval.train.pretraining import RECENT, Pretraining
-from gpteval.train.tokens import encode_documents
+from gpteval.pretrain.pretraining import RECENT, Pretraining
 from gpteval_models.gpt import GPT, GPTConfig
 
 WORDS = "the a captain boy ship sea saw sold old and was glad of apples . home went".split()

@@ -15,12 +15,12 @@ import gpteval
 from gpteval import BpeTokenizer, Compute, save_checkpoint
 from gpteval.cli.curve import command
 from gpteval.config import ZeroshotConfig
-from gpteval.curve import Point, best_before, checkpoints, points
 from gpteval.errors import ConfigError
 from gpteval.plugins import registry
 from gpteval.progress import Silent
 from gpteval.report.curve import figure
-from gpteval.report.store import ResultStore
+from gpteval.results.store import ResultStore
+from gpteval.studies.curve import Point, best_before, checkpoints, points
 from gpteval_models.gpt import GPT, GPTConfig
 
 SST2 = "sentence\tlabel\n" + "".join(

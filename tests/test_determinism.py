@@ -10,9 +10,9 @@ import torch
 
 from gpteval import FinetuneConfig, Source, Task
 from gpteval.encode.batch import Encoded
-from gpteval.encode.tree import fold
-from gpteval.score.head import TaskModel
 from gpteval.train.finetune import Finetuning
+from gpteval.train.head import TaskModel
+from gpteval.tree import fold
 from gpteval_models.gpt import GPT, GPTConfig
 from gpteval_models.lstm import LSTM, LSTMConfig
 

@@ -6,11 +6,11 @@ import sys
 import pytest
 import torch
 
+from gpteval.compute.device import compile_token_wise, keep_freed_memory, resolve
 from gpteval.config import Compute
 from gpteval.encode.batch import Encoded, pack
-from gpteval.encode.tree import fold
 from gpteval.errors import ConfigError
-from gpteval.train.device import compile_token_wise, keep_freed_memory, resolve
+from gpteval.tree import fold
 
 
 def test_cpu_computes_in_fp32_unless_told_otherwise():
@@ -37,7 +37,7 @@ def test_a_device_that_cannot_be_used_is_one_clear_line(name):
 def test_products_repeat_unless_the_user_chose_otherwise(chosen, mode):
     code = """
 from gpteval.config import Compute
-from gpteval.train.device import resolve
+from gpteval.compute.device import resolve
 import torch
 resolve(Compute("cpu"))
 torch.randn(64, 64) @ torch.randn(64, 64)
@@ -65,7 +65,7 @@ def computed(model, size):
     """Logits of a sequence, and the gradient of one matrix."""
     model.zero_grad()
     batch = pack([Encoded("0", fold([list(range(5, 5 + size))]), (1.0,), 0)], 1)
-    logits = model.logits(model.hidden(batch))
+    logits = model.logits(model.hidden(batch.trees))
     torch.autograd.backward(logits.logsumexp(-1).sum())
     return logits.detach(), model.blocks[0].up.weight.grad.clone()
 
@@ -85,7 +85,7 @@ def test_compiled_layers_compute_the_same_from_one_graph(tiny):
 REUSE = """
 import resource, sys
 import torch
-from gpteval.train.device import keep_freed_memory
+from gpteval.compute.device import keep_freed_memory
 
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt

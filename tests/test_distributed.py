@@ -18,8 +18,8 @@ from official import write_cola
 
 from gpteval import ConfigError, read_tensors
 from gpteval.cli.pretrain import command
-from gpteval.train.device import Machine
-from gpteval.train.distributed import World, join
+from gpteval.compute.device import Machine
+from gpteval.compute.distributed import World, join
 
 WORDS = "the a captain boy ship sea saw sold old and was glad of apples . home went".split()
 SETTINGS = ["--context", "16", "--merges", "40", "--held-out", "2", "--batch-size", "5"]

@@ -10,14 +10,14 @@ from click.testing import CliRunner
 from test_huggingface import gpt2, write
 from torch import Tensor
 
-from gpteval import Batch, Compute, Loaded, load_model
+from gpteval import Compute, Loaded, Trees, load_model
 from gpteval.cli.doctor import command
+from gpteval.compute.device import resolve
 from gpteval.config import Subject
 from gpteval.data.rows import load_split, origin
-from gpteval.doctor import ARRANGEMENTS, LIMIT, Change, Examined, batch_invariance
 from gpteval.plugins import registry
 from gpteval.progress import Silent
-from gpteval.train.device import resolve
+from gpteval.studies.doctor import ARRANGEMENTS, LIMIT, Change, Examined, batch_invariance
 from gpteval_models.gpt import GPT
 
 OPTIONS = ["--sample", "--limit", "12", "--device", "cpu"]
@@ -26,8 +26,8 @@ OPTIONS = ["--sample", "--limit", "12", "--device", "cpu"]
 class Nosy(GPT):
     """A GPT whose states depend on how many tokens stand in the batch, as with wrong padding."""
 
-    def hidden_at(self, batch: Batch, places: Tensor | None) -> Tensor:
-        return super().hidden_at(batch, places) * (1 + len(batch.tokens) / 4096)
+    def hidden_at(self, trees: Trees, places: Tensor | None) -> Tensor:
+        return super().hidden_at(trees, places) * (1 + len(trees.tokens) / 4096)
 
 
 def examined(loaded: Loaded, name: str, precision: str = "fp32") -> list[Change]:

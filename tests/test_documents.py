@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gpteval import BpeTokenizer, ConfigError, DataError
-from gpteval.train.documents import find_documents, hold_out
+from gpteval.corpus.documents import find_documents, hold_out
 
 TEXTS = ["The sea was calm.", "Nobody said “good morning”.", "The boy went home to the sea."]
 

@@ -14,11 +14,11 @@ from gpteval import Example, FinetuneConfig, Loaded, Source, Split, Task
 from gpteval.encode.batch import Batch, Encoded, pack
 from gpteval.encode.batching import by_length, dealt, epoch_order, micro_batches
 from gpteval.encode.examples import encode_examples
-from gpteval.encode.tree import fold
 from gpteval.errors import TrainingError
-from gpteval.score.head import TaskModel
-from gpteval.score.predict import predict
 from gpteval.train.finetune import RECENT, Finetuning, Saving
+from gpteval.train.head import TaskModel
+from gpteval.train.predict import predict
+from gpteval.tree import fold
 
 WORDS = tuple("the captain old ship sea boy apples gate wind good happy sad long".split())
 SOURCE = Source(hub="", columns=("text",), splits={"dev": Split(1, ("x.tsv",))})
@@ -61,7 +61,7 @@ def test_losses_equal_those_of_separate_sequences_by_hand(tiny: Loaded, kind: st
         scores = []
         for end in row.tree.ends:
             ids = torch.tensor([row.tree.tokens[i] for i in row.tree.path(end)])
-            hidden = model.model.hidden(alone(ids))
+            hidden = model.model.hidden(alone(ids).trees)
             by_token.append(F.cross_entropy(model.model.logits(hidden[:-1]), ids[1:]))
             scores.append(model.linear(hidden[-1]))
         logits = torch.cat(scores) if kind == "choose" else scores[0]

@@ -23,13 +23,13 @@ from gpteval.config import FinetuneConfig
 from gpteval.encode.batch import pack
 from gpteval.encode.examples import encode_examples
 from gpteval.errors import CheckpointError, GptevalError
-from gpteval.job import Job, JobData
+from gpteval.methods.job import Job, JobData
 from gpteval.report.costs import costs, json_rows
 from gpteval.report.leaderboard import markdown
 from gpteval.report.standings import standings
-from gpteval.report.store import ResultStore
-from gpteval.score.head import TaskModel
+from gpteval.results.store import ResultStore
 from gpteval.train.finetune import Finetuning, Saving
+from gpteval.train.head import TaskModel
 
 bounded = settings(
     max_examples=60,

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel
 
-from gpteval import Batch, ConfigError, load_weights
+from gpteval import ConfigError, Trees, load_weights
 from gpteval.encode.batch import Encoded, pack
-from gpteval.encode.tree import fold
+from gpteval.tree import fold
 from gpteval_models import PRESETS
 from gpteval_models.dropout import Dropout
 from gpteval_models.gpt import GPT, GPTConfig, build
@@ -20,8 +20,8 @@ from gpteval_models.openai import translate
 SHAPE = GPTConfig(vocab_size=90, context=40, width=32, layers=3, heads=4)
 
 
-def packed(*sequences: list[int]) -> Batch:
-    return pack([Encoded(str(i), fold([s]), (), i) for i, s in enumerate(sequences)], 0)
+def packed(*sequences: list[int]) -> Trees:
+    return pack([Encoded(str(i), fold([s]), (), i) for i, s in enumerate(sequences)], 0).trees
 
 
 def random_ids(length: int) -> list[int]:

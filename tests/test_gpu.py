@@ -17,15 +17,15 @@ from test_scoring import prompts
 from torch import Tensor, nn
 
 from gpteval import Compute, FinetuneConfig, Model, PretrainConfig, load_model, run
+from gpteval.compute.device import Machine, compile_token_wise, resolve
+from gpteval.corpus.tokens import RECORD, Documents, TokenFile
 from gpteval.encode.batch import Encoded, pack
 from gpteval.encode.examples import encode_examples
-from gpteval.encode.tree import fold
-from gpteval.score.head import TaskModel
+from gpteval.pretrain.pretraining import Pretraining
 from gpteval.score.likelihood import score_prompts
-from gpteval.train.device import Machine, compile_token_wise, resolve
 from gpteval.train.finetune import Finetuning, Saving
-from gpteval.train.pretraining import Pretraining
-from gpteval.train.tokens import RECORD, Documents, TokenFile
+from gpteval.train.head import TaskModel
+from gpteval.tree import fold
 from gpteval_models.dropout import Dropout
 from gpteval_models.gpt import GPT, GPTConfig
 from gpteval_models.packed import PackedSpans
@@ -101,7 +101,7 @@ def test_loss_and_gradients(
 @pytest.mark.parametrize("heads", [4, 2])
 def test_attention_in_one_call_is_that_of_blocks(device: torch.device, heads: int) -> None:
     """The kernel of variable lengths, with ancestors and with fewer heads of keys."""
-    spans = pack(groups(), 1).spans
+    spans = pack(groups(), 1).trees.spans
     count = spans[-1].stop
     torch.manual_seed(0)
     q, kv = torch.randn(count, 1, 4, 16), torch.randn(count, 2, heads, 16)
@@ -120,7 +120,7 @@ def test_attention_in_one_call_is_that_of_blocks(device: torch.device, heads: in
 
 
 def test_attention_in_one_call_drops_at_its_rate(device: torch.device) -> None:
-    spans = pack(groups(), 1).spans
+    spans = pack(groups(), 1).trees.spans
     q = torch.zeros(spans[-1].stop, 1, 2, 16, device=device)
     kv = torch.ones(spans[-1].stop, 2, 2, 16, device=device)
     packed = PackedSpans(spans, device)

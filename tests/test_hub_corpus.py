@@ -21,7 +21,7 @@ ASK = """
 import json, sys
 from pathlib import Path
 from gpteval.errors import GptevalError
-from gpteval.train.documents import find_documents
+from gpteval.corpus.documents import find_documents
 try:
     corpus = find_documents([Path(sys.argv[1])], sys.argv[2])
     rows = [(corpus.named(i, row), "".join(pieces)) for i, row, pieces in corpus.documents()]

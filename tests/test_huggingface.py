@@ -29,9 +29,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from gpteval import Batch, GptevalError, load_model
-from gpteval.encode.batch import Encoded, pack
-from gpteval.encode.tree import fold
+from gpteval import GptevalError, load_model
+from gpteval.encode.batch import Batch, Encoded, pack
+from gpteval.tree import fold
 from gpteval_models.huggingface import HuggingFaceModel
 from gpteval_models.rows import TREE_TOKENS, groups, leaf_paths, tree_mask, whole_trees
 
@@ -140,7 +140,7 @@ def test_a_tree_has_the_logits_of_its_sequences(
 ) -> None:
     model = load_model(f"hf:{any_directory}").model
     tree = fold(sequences, 4)
-    hidden = model.hidden(pack([Encoded("", tree, (), 0)], 0))
+    hidden = model.hidden(pack([Encoded("", tree, (), 0)], 0).trees)
     for sequence, end in zip(sequences, tree.ends, strict=True):
         expected = model.lm(torch.tensor([sequence])).logits[0]
         logits = model.logits(hidden[tree.path(end)])
@@ -152,7 +152,7 @@ def test_a_tree_has_the_gradients_of_its_sequences(
 ) -> None:
     model = load_model(f"hf:{any_directory}").model
     batch = batch_of(sequences)
-    folded = model.logits(model.hidden(batch)[batch.ends]).logsumexp(-1).sum()
+    folded = model.logits(model.hidden(batch.trees)[batch.ends]).logsumexp(-1).sum()
     apart = sum(model.lm(torch.tensor([s])).logits[0, -1].logsumexp(-1) for s in sequences)
     parameters = list(model.parameters())
     pairs = zip(*(torch.autograd.grad(x, parameters) for x in (folded, apart)), strict=True)
@@ -173,8 +173,8 @@ def test_trees_are_read_whole_where_the_model_takes_them(
 def test_a_mask_of_ours_would_widen_a_sliding_window(tmp_path: Path) -> None:
     model = load_model(f"hf:{write(tmp_path / 'model', mistral())}").model
     batch = batch_of([torch.randint(10, (50,)).tolist()])
-    whole = model.masked(batch.tokens, batch.positions, batch.spans)
-    apart = (whole - model.unfolded(batch.tokens, batch.spans)).abs().amax(-1)
+    whole = model.masked(batch.trees.tokens, batch.trees.positions, batch.trees.spans)
+    apart = (whole - model.unfolded(batch.trees.tokens, batch.trees.spans)).abs().amax(-1)
     assert apart[:20].max() < 1e-5
     assert apart[20:].min() > 1e-4
 
@@ -182,9 +182,9 @@ def test_a_mask_of_ours_would_widen_a_sliding_window(tmp_path: Path) -> None:
 def test_all_ways_to_read_trees_give_the_same(directory: Path, sequences: list[list[int]]) -> None:
     model = load_model(f"hf:{directory}").model
     batch = batch_of(sequences, [[5, 6]], sequences[::-1])
-    expected = model.unfolded(batch.tokens, batch.spans)
+    expected = model.unfolded(batch.trees.tokens, batch.trees.spans)
     for read in (model.spans, model.masked):
-        states = read(batch.tokens, batch.positions, batch.spans)
+        states = read(batch.trees.tokens, batch.trees.positions, batch.trees.spans)
         torch.testing.assert_close(states, expected, atol=1e-5, rtol=0)
 
 
@@ -192,11 +192,11 @@ def test_attention_over_spans_drops_out_as_the_model_is_told(tmp_path: Path) -> 
     """Attention is the only place where a llama drops anything."""
     model = load_model(f"hf:{write(tmp_path / 'model', llama())}").model
     batch = batch_of([[2, 3, 4, 5]])
-    expected = model.hidden(batch)
-    torch.testing.assert_close(model.train().hidden(batch), expected)
+    expected = model.hidden(batch.trees)
+    torch.testing.assert_close(model.train().hidden(batch.trees), expected)
     model.dropout = 0.5
-    assert (model.hidden(batch) - expected).abs().max() > 0.01
-    torch.testing.assert_close(model.eval().hidden(batch), expected)
+    assert (model.hidden(batch.trees) - expected).abs().max() > 0.01
+    torch.testing.assert_close(model.eval().hidden(batch.trees), expected)
 
 
 def test_a_model_with_attention_of_its_own_kind_reads_under_a_mask(
@@ -220,7 +220,9 @@ def test_a_mask_shows_every_token_its_path(sequences: list[list[int]]) -> None:
 
 
 def test_trees_stand_side_by_side_up_to_a_bound() -> None:
-    spans = batch_of([[1, 2, 3, 4, 5], [1, 2, 3, 4, 6]], [[1] * 9], [[2] * 3], [[3] * 7]).spans
+    spans = batch_of(
+        [[1, 2, 3, 4, 5], [1, 2, 3, 4, 6]], [[1] * 9], [[2] * 3], [[3] * 7]
+    ).trees.spans
     sizes = [[s.stop - s.start for s in trees] for trees in whole_trees(spans, 8)]
     assert sizes == [[4, 1, 1], [9], [3], [7]]
     assert [len(trees) for trees in whole_trees(spans, 10)] == [3, 1, 2]
@@ -240,9 +242,9 @@ def test_a_directory_loads_without_any_prefix_too(directory: Path) -> None:
 
 def test_added_tokens_leave_the_others_as_they_were(directory: Path) -> None:
     model, batch = load_model(f"hf:{directory}").model, batch_of([[2, 3, 4, 5]])
-    before = model.logits(model.hidden(batch))
+    before = model.logits(model.hidden(batch.trees))
     assert model.add_tokens(3) == 10
-    torch.testing.assert_close(model.logits(model.hidden(batch))[:, :10], before)
+    torch.testing.assert_close(model.logits(model.hidden(batch.trees))[:, :10], before)
     assert 0 < model.lm.get_input_embeddings().weight[10:].std() < 0.04
     assert model.vocab_size == model.logits(torch.zeros(32)).numel() == 13
 
@@ -250,12 +252,12 @@ def test_added_tokens_leave_the_others_as_they_were(directory: Path) -> None:
 def test_dropout_can_be_set(tmp_path: Path) -> None:
     model = load_model(f"hf:{write(tmp_path / 'model', gpt2())}").model
     batch = batch_of([[2, 3, 4, 5]])
-    expected = model.hidden(batch)
+    expected = model.hidden(batch.trees)
     assert model.dropout == pytest.approx(0.1)
     model.dropout = 0.0
-    torch.testing.assert_close(model.train().hidden(batch), expected)
+    torch.testing.assert_close(model.train().hidden(batch.trees), expected)
     model.dropout = 0.5
-    assert (model.hidden(batch) - expected).abs().max() > 0.01
+    assert (model.hidden(batch.trees) - expected).abs().max() > 0.01
 
 
 def test_rows_are_cut_under_the_token_budget(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,10 +276,10 @@ def test_few_tokens_a_call_change_nothing(
     any_directory: Path, sequences: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, batch = load_model(f"hf:{any_directory}").model, batch_of(sequences, [[5, 6]])
-    expected = model.hidden(batch)
+    expected = model.hidden(batch.trees)
     monkeypatch.setitem(TREE_TOKENS, "cpu", 1)
     monkeypatch.setattr("gpteval_models.rows.ROW_TOKENS", 1)
-    torch.testing.assert_close(model.hidden(batch), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(model.hidden(batch.trees), expected, atol=1e-5, rtol=0)
 
 
 def test_a_document_starts_with_endoftext_unless_the_tokenizer_begins_otherwise(

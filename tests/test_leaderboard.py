@@ -14,7 +14,7 @@ from gpteval.plugins import registry
 from gpteval.report.footnotes import footnotes
 from gpteval.report.leaderboard import Leaderboard, json_rows, markdown
 from gpteval.report.standings import GLUE, standings
-from gpteval.report.store import ResultStore
+from gpteval.results.store import ResultStore
 from gpteval.task import PaperScore
 
 PAPER = PaperScore("accuracy", 56.0, "test", "P t.2", best_before=61.7)

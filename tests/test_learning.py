@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from gpteval import Compute, Loaded, Result, load_model
+from gpteval.compute.device import resolve
 from gpteval.config import RunConfig
 from gpteval.data.rows import Origin
-from gpteval.fitting import Fitting
-from gpteval.job import JobData
+from gpteval.methods.finetune import Fitting
+from gpteval.methods.job import JobData
+from gpteval.methods.suite import plan
 from gpteval.plugins import registry
 from gpteval.progress import Silent
-from gpteval.report.store import ResultStore
-from gpteval.suite import plan
-from gpteval.train.device import resolve
+from gpteval.results.store import ResultStore
 
 SAMPLE = Origin("sample")
 

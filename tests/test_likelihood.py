@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
-from gpteval.train.documents import find_documents
-from gpteval.train.likelihood import bits_per_byte, negative_log_likelihood, plain_batch
-from gpteval.train.tokens import encode_documents
+from gpteval.corpus.documents import find_documents
+from gpteval.corpus.tokens import encode_documents
+from gpteval.pretrain.bits_per_byte import bits_per_byte, negative_log_likelihood, plain_trees
 
 TEXTS = {
     "a.txt": "the captain of the old ship looked at the sea . " * 3,
@@ -25,7 +25,7 @@ def bits_by_hand(model, ids):
     """-log2 p of ids[1:], one full forward pass per token."""
     total = 0.0
     for end in range(1, len(ids)):
-        logits = model.logits(model.hidden(plain_batch([torch.tensor(ids[:end])])))[-1]
+        logits = model.logits(model.hidden(plain_trees([torch.tensor(ids[:end])])))[-1]
         total -= torch.log_softmax(logits.double(), 0)[ids[end]].item() / math.log(2)
     return total
 
@@ -60,8 +60,8 @@ def test_measuring_leaves_the_model_in_training(tiny, encoded):
 def test_sequences_of_a_batch_do_not_see_each_other(tiny):
     model = tiny.model.eval()
     rows = [torch.tensor([3, 1, 4, 1]), torch.tensor([5, 9, 2, 6, 5, 3])]
-    together = model.hidden(plain_batch(rows))
-    apart = torch.cat([model.hidden(plain_batch([row])) for row in rows])
+    together = model.hidden(plain_trees(rows))
+    apart = torch.cat([model.hidden(plain_trees([row])) for row in rows])
     assert torch.allclose(together, apart, atol=1e-5)
 
 

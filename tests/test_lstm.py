@@ -11,11 +11,11 @@ from click.testing import CliRunner
 from torch.utils.flop_counter import FlopCounterMode
 
 import gpteval
-from gpteval import Batch, CheckpointError, Compute, ConfigError, load_model, save_checkpoint
+from gpteval import CheckpointError, Compute, ConfigError, load_model, save_checkpoint
 from gpteval.cli.pretrain import command as pretrain
-from gpteval.encode.batch import Encoded, pack
-from gpteval.encode.tree import fold
-from gpteval.train.cost import forward_flops
+from gpteval.compute.cost import forward_flops
+from gpteval.encode.batch import Batch, Encoded, pack
+from gpteval.tree import fold
 from gpteval_models import LSTM_PRESETS
 from gpteval_models.lstm import LSTM, LSTMConfig, build
 
@@ -37,26 +37,26 @@ def model() -> LSTM:
 
 def test_a_tree_gives_the_states_of_separate_sequences(model: LSTM) -> None:
     tree, apart = batch(SEQUENCES), batch(SEQUENCES, shared=99)
-    assert max(len(span.ancestors) for span in tree.spans) == 2
-    together, alone = model.hidden(tree)[tree.ends], model.hidden(apart)[apart.ends]
+    assert max(len(span.ancestors) for span in tree.trees.spans) == 2
+    together, alone = model.hidden(tree.trees)[tree.ends], model.hidden(apart.trees)[apart.ends]
     torch.testing.assert_close(together, alone)
     first = batch([SEQUENCES[0]])
     path = fold(SEQUENCES).path(int(tree.ends[0]))
-    torch.testing.assert_close(model.hidden(tree)[path], model.hidden(first))
+    torch.testing.assert_close(model.hidden(tree.trees)[path], model.hidden(first.trees))
 
 
 def test_gradients_of_a_tree_are_those_of_separate_sequences(model: LSTM) -> None:
     found = []
     for packed in (batch(SEQUENCES), batch(SEQUENCES, shared=99)):
         model.zero_grad()
-        model.hidden(packed)[packed.ends].pow(2).sum().backward()
+        model.hidden(packed.trees)[packed.ends].pow(2).sum().backward()
         found.append([p.grad.clone() for p in model.parameters()])
     torch.testing.assert_close(*found)
 
 
 def test_several_trees_of_a_batch_do_not_mix(model: LSTM) -> None:
-    both = model.hidden(batch(SEQUENCES[:3], SEQUENCES[3:]))
-    apart = [model.hidden(batch(part)) for part in (SEQUENCES[:3], SEQUENCES[3:])]
+    both = model.hidden(batch(SEQUENCES[:3], SEQUENCES[3:]).trees)
+    apart = [model.hidden(batch(part).trees) for part in (SEQUENCES[:3], SEQUENCES[3:])]
     torch.testing.assert_close(both, torch.cat(apart))
 
 
@@ -71,7 +71,7 @@ def test_states_are_those_of_the_formula(model: LSTM) -> None:
         cell = cell / (1 + np.exp(-forget)) + np.tanh(new) / (1 + np.exp(-enter))
         output = np.tanh(cell) / (1 + np.exp(-leave))
     expected = weights["out.weight"] @ output + weights["out.bias"]
-    found = model.hidden(batch([SEQUENCES[0]]))[-1].detach().numpy()
+    found = model.hidden(batch([SEQUENCES[0]]).trees)[-1].detach().numpy()
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
@@ -87,24 +87,24 @@ def test_the_papers_size_is_2048_units_and_mini_is_as_large_as_mini() -> None:
 def test_its_arithmetic_is_what_torch_counts_with_nothing_for_attention(model: LSTM) -> None:
     packed = batch(SEQUENCES)
     with FlopCounterMode(display=False) as counter:
-        model.logits(model.hidden(packed)[:10])
+        model.logits(model.hidden(packed.trees)[:10])
     counted = counter.get_total_flops()
-    assert counted == forward_flops(model, len(packed.tokens), keys=999, predicted=10)
+    assert counted == forward_flops(model, len(packed.trees.tokens), keys=999, predicted=10)
 
 
 def test_dropout_falls_on_both_sides_of_the_recurrence_in_training_only(model: LSTM) -> None:
     packed = batch([SEQUENCES[0]])
-    still = model.hidden(packed)
-    torch.testing.assert_close(model.hidden(packed), still)
+    still = model.hidden(packed.trees)
+    torch.testing.assert_close(model.hidden(packed.trees), still)
     model.train()
-    assert not torch.equal(model.hidden(packed), model.hidden(packed))
+    assert not torch.equal(model.hidden(packed.trees), model.hidden(packed.trees))
     model.dropout = 0.0
-    torch.testing.assert_close(model.hidden(packed), still)
+    torch.testing.assert_close(model.hidden(packed.trees), still)
 
 
 def test_added_tokens_are_new_rows_of_the_one_matrix(model: LSTM) -> None:
     assert (model.add_tokens(3), model.vocab_size) == (90, 93)
-    assert model.logits(model.hidden(batch([[92, 1]]))).shape == (2, 93)
+    assert model.logits(model.hidden(batch([[92, 1]]).trees)).shape == (2, 93)
     assert model.config()["vocab_size"] == 93
 
 

@@ -8,10 +8,10 @@ import torch
 
 import gpteval_models
 from gpteval import load_model
+from gpteval.corpus.documents import find_documents
+from gpteval.corpus.tokens import encode_documents
 from gpteval.plugins import registry
-from gpteval.train.documents import find_documents
-from gpteval.train.likelihood import bits_per_byte
-from gpteval.train.tokens import encode_documents
+from gpteval.pretrain.bits_per_byte import bits_per_byte
 
 MINI = Path(gpteval_models.__file__).parent / "mini"
 TEXT = """The old captain came down to the harbour early in the morning, before the boys who sold

@@ -13,7 +13,7 @@ from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel
 
 from gpteval import BpeTokenizer, CheckpointError, Loaded, load_model
 from gpteval.encode.batch import Encoded, pack
-from gpteval.encode.tree import fold
+from gpteval.tree import fold
 
 TEXT = "the captain couldn't say whether the café by the sea was open on sunday ."
 
@@ -68,7 +68,7 @@ def assert_same_logits(loaded: Loaded, theirs: OpenAIGPTLMHeadModel) -> None:
     ids = torch.randint(theirs.config.vocab_size, (48,))
     model = loaded.model.eval()
     batch = pack([Encoded("", fold([ids.tolist()]), (), 0)], 0)
-    ours, reference = model.logits(model.hidden(batch)), theirs(ids[None]).logits[0]
+    ours, reference = model.logits(model.hidden(batch.trees)), theirs(ids[None]).logits[0]
     torch.testing.assert_close(ours, reference, atol=1e-4, rtol=0)
 
 

@@ -8,15 +8,15 @@ from click.testing import CliRunner
 
 from gpteval import BpeTokenizer, Compute, GptevalError, PretrainConfig, load_model
 from gpteval.cli.pretrain import command
+from gpteval.compute.device import resolve
 from gpteval.config import Upkeep
+from gpteval.corpus.documents import find_documents
+from gpteval.corpus.tokens import encode_documents, open_tokens
 from gpteval.errors import TrainingError
+from gpteval.pretrain.bits_per_byte import bits_per_byte
+from gpteval.pretrain.loop import Course
+from gpteval.pretrain.pretraining import PASS_TOKENS, Pretraining
 from gpteval.progress import Silent
-from gpteval.train.course import Course
-from gpteval.train.device import resolve
-from gpteval.train.documents import find_documents
-from gpteval.train.likelihood import bits_per_byte
-from gpteval.train.pretraining import PASS_TOKENS, Pretraining
-from gpteval.train.tokens import encode_documents, open_tokens
 from gpteval_models.gpt import GPT, GPTConfig
 
 PEOPLE = ("the captain", "a boy", "my aunt", "the old king", "nobody")

@@ -14,8 +14,8 @@ from official import write_cola
 from gpteval import Compute, GptevalError, load_model, score_zeroshot
 from gpteval.cli.pretrain import command
 from gpteval.config import PROBED_ROWS
-from gpteval.probe import read_probes
 from gpteval.progress import Silent
+from gpteval.studies.probe import read_probes
 
 SMALL = ["--context", "16", "--merges", "40", "--held-out", "1", "--batch-size", "2"]
 SMALL += ["--updates", "6", "--warmup", "2", "--lr", "1e-3", "--evaluate", "4", "--device", "cpu"]

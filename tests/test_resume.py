@@ -18,7 +18,7 @@ import torch
 
 from gpteval import Result
 from gpteval.errors import CheckpointError
-from gpteval.report.store import ResultStore
+from gpteval.results.store import ResultStore
 from gpteval.train.optimiser import adamw
 from gpteval.train.state import load_state, save_state
 

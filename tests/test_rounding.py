@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gpteval.train import rounding
-from gpteval.train.rounding import KeptWeights, RoundedProducts, bf16_is_faster
+from gpteval.compute import rounding
+from gpteval.compute.rounding import KeptWeights, RoundedProducts, bf16_is_faster
 
 
 def rounded(x):

@@ -11,7 +11,7 @@ import pytest
 import gpteval
 from gpteval import Compute, Result
 from gpteval.errors import ConfigError, UnknownNameError
-from gpteval.report.store import ResultStore
+from gpteval.results.store import ResultStore
 
 
 @pytest.fixture

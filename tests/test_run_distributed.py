@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from gpteval import Result
 from gpteval.cli.run import command
-from gpteval.report.store import ResultStore
+from gpteval.results.store import ResultStore
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 SETTINGS = ["--tasks", "copa", "--sample", "--device", "cpu", "--save-seconds", "0", "--json"]

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from gpteval import DataError
-from gpteval.train.pieces import PIECE, cut
-from gpteval.train.sources import source
+from gpteval.corpus.chunks import PIECE, cut
+from gpteval.corpus.sources import source
 
 TEXTS = ["The sea was calm.", "Nobody said “good morning”.\nÅse did.", "The boy went home."]
 
@@ -63,7 +63,7 @@ def test_a_row_without_text_has_no_pieces(tmp_path):
     assert [text for _, text in read(path)] == ["a", "", ""]
 
 
-WHOLE = gzip.compress(b"a long text" * 99)
+WHOLE = gzip.compress(b"a long text" * 99, mtime=0)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from fabricated import predictions, result
 
 from gpteval.errors import ResultError
 from gpteval.records import SCHEMA, Prediction
-from gpteval.report.store import ResultStore
+from gpteval.results.store import ResultStore
 
 TESTS = Path(__file__).parent
 
@@ -45,7 +45,7 @@ def test_finished_finds_the_splits_of_one_run(tmp_path):
 APPEND = """
 import sys
 from fabricated import result
-from gpteval.report.store import ResultStore
+from gpteval.results.store import ResultStore
 for number in range(200):
     row = result(sys.argv[2], seed=number)
     ResultStore(sys.argv[1]).append([row, row] if number % 10 == 0 else [row])
@@ -95,7 +95,7 @@ def test_a_whole_last_line_that_only_lacks_its_newline_is_kept(tmp_path):
 KILLED = """
 import os, sys
 from fabricated import result
-from gpteval.report.store import ResultStore
+from gpteval.results.store import ResultStore
 store = ResultStore(sys.argv[1])
 with store._locked():
     with store.records.open("ab") as file:
@@ -149,7 +149,7 @@ FULL = """
 import resource, sys
 from fabricated import predictions, result
 from gpteval.errors import ResultError
-from gpteval.report.store import ResultStore
+from gpteval.results.store import ResultStore
 store = ResultStore(sys.argv[1])
 limit = store.records.stat().st_size + 100
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

@@ -8,14 +8,14 @@ from official import RTE, rte
 
 from gpteval import BpeTokenizer
 from gpteval.config import Reading
+from gpteval.corpus import contamination as module
+from gpteval.corpus.contamination import Runs, find_quotes
+from gpteval.corpus.documents import find_documents
+from gpteval.corpus.duplicates import jaccard, near_duplicates, signature
+from gpteval.corpus.report import survey
+from gpteval.corpus.tokens import encode_documents
 from gpteval.plugins import registry
 from gpteval.progress import Silent
-from gpteval.train import overlap as module
-from gpteval.train.documents import find_documents
-from gpteval.train.duplicates import jaccard, near_duplicates, signature
-from gpteval.train.overlap import Runs, find_quotes
-from gpteval.train.survey import survey
-from gpteval.train.tokens import encode_documents
 
 WORDS = [f"{a}{b}{c}" for a in "bdfg" for b in "aeio" for c in "lmnr"]
 

@@ -11,9 +11,9 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from gpteval import Example, Task
 from gpteval.data.rows import Origin, load_split
+from gpteval.features.tfidf import SETTINGS, WORD, TextModel
 from gpteval.plugins import registry
 from gpteval.score.metrics import score
-from gpteval.score.tfidf import SETTINGS, WORD, TextModel
 
 SUBJECTS = ("The dog", "A boy", "My old captain", "Nobody", "The boy's dog")
 VERBS = ("sleeps", "eats apples", "sails", "is not here", "runs")

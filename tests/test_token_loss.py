@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gpteval.compute.rounding import RoundedProducts
 from gpteval.encode.batching import MOST_LOGITS
-from gpteval.score.token_loss import token_loss
-from gpteval.train.rounding import RoundedProducts
+from gpteval.train.token_loss import token_loss
 
 PLACES, WIDTH, VOCABULARY = 23, 8, 50
 

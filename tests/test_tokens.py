@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from gpteval import BpeTokenizer, DataError
+from gpteval.corpus import tokens as module
+from gpteval.corpus.chunks import PIECE
+from gpteval.corpus.documents import find_documents, hold_out
+from gpteval.corpus.tokens import encode_documents, open_tokens
 from gpteval.errors import ResultError
 from gpteval.progress import Silent
-from gpteval.train import tokens as module
-from gpteval.train.documents import find_documents, hold_out
-from gpteval.train.pieces import PIECE
-from gpteval.train.tokens import encode_documents, open_tokens
 
 TEXTS = ["The sea was calm.", "Nobody said “good morning”.", "The boy went home to the sea."]
 
@@ -150,8 +150,8 @@ KILLED = """
 import sys
 from pathlib import Path
 from gpteval import BpeTokenizer
-from gpteval.train import tokens
-from gpteval.train.documents import find_documents
+from gpteval.corpus import tokens
+from gpteval.corpus.documents import find_documents
 tokens.READ_AT_ONCE = 1000
 corpus, tokenizer = find_documents([Path(sys.argv[1])]), BpeTokenizer.load(Path(sys.argv[2]))
 tokens.encode_documents(corpus, tokenizer, Path(sys.argv[2]) / "all.tokens")
@@ -195,8 +195,8 @@ import resource, sys
 from pathlib import Path
 from gpteval import BpeTokenizer
 from gpteval.errors import ResultError
-from gpteval.train import tokens
-from gpteval.train.documents import find_documents
+from gpteval.corpus import tokens
+from gpteval.corpus.documents import find_documents
 tokens.READ_AT_ONCE = 1000
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 corpus, tokenizer = find_documents([Path(sys.argv[1])]), BpeTokenizer.load(Path(sys.argv[2]))

@@ -13,11 +13,11 @@ import gpteval
 from gpteval import Compute, ConfigError, GptevalError, Loaded, Result
 from gpteval.cli.run import command
 from gpteval.config import RunConfig
-from gpteval.provenance import digest
+from gpteval.files import digest
 from gpteval.report.leaderboard import json_rows, markdown
 from gpteval.report.standings import standings
-from gpteval.report.store import ResultStore
-from gpteval.transfer import Transfer, transfers
+from gpteval.results.store import ResultStore
+from gpteval.weights.transfer import Transfer, transfers
 
 RESULTS = Path(__file__).parent.parent / "results"
 

@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from gpteval import Batch
-from gpteval.encode.batch import Encoded, lm_weights, pack
-from gpteval.encode.tree import Tree, fold
+from gpteval.encode.batch import Batch, Encoded, lm_weights, pack
 from gpteval.model import hidden_at
+from gpteval.tree import Tree, fold
 from gpteval_models.dropout import Dropout
 from gpteval_models.gpt import GPT, GPTConfig
 from gpteval_models.packed import PackedSpans
@@ -46,9 +45,9 @@ def model() -> GPT:
 
 def lm_loss(model: GPT, batch: Batch) -> Tensor:
     """Σ weight · −log p of every token but those that begin a path."""
-    read = batch.parents >= 0
-    logits = model.logits(model.hidden(batch)[batch.parents[read]])
-    nats = F.cross_entropy(logits, batch.tokens[read], reduction="none")
+    read = batch.trees.parents >= 0
+    logits = model.logits(model.hidden(batch.trees)[batch.trees.parents[read]])
+    nats = F.cross_entropy(logits, batch.trees.tokens[read], reduction="none")
     return (nats * batch.lm_weight[read]).sum()
 
 
@@ -57,7 +56,7 @@ def loss_of_separate_sequences(model: GPT, sequences: list[list[int]]) -> Tensor
     losses = []
     for sequence in sequences:
         batch = pack([Encoded("", fold([sequence], APART), (), 0)], 0)
-        logits = model.logits(model.hidden(batch))[:-1]
+        logits = model.logits(model.hidden(batch.trees))[:-1]
         losses.append(F.cross_entropy(logits, torch.tensor(sequence[1:])))
     return torch.stack(losses).mean()
 
@@ -115,9 +114,9 @@ def test_a_prefix_shorter_than_asked_is_repeated() -> None:
 
 def test_a_shared_prefix_gives_the_same_logits(model: GPT, sequences: list[list[int]]) -> None:
     tree = fold(sequences)
-    folded = model.hidden(pack([Encoded("", tree, (), 0)], 0))
+    folded = model.hidden(pack([Encoded("", tree, (), 0)], 0).trees)
     for sequence, end in zip(sequences, tree.ends, strict=True):
-        alone = model.hidden(pack([Encoded("", fold([sequence]), (), 0)], 0))
+        alone = model.hidden(pack([Encoded("", fold([sequence]), (), 0)], 0).trees)
         logits = model.logits(folded[tree.path(end)])
         torch.testing.assert_close(logits, model.logits(alone), atol=1e-5, rtol=0)
 
@@ -143,13 +142,13 @@ def test_padded_families_train_as_each_does_alone(model: GPT) -> None:
         Encoded(str(i), fold([begin + ids(2 + i), begin + ids(3)]), (), i)
         for i, begin in enumerate(begins)
     ]
-    blocks = SpanBlocks(pack(examples, 0).spans, torch.device("cpu"))
+    blocks = SpanBlocks(pack(examples, 0).trees.spans, torch.device("cpu"))
     assert len(blocks._families) < len(examples)
     parameters = list(model.parameters())
-    hidden = model.hidden(pack(examples, 0))
+    hidden = model.hidden(pack(examples, 0).trees)
     weights = torch.randn_like(hidden)
     together = torch.autograd.grad((hidden * weights).sum(), parameters)
-    alone = torch.cat([model.hidden(pack([example], 0)) for example in examples])
+    alone = torch.cat([model.hidden(pack([example], 0).trees) for example in examples])
     torch.testing.assert_close(hidden, alone, atol=1e-5, rtol=0)
     apart = torch.autograd.grad((alone * weights).sum(), parameters)
     for ours, reference in zip(together, apart, strict=True):
@@ -162,8 +161,13 @@ def test_spans_in_one_call_are_attended_as_in_blocks(
 ) -> None:
     examples = [Encoded(str(i), fold(s), (), i) for i, s in enumerate((sequences, sequences[:2]))]
     batch = pack(examples, 0)
-    blocks, packed = (each(batch.spans, torch.device("cpu")) for each in (SpanBlocks, PackedSpans))
-    q, kv = torch.randn(len(batch.tokens), 1, 4, 8), torch.randn(len(batch.tokens), 2, heads, 8)
+    blocks, packed = (
+        each(batch.trees.spans, torch.device("cpu")) for each in (SpanBlocks, PackedSpans)
+    )
+    q, kv = (
+        torch.randn(len(batch.trees.tokens), 1, 4, 8),
+        torch.randn(len(batch.trees.tokens), 2, heads, 8),
+    )
     read = packed.attend(q, kv, Dropout(0.0), 0.3)
     expected = blocks.attend(blocks.sort(q), blocks.sort(kv), Dropout(0.0), 0.3)
     torch.testing.assert_close(read, blocks.unsort(expected), atol=1e-6, rtol=1e-5)
@@ -175,8 +179,8 @@ def test_packed_trees_do_not_see_each_other(groups: list[list[list[int]]]) -> No
     torch.manual_seed(0)
     model = GPT(GPTConfig(vocab_size=3, context=12, width=8, layers=2, heads=2)).eval()
     examples = [Encoded(str(i), fold(g, 2), (), i) for i, g in enumerate(groups)]
-    together = model.hidden(pack(examples, 0))
-    alone = [model.hidden(pack([example], 0)) for example in examples]
+    together = model.hidden(pack(examples, 0).trees)
+    alone = [model.hidden(pack([example], 0).trees) for example in examples]
     torch.testing.assert_close(together, torch.cat(alone), atol=1e-5, rtol=0)
 
 
@@ -185,8 +189,8 @@ def test_states_asked_for_alone_are_those_of_all(layers: int, sequences: list[li
     torch.manual_seed(0)
     model = GPT(GPTConfig(vocab_size=50, context=48, width=32, layers=layers, heads=4)).eval()
     batch = pack([Encoded("", fold(sequences), (), 0)], 0)
-    places = torch.tensor([30, 3, len(batch.tokens) - 1, 3])
-    found, every = hidden_at(model, batch, places), model.hidden(batch)
+    places = torch.tensor([30, 3, len(batch.trees.tokens) - 1, 3])
+    found, every = hidden_at(model, batch.trees, places), model.hidden(batch.trees)
     torch.testing.assert_close(found, every[places], rtol=0, atol=1e-6)
 
 
@@ -194,10 +198,10 @@ def test_packing_shifts_indices_by_the_tokens_before() -> None:
     first = Encoded("a", fold([[5, 6, 7]]), (1.0,), 0)
     second = Encoded("b", fold([[1, 2, 3], [1, 2, 4]], min_shared=2), (0.0, 1.0), 1)
     batch = pack([first, second], outputs=1)
-    assert batch.tokens.tolist() == [5, 6, 7, 1, 2, 3, 4]
-    assert batch.parents.tolist() == [-1, 0, 1, -1, 3, 4, 4]
-    assert batch.positions.tolist() == [0, 1, 2, 0, 1, 2, 2]
-    assert batch.spans[-1].ancestors == ((3, 5),)
+    assert batch.trees.tokens.tolist() == [5, 6, 7, 1, 2, 3, 4]
+    assert batch.trees.parents.tolist() == [-1, 0, 1, -1, 3, 4, 4]
+    assert batch.trees.positions.tolist() == [0, 1, 2, 0, 1, 2, 2]
+    assert batch.trees.spans[-1].ancestors == ((3, 5),)
     assert (batch.ends.tolist(), batch.owners.tolist()) == ([2, 5, 6], [0, 1, 1])
     assert batch.slots.tolist() == [0, 0, 1]
     assert batch.targets.tolist() == [[1.0, 0.0], [0.0, 1.0]]

@@ -17,11 +17,11 @@ import gpteval
 from gpteval import Compute, Loaded, Prompt, Result
 from gpteval.cli.zeroshot import command
 from gpteval.errors import ConfigError, DataError, UnknownNameError
+from gpteval.methods.zeroshot import scorable, untrained
 from gpteval.plugins import registry
-from gpteval.report.store import ResultStore
+from gpteval.results.store import ResultStore
 from gpteval.score.heuristics import scores_of
 from gpteval.score.sliding_window import sliding_window
-from gpteval.zeroshot import scorable, untrained
 
 CHOICE = ("race", "copa", "rocstories")
 WINOGRAD = ("dpr", "wsc273")

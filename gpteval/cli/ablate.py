@@ -69,10 +69,10 @@ def command(
 
 
 def _table(tasks: str, lstm: str | None, as_json: bool, settings: dict[str, Any]) -> None:
-    from gpteval.ablate import ablate
     from gpteval.cli.progress import listener
+    from gpteval.compute.distributed import started_as
     from gpteval.report.ablations import AblationTable
-    from gpteval.train.distributed import started_as
+    from gpteval.studies.ablate import ablate
 
     rows = ablate(tasks, lstm=lstm, progress=listener(), **settings)
     if started_as():
@@ -82,10 +82,10 @@ def _table(tasks: str, lstm: str | None, as_json: bool, settings: dict[str, Any]
 
 
 def _layers(tasks: str, picture: Path | None, as_json: bool, settings: dict[str, Any]) -> None:
-    from gpteval.ablate import ablate_layers
     from gpteval.cli.progress import listener
+    from gpteval.compute.distributed import started_as
     from gpteval.report.layers import LayersTable, check_plot, json_rows, plot, points
-    from gpteval.train.distributed import started_as
+    from gpteval.studies.ablate import ablate_layers
 
     if picture is not None:
         check_plot(picture)

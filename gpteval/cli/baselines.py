@@ -40,8 +40,8 @@ def command(*, as_json: bool, **settings: Any) -> None:
     gpteval baselines --tasks all --sample
     gpteval baselines --tasks nli,rocstories --data-dir DATA
     """
-    from gpteval.baselines import score_baselines
     from gpteval.cli.progress import listener
+    from gpteval.methods.linear import score_baselines
 
     results = score_baselines(progress=listener(), **settings)
     show_results(results, as_json=as_json)

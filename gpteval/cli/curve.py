@@ -17,7 +17,7 @@ from gpteval.config import Compute, ZeroshotConfig, task_names
 from gpteval.errors import ResultError
 
 if TYPE_CHECKING:
-    from gpteval.curve import Point
+    from gpteval.studies.curve import Point
 
 
 @click.command()
@@ -61,9 +61,9 @@ def command(
     gpteval curve mine lstm --sample --tasks race,copa --output gpt-and-lstm
     """
     from gpteval.cli.progress import listener
-    from gpteval.curve import points
     from gpteval.report.curve import figure_class
     from gpteval.report.curve import picture as drawn
+    from gpteval.studies.curve import points
 
     if picture:
         figure_class()  # so that it is missed before anything is scored
@@ -80,7 +80,7 @@ def command(
 
 
 def _write(path: Path, content: bytes) -> None:
-    from gpteval.report.store import replace_file
+    from gpteval.results.store import replace_file
 
     try:
         replace_file(path, content)

@@ -15,7 +15,7 @@ from gpteval.cli.options import data_dir_option, model_option, options_from, sam
 from gpteval.config import Compute, Subject, task_names
 
 if TYPE_CHECKING:
-    from gpteval.doctor import Change
+    from gpteval.studies.doctor import Change
 
 
 @click.command()
@@ -48,8 +48,8 @@ def command(*, batch_invariance: bool, tasks: str, as_json: bool, **settings: An
     gpteval doctor --batch-invariance --tasks race,copa --model hf:HuggingFaceTB/SmolLM2-135M
     """
     from gpteval.cli.progress import listener
-    from gpteval.doctor import LIMIT
-    from gpteval.doctor import batch_invariance as examine
+    from gpteval.studies.doctor import LIMIT
+    from gpteval.studies.doctor import batch_invariance as examine
 
     if not batch_invariance:
         raise click.UsageError("give --batch-invariance: it is the only check so far")

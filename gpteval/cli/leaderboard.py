@@ -67,7 +67,7 @@ def command(
 
 
 def _read(directory: Path) -> list[Result]:
-    from gpteval.report.store import ResultStore
+    from gpteval.results.store import ResultStore
 
     results = ResultStore(directory).read()
     if not results:
@@ -132,7 +132,7 @@ def _text(view: View, layout: str, made: str) -> str:
 
 
 def _write(text: str, output: Path | None) -> None:
-    from gpteval.report.store import replace_file
+    from gpteval.results.store import replace_file
 
     if output is None:
         click.echo(text, nl=False)

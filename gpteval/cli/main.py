@@ -122,7 +122,7 @@ def fail(line: str, code: int) -> NoReturn:
 def end(code: int) -> NoReturn:
     """Leave with an exit code."""
     if "RANK" in os.environ:  # set by torchrun
-        from gpteval.train.distributed import leave
+        from gpteval.compute.distributed import leave
 
         leave(code)
     sys.exit(code)

@@ -58,9 +58,9 @@ def command(
         --preset gpt1 --merges 40000 --epochs 100
     """
     from gpteval.cli.progress import listener
-    from gpteval.probe import read_probes
-    from gpteval.train.distributed import started_as
-    from gpteval.train.pretrain import pretrain
+    from gpteval.compute.distributed import started_as
+    from gpteval.pretrain.pretrain import pretrain
+    from gpteval.studies.probe import read_probes
 
     progress, names, probes = listener(), task_names(probe), None
     if names and not started_as():

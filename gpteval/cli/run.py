@@ -63,8 +63,8 @@ def command(
     srun --nodes 2 --ntasks-per-node 1 torchrun --nnodes 2 …  (the same)
     """
     from gpteval.cli.progress import listener
-    from gpteval.suite import run
-    from gpteval.train.distributed import started_as
+    from gpteval.compute.distributed import started_as
+    from gpteval.methods.suite import run
 
     if no_pretraining and transfer_layers:
         raise click.UsageError("--no-pretraining is --transfer-layers none: give one of them")

@@ -55,10 +55,10 @@ def command(
     gpteval zeroshot --tasks race,copa --data-dir DATA --model mini
     gpteval zeroshot --tasks winograd --model hf:HuggingFaceTB/SmolLM2-135M
     """
-    from gpteval.baselines import score_baselines
     from gpteval.cli.progress import listener
     from gpteval.data.raw import AbsentError
-    from gpteval.zeroshot import scorable, score_zeroshot
+    from gpteval.methods.linear import score_baselines
+    from gpteval.methods.zeroshot import scorable, score_zeroshot
 
     if every == bool(tasks):
         raise click.UsageError("give --all, or --tasks NAMES")

@@ -21,11 +21,11 @@ from gpteval.data.raw import (
     broken,
     empty,
     layout,
-    parse_json,
     undecodable,
     unreadable,
 )
 from gpteval.data.winograd import read_dpr, read_wsc
+from gpteval.files import parse_json
 from gpteval.task import Reader, Task
 
 

@@ -7,7 +7,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from gpteval.data.raw import Layout, RawRow, broken, parse_json, read_bytes, undecodable
+from gpteval.data.raw import Layout, RawRow, broken, read_bytes, undecodable
+from gpteval.files import parse_json
 
 LISTS = ("questions", "options", "answers")
 

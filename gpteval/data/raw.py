@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,19 +83,6 @@ def read_bytes(path: Path) -> bytes:
     if not content:
         raise empty(path)
     return content
-
-
-def parse_json(text: str | bytes) -> Any:
-    """A JSON value.
-
-    Raises:
-        ValueError: Not JSON (`json.JSONDecodeError`, with the line), not UTF-8, nested too deeply,
-            or with a number too long to read.
-    """
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
 
 
 def undecodable(path: object, line: int, error: UnicodeDecodeError) -> DataError:

@@ -1,19 +1,19 @@
-"""A batch: packed token trees, without padding, and what a training step reads from them.
+"""Packing: token trees one after another, and what training and scoring read from them.
 
-Shape letters: N tokens of all trees together, M sequences, B examples. Packing is the plan's
-`(R, T)` without the padding: every token-wise layer then runs on real tokens only, and a model that
-wants rows can make them from `spans` and `parents`.
+Shape letters: N tokens of all trees together, M sequences, B examples. Without padding, every
+token-wise layer runs on real tokens only; a model that wants rows makes them from the spans.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gpteval.encode.tree import Span, Tree
+from gpteval.tree import Span, Tree, Trees
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,36 +39,29 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Token trees of B examples, packed one after another.
+    """Token trees of B examples, and what a task head and its losses read from them.
 
     Attributes:
-        tokens: (N,) token ids.
-        positions: (N,) place of each token on its path, from 0.
-        parents: (N,) index of the token before it on its path, -1 at a beginning.
-        spans: Runs of tokens without a branch; a token sees its span up to itself and all of its
-            span's ancestors.
+        trees: What the model reads.
         ends: (M,) index of the last (extract) token of every sequence.
         owners: (M,) which example of the batch each sequence belongs to.
         slots: (M,) which of its example's sequences it is.
         targets: (B, outputs) soft targets; zeros where unlabelled or beyond an example's answers.
         lm_weight: (N,) share of each token's prediction in the LM loss: the mean over a sequence's
             tokens, then over all sequences of the whole batch [C]; a shared token counts once for
-            every sequence it stands in.
+            every sequence it stands in. None where nobody asks for that loss.
         share: Share of each example in the task loss: 1 / size of the whole batch, of which this
             may be a part (micro-batch).
         ids: The examples' ids.
         indices: Their places in the split.
     """
 
-    tokens: Tensor
-    positions: Tensor
-    parents: Tensor
-    spans: tuple[Span, ...]
+    trees: Trees
     ends: Tensor
     owners: Tensor
     slots: Tensor
     targets: Tensor
-    lm_weight: Tensor
+    lm_weight: Tensor | None
     share: float
     ids: tuple[str, ...]
     indices: tuple[int, ...]
@@ -92,7 +85,27 @@ class Batch:
             for f in fields(self)
             if isinstance(getattr(self, f.name), torch.Tensor)
         }
-        return replace(self, **moved)
+        return replace(self, trees=self.trees.moved(move), **moved)
+
+
+def pack_trees(trees: Sequence[Tree]) -> Trees:
+    """Trees one after another; at least one."""
+    tokens: list[int] = []
+    positions: list[int] = []
+    parents: list[int] = []
+    spans: list[Span] = []
+    for tree in trees:
+        offset = len(tokens)
+        tokens += tree.tokens
+        positions += tree.positions
+        parents += [p + offset if p >= 0 else -1 for p in tree.parents]
+        spans += [span.shifted(offset) for span in tree.spans]
+    return Trees(
+        torch.tensor(tokens),  # (N,)
+        torch.tensor(positions),  # (N,)
+        torch.tensor(parents),  # (N,)
+        tuple(spans),
+    )
 
 
 def pack(
@@ -101,6 +114,7 @@ def pack(
     *,
     whole_examples: int = 0,
     whole_sequences: int = 0,
+    lm: bool = True,
 ) -> Batch:
     """Pack examples into a batch.
 
@@ -109,34 +123,26 @@ def pack(
         outputs: Width of the targets; raised to the largest number of sequences of an example.
         whole_examples: Examples of the batch that these are a part of; 0 when they are all of it.
         whole_sequences: The same for its sequences.
+        lm: Whether the language-model loss will be asked for.
     """
-    sequences = whole_sequences or sum(len(e.tree.ends) for e in examples)
-    tokens: list[int] = []
-    positions: list[int] = []
-    parents: list[int] = []
-    weights: list[float] = []
-    spans: list[Span] = []
-    reads: list[tuple[int, int, int]] = []
-    for owner, example in enumerate(examples):
-        offset, tree = len(tokens), example.tree
-        tokens += tree.tokens
-        positions += tree.positions
-        parents += [p + offset if p >= 0 else -1 for p in tree.parents]
-        spans += [span.shifted(offset) for span in tree.spans]
-        weights += lm_weights(tree, sequences)
-        reads += [(end + offset, owner, slot) for slot, end in enumerate(tree.ends)]
+    trees = [e.tree for e in examples]
+    sequences = whole_sequences or sum(len(tree.ends) for tree in trees)
+    offsets = accumulate((len(tree.tokens) for tree in trees), initial=0)
+    reads = [
+        (end + offset, owner, slot)
+        for owner, (tree, offset) in enumerate(zip(trees, offsets, strict=False))
+        for slot, end in enumerate(tree.ends)
+    ]
     width = max(outputs, *(len(e.target) for e in examples))
-    ends, owners, slots = torch.tensor(reads, dtype=torch.long).unbind(1)
+    ends, owners, slots = torch.tensor(reads, dtype=torch.long).unbind(1)  # (M,) each
+    weights = [weight for tree in trees for weight in lm_weights(tree, sequences)] if lm else None
     return Batch(
-        tokens=torch.tensor(tokens),
-        positions=torch.tensor(positions),
-        parents=torch.tensor(parents),
-        spans=tuple(spans),
+        trees=pack_trees(trees),
         ends=ends,
         owners=owners,
         slots=slots,
         targets=torch.tensor([e.target + (0.0,) * (width - len(e.target)) for e in examples]),
-        lm_weight=torch.tensor(weights),
+        lm_weight=None if weights is None else torch.tensor(weights),  # (N,)
         share=1 / (whole_examples or len(examples)),
         ids=tuple(e.id for e in examples),
         indices=tuple(e.index for e in examples),

@@ -31,6 +31,8 @@ def micro_batches(
     outputs: int,
     most_tokens: int,
     whole: Sequence[Encoded] | None = None,
+    *,
+    lm: bool = True,
 ) -> list[Batch]:
     """Split one batch into parts of at most `most_tokens` tokens, alike in length.
 
@@ -41,11 +43,12 @@ def micro_batches(
         outputs: Width of the targets.
         most_tokens: Tokens of a part.
         whole: The batch, where `examples` are not all of it.
+        lm: Whether the language-model loss will be asked for.
     """
     whole = examples if whole is None else whole
     sequences = sum(len(e.tree.ends) for e in whole)
     return [
-        pack(group, outputs, whole_examples=len(whole), whole_sequences=sequences)
+        pack(group, outputs, whole_examples=len(whole), whole_sequences=sequences, lm=lm)
         for group in by_length(examples, most_tokens)
     ]
 

@@ -16,12 +16,12 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from itertools import accumulate, chain, pairwise
 from pathlib import Path
 
 import numpy as np
 
-from gpteval import provenance
 from gpteval.model import Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -73,11 +73,19 @@ def cache_directory() -> Path:
 
 def _key(tokenizer: Tokenizer, texts: Sequence[str]) -> str:
     """Digest of everything that decides the ids."""
-    versions = [provenance.versions().get(name) for name in ("tokenizers", "transformers")]
+    versions = [_version(name) for name in ("tokenizers", "transformers")]
     key = hashlib.sha256(repr([VERSION, tokenizer.digest, versions]).encode())
     key.update(np.fromiter(map(len, texts), "<i8", len(texts)).tobytes())
     key.update("".join(texts).encode("utf-8", "surrogatepass"))
     return key.hexdigest()
+
+
+@cache
+def _version(library: str) -> str | None:
+    """None where it is not installed."""
+    with suppress(PackageNotFoundError):
+        return version(library)
+    return None
 
 
 def _read(path: Path, texts: int) -> list[list[int]] | None:

@@ -12,10 +12,10 @@ from itertools import chain
 
 from gpteval.encode import cache
 from gpteval.encode.batch import Encoded
-from gpteval.encode.tree import fold
 from gpteval.errors import DataError
 from gpteval.model import Tokenizer
 from gpteval.task import Example, Task
+from gpteval.tree import fold
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ PHASES = ("load", "encode", "train", "evaluate")
 LEGEND = {
     "tokens": "of the training; a prefix that sequences of an example share counts once",
     "saved": "tokens that separate sequences would have needed and sharing did not",
-    "FLOPs": "that the training and the predictions need, by gpteval.train.cost's formula",
+    "FLOPs": "that the training and the predictions need, by gpteval.compute.cost's formula",
     "load … evaluate": "seconds; the same model and rows may have served several seeds",
     "memory": "most that was held by one process; on a CPU by the whole of it up to then",
     "use": "FLOPs of the updates per second, of what a square matrix product reaches here",

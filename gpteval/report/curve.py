@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gpteval.errors import ConfigError
 
 if TYPE_CHECKING:
-    from gpteval.curve import Point
+    from gpteval.studies.curve import Point
 
 STYLES = ("-", "--", ":", "-.")
 """Of the runs, in order; the tasks have colours."""

@@ -16,9 +16,9 @@ from rich.text import Text
 from gpteval.errors import ConfigError, ResultError
 from gpteval.records import Result
 from gpteval.report.standings import Row, base_split, standings
-from gpteval.report.store import replace_file
 from gpteval.report.table import Column, terminal_table
-from gpteval.transfer import Transfer
+from gpteval.results.store import replace_file
+from gpteval.weights.transfer import Transfer
 
 KINDS = (".png", ".svg", ".pdf")
 

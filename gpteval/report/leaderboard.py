@@ -28,7 +28,7 @@ from gpteval.report.table import (
 )
 from gpteval.score.heuristics import title
 from gpteval.score.metrics import metrics
-from gpteval.transfer import Transfer
+from gpteval.weights.transfer import Transfer
 
 
 def show(results: Iterable[Result]) -> None:

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from gpteval.encode.batch import Batch, Encoded, pack
+from gpteval.encode.batch import Encoded, pack_trees
 from gpteval.encode.batching import MOST_LOGITS, SCORING_TOKENS, by_length
 from gpteval.encode.prompts import EncodedPrompt, Path
-from gpteval.encode.tree import Tree, fold
 from gpteval.model import hidden_at
+from gpteval.tree import Tree, Trees, fold
 
 if TYPE_CHECKING:
     from gpteval.model import Model
@@ -106,10 +106,10 @@ def likelihoods(
         for number, paths in enumerate(trees)
     ]
     for group in by_length(folded, most_tokens):
-        batch = pack(group, 0).to(device)
+        packed = pack_trees([each.tree for each in group]).to(device)
         places, tokens = _scored(group, trees)
         with autocast():
-            found = _log_probabilities(model, batch, places.to(device), tokens.to(device))
+            found = _log_probabilities(model, packed, places.to(device), tokens.to(device))
         paths = [path for encoded in group for path in trees[encoded.index]]
         values = torch.split(found.double().cpu(), [len(p.tokens) - p.begin for p in paths])
         yield (
@@ -144,10 +144,10 @@ def _last(tree: Tree, end: int, count: int) -> list[int]:
     return indices[::-1]
 
 
-def _log_probabilities(model: Model, batch: Batch, places: Tensor, tokens: Tensor) -> Tensor:
+def _log_probabilities(model: Model, trees: Trees, places: Tensor, tokens: Tensor) -> Tensor:
     """Log-probability of each token predicted from its place: (S,), (S,) → (S,), fp32."""
     distinct, row = torch.unique(places, return_inverse=True)  # (U,), (S,)
-    hidden = hidden_at(model, batch, distinct)  # (U, D)
+    hidden = hidden_at(model, trees, distinct)  # (U, D)
     found = torch.zeros(len(tokens), device=tokens.device)
     at_once = max(1, MOST_LOGITS[hidden.device.type] // model.vocab_size)
     for first in range(0, len(distinct), at_once):

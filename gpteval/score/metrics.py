@@ -5,39 +5,16 @@ scikit-learn and scipy are imported when a split is scored, so that a metric's t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from gpteval.errors import UnknownNameError
+from gpteval.metric import Metric, Values
 from gpteval.plugins import registry
 
 if TYPE_CHECKING:
     from gpteval.records import Prediction
     from gpteval.task import Task
-
-Values = Sequence[Any]
-"""Label names (classify), indices of answers (choose) or numbers (regress), one per example."""
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A score of one split, higher is better.
-
-    Attributes:
-        name: What a task writes in `Task.metrics`.
-        function: Gold labels, predictions, and the task's label names in order → score. The first
-            two have the same length of at least 1; the label names are empty unless the task
-            classifies.
-        title: Shown in tables ("Matthews").
-        lower, upper: Bounds of the score.
-    """
-
-    name: str
-    function: Callable[[Values, Values, tuple[str, ...]], float]
-    title: str
-    lower: float = 0.0
-    upper: float = 1.0
 
 
 def accuracy(labels: Values, predictions: Values, task_labels: tuple[str, ...]) -> float:

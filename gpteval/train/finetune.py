@@ -22,16 +22,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from gpteval.compute.cost import Work
+from gpteval.compute.distributed import World
+from gpteval.compute.prefetch import ahead
 from gpteval.config import FinetuneConfig
 from gpteval.encode.batch import Batch, Encoded
 from gpteval.encode.batching import dealt, epoch_order, micro_batches
 from gpteval.errors import CheckpointError, ConfigError, TrainingError
 from gpteval.progress import Progress, Silent
 from gpteval.records import misfit
-from gpteval.score.head import TaskModel
-from gpteval.train.ahead import ahead
-from gpteval.train.distributed import World
-from gpteval.train.figures import RECENT, Figures
+from gpteval.train.guard import RECENT, Figures
+from gpteval.train.head import TaskModel
 from gpteval.train.optimiser import adamw, clipped_step, gradient_norm, set_rate, warmup_linear
 from gpteval.train.state import load_state, save_state
 
@@ -46,27 +47,15 @@ TRAINING_TOKENS = {"cpu": 4096, "cuda": 32768, "mps": 8192}
 
 
 @dataclass
-class Training:
+class Training(Work):
     """What a fine-tuning did.
 
     Attributes:
-        updates: Optimiser steps taken.
-        tokens: Tokens computed, shared ones once.
-        tokens_read: Tokens of all sequences, as separate sequences would have cost.
-        keys: Over all tokens computed, how many tokens each one sees.
-        predicted: Tokens whose prediction entered the language-model loss.
-        seconds: Time spent in updates.
         resumed: Update from which an interrupted training went on; 0 for none.
         recent: Losses of the last `RECENT` updates.
         history: One entry per development score: update, epoch, loss, score.
     """
 
-    updates: int = 0
-    tokens: int = 0
-    tokens_read: int = 0
-    keys: int = 0
-    predicted: int = 0
-    seconds: float = 0.0
     resumed: int = 0
     recent: list[float] = field(default_factory=list)
     history: list[dict[str, float]] = field(default_factory=list)
@@ -217,7 +206,8 @@ class Finetuning:
     def _parts(self, examples: Sequence[Encoded]) -> list[Batch]:
         """This process's share of a batch, split for the hardware."""
         own = dealt(examples, self.world.rank, self.world.size)
-        parts = micro_batches(own, self.model.linear.out_features, self.most_tokens, examples)
+        outputs, lm = self.model.linear.out_features, self.config.lm_weight > 0
+        parts = micro_batches(own, outputs, self.most_tokens, examples, lm=lm)
         return [part.pinned() for part in parts] if self.device.type == "cuda" else parts
 
     def _read(self, late: int) -> None:
@@ -248,12 +238,13 @@ class Finetuning:
                 return loss
             except torch.OutOfMemoryError:
                 if all(part.examples == 1 for part in parts):
+                    tokens = len(parts[0].trees.tokens)
                     raise TrainingError(
-                        f"one example alone ({parts[0].ids[0]}, {len(parts[0].tokens)} tokens) "
-                        "does not fit in memory: use a smaller model, or --device cpu"
+                        f"one example alone ({parts[0].ids[0]}, {tokens} tokens) does not fit in "
+                        "memory: use a smaller model, or --device cpu"
                     ) from None
             self.optimiser.zero_grad(set_to_none=True)
-            self.most_tokens = min(self.most_tokens, max(len(p.tokens) for p in parts) // 2)
+            self.most_tokens = min(self.most_tokens, max(len(p.trees.tokens) for p in parts) // 2)
             parts = self._parts(examples)
 
     def _backward(self, part: Batch) -> Tensor:
@@ -275,13 +266,9 @@ class Finetuning:
 
     def _count(self, examples: Sequence[Encoded]) -> None:
         self.done.updates += 1
-        for example in examples:
-            tree = example.tree
-            self.done.tokens += len(tree.tokens)
-            self.done.tokens_read += tree.tokens_read
-            self.done.keys += tree.keys
-            if self.config.lm_weight:
-                self.done.predicted += sum(parent >= 0 for parent in tree.parents)
+        self.done.add(examples)
+        if self.config.lm_weight:
+            self.done.predicted += sum(p >= 0 for e in examples for p in e.tree.parents)
 
     def _check(self, dev_score: Callable[[], float], update: int, epoch: float) -> None:
         """Take the development score and keep the weights if it is the best so far."""

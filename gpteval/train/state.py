@@ -17,8 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from gpteval.compute.distributed import like, whole
 from gpteval.errors import CheckpointError, ResultError
-from gpteval.train.distributed import like, whole
 
 _DAMAGE = (SafetensorError, OSError, LookupError, ValueError, TypeError, RuntimeError)
 """What reading a file raises that is no saved state."""

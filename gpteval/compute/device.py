@@ -1,0 +1,138 @@
+"""Where and how precisely to compute: `Compute` as the user wrote it, made real by torch."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from gpteval.compute.rounding import KeptWeights, RoundedProducts, bf16_is_faster
+from gpteval.config import Compute
+from gpteval.errors import ConfigError
+
+AVAILABLE: dict[str, Callable[[], bool]] = {
+    "cuda": torch.cuda.is_available,
+    "mps": torch.backends.mps.is_available,
+    "cpu": lambda: True,
+}
+"""The kinds of device, best first."""
+
+ALLOCATOR = {-4: 0, -1: -1, -2: 1 << 28}
+"""glibc's `mallopt`: M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD → no block is mapped by itself, none
+is returned to the system (-1), and the heap grows by 256 MiB at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A device and the precision of its arithmetic.
+
+    Attributes:
+        device: torch's device.
+        precision: "fp32", or "bf16": matrix products in bfloat16, weights and sums in float32.
+            On a CPU that is no faster in bfloat16, linear layers round their operands to it.
+    """
+
+    device: torch.device
+    precision: str
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """A fresh context in which the forward pass runs at this precision."""
+        if self._rounds:
+            return RoundedProducts()
+        halved = self.precision == "bf16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=halved)
+
+    def scoring(self) -> Callable[[], AbstractContextManager[object]]:
+        """Makes contexts as `autocast` does, for a model that is only read.
+
+        They share what the first has made of its weights on a CPU, in bf16.
+        """
+        if self.precision != "bf16" or self.device.type != "cpu":
+            return self.autocast
+        kept = KeptWeights(native=not self._rounds)
+
+        @contextmanager
+        def context() -> Iterator[None]:
+            with nullcontext() if self._rounds else self.autocast(), kept:
+                yield
+
+        return context
+
+    @property
+    def _rounds(self) -> bool:
+        """Whether bf16 is fp32 arithmetic on rounded operands here."""
+        bf16_on_cpu = self.precision == "bf16" and self.device.type == "cpu"
+        return bf16_on_cpu and not bf16_is_faster(torch.cpu.get_capabilities())
+
+
+def resolve(compute: Compute) -> Machine:
+    """The device and precision that `compute` asks for.
+
+    Raises:
+        ConfigError: A device that torch doesn't know, or that this machine doesn't have.
+    """
+    name = compute.device
+    if name == "auto":
+        name = next(kind for kind, available in AVAILABLE.items() if available())
+    kind, _, number = name.partition(":")
+    if kind not in AVAILABLE or (number and not number.isdecimal()):
+        raise ConfigError(f"device is {', '.join(AVAILABLE)} or auto, not {compute.device!r}")
+    if not AVAILABLE[kind]() or (kind == "cuda" and int(number or 0) >= torch.cuda.device_count()):
+        raise ConfigError(f"device {name!r} is not there on this machine: try --device auto")
+    if kind == "cpu":
+        keep_freed_memory()
+        repeat_products()
+    auto = "bf16" if kind == "cuda" else "fp32"
+    return Machine(torch.device(name), auto if compute.precision == "auto" else compute.precision)
+
+
+def compile_token_wise(model: nn.Module, backend: str = "inductor") -> None:
+    """Have torch compile what the layers of a model compute token by token: `token_wise`.
+
+    The number of tokens is left open and all layers share one graph. Attention over token trees
+    stays as it is: its shapes are new in every batch, and each would be compiled afresh. What
+    can't be compiled on this machine is computed as before.
+
+    Args:
+        model: The model, changed in place; modules without a method `token_wise` are left alone.
+        backend: torch.compile's.
+    """
+    torch._dynamo.config.suppress_errors = True
+    for module in model.modules():
+        layer: Any = module
+        if hasattr(layer, "token_wise"):
+            layer.token_wise = torch.compile(layer.token_wise, dynamic=True, backend=backend)
+
+
+def repeat_products() -> None:
+    """Have MKL give the same bits for the same product whenever it is asked, on one kind of CPU.
+
+    It promises that only in its mode "conditional numerical reproducibility", which it takes up
+    with its first product: no model is to be loaded before. A mode that the user chose stays. No
+    difference in speed was seen.
+    """
+    os.environ.setdefault("MKL_CBWR", "AUTO")
+
+
+def keep_freed_memory() -> bool:
+    """Have this process keep the memory of freed tensors for the next ones, with glibc on Linux.
+
+    By default glibc gives every freed tensor above 32 MiB, and the top of the heap, back to the
+    system; each step of a training then pays for the same pages again, with a fifth to a third of
+    its time. The price is memory: what is freed stays, with holes between blocks of different
+    sizes, by which the peak may be a quarter higher.
+
+    Returns:
+        Whether the allocator took the settings; other systems' allocators are left alone.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    return all(mallopt(parameter, value) == 1 for parameter, value in ALLOCATOR.items())

@@ -1,0 +1,209 @@
+"""One training in several processes, as `torchrun` starts them (torch.distributed).
+
+Every process computes its share of every batch, and gradients are added up over all of them, so
+that an update is the one a single process would make. A process that was started alone forms no
+group and computes as ever. Where `World.shard` is set, the weights are split among the processes
+too, for models that one device can't hold (FSDP2); else each has all of them
+(DistributedDataParallel).
+
+torch's modules of sharded tensors take a second or two to import, and so are imported where they
+are needed; a tensor or module is known to be sharded by what it can do.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from gpteval.compute.device import Machine
+from gpteval.errors import ConfigError
+
+PATIENCE = timedelta(hours=6)
+"""How long a process waits for the others: the first one may have a corpus to encode."""
+
+BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
+"""Device → what carries tensors between processes."""
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The processes of a training, seen from one of them.
+
+    Attributes:
+        rank: Number of this process, from 0.
+        size: How many there are.
+        device: Where this one computes.
+        shard: Whether each holds a share of the weights instead of all.
+    """
+
+    rank: int = 0
+    size: int = 1
+    device: torch.device = CPU
+    shard: bool = False
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one process that writes files and speaks."""
+        return self.rank == 0
+
+    def sums(self, *values: float) -> list[float]:
+        """Each value summed over all processes."""
+        return list(self.total(torch.tensor(values, dtype=torch.float64)).tolist())
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """A tensor summed over all processes, on the device it came from."""
+        if self.size == 1:
+            return tensor
+        found = tensor.to(self.device, copy=True)
+        dist.all_reduce(found)
+        return found.to(tensor.device)
+
+    def add_up(self, tensors: Iterable[Tensor]) -> None:
+        """Sum tensors on this world's device over all processes, each in its place."""
+        if self.size > 1:
+            for exchange in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
+                exchange.wait()
+
+    def agree(self, module: nn.Module) -> None:
+        """Give `module` the first process's weights."""
+        if self.size > 1:
+            for tensor in module.state_dict().values():
+                dist.broadcast(tensor, src=0)
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        self.sums(0.0)
+
+    @contextmanager
+    def in_turn(self) -> Iterator[None]:
+        """The first process runs the block before the others do: they find what it wrote."""
+        if not self.first:
+            self.wait()
+        yield
+        if self.first:
+            self.wait()
+
+    def seed(self, *numbers: int) -> None:
+        """Seed torch from numbers and the rank: each process draws dropout masks of its own."""
+        state = np.random.SeedSequence([*numbers, self.rank]).generate_state(1, np.uint64)
+        torch.manual_seed(int(state[0]))
+
+    def distribute(self, module: nn.Module) -> nn.Module:
+        """Have `module` average its gradients over all processes while they are computed.
+
+        Args:
+            module: On this process's device. Where the world shards, the weights of each block of
+                a ModuleList are gathered when it is their turn, all other weights together.
+        """
+        if self.shard:
+            from torch.distributed.fsdp import fully_shard
+
+            lists = [m for m in module.modules() if isinstance(m, nn.ModuleList)]
+            for block in (block for blocks in lists for block in blocks):
+                fully_shard(block)
+            fully_shard(module)
+            return module
+        if self.size == 1:
+            return module
+        ids = [self.device] if self.device.type == "cuda" else None
+        return DistributedDataParallel(module, device_ids=ids, gradient_as_bucket_view=True)
+
+
+def started_as() -> int:
+    """The rank that `torchrun` gave this process; 0 where it was started alone."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def join(machine: Machine, *, shard: bool = False) -> tuple[World, Machine]:
+    """Meet the processes that `torchrun` started with this one, if it did.
+
+    Args:
+        machine: A device of the kind to use; on GPUs each process takes that of its local rank.
+        shard: Split the weights among the processes.
+
+    Returns:
+        The world, and the machine with this process's own device.
+
+    Raises:
+        ConfigError: `shard` without torchrun, or a device that processes can't share work on.
+    """
+    if "RANK" not in os.environ:
+        if shard:
+            raise ConfigError(
+                "--shard splits a model among processes: start it with "
+                "torchrun --nproc-per-node 2 -m gpteval …"
+            )
+        return World(device=machine.device), machine
+    kind = machine.device.type
+    if kind not in BACKENDS:
+        raise ConfigError(f"torchrun works on {' and '.join(BACKENDS)}, not on {kind}")
+    if kind == "cuda":
+        local = int(os.environ["LOCAL_RANK"])
+        if local >= torch.cuda.device_count():
+            raise ConfigError(
+                f"process {local} of this machine has no GPU of its own, there are "
+                f"{torch.cuda.device_count()}: lower --nproc-per-node, or use --device cpu"
+            )
+        machine = replace(machine, device=torch.device("cuda", local))
+        torch.cuda.set_device(machine.device)
+    if not dist.is_initialized():
+        dist.init_process_group(BACKENDS[kind], timeout=PATIENCE)
+    return World(dist.get_rank(), dist.get_world_size(), machine.device, shard), machine
+
+
+def leave(code: int) -> NoReturn:
+    """End this process, one of several, with an exit code; without clearing up the interpreter.
+
+    gloo's threads may hold on to a tensor for a moment after its exchange is over. One that then
+    finds the interpreter on its way out aborts the process, and torchrun calls a run failed that
+    went well (pytorch issue 190489); and once DistributedDataParallel was used nothing ends them.
+    """
+    # After an error others may wait for an exchange that never comes, and so would this.
+    if not code and dist.is_initialized():
+        dist.destroy_process_group()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+@contextmanager
+def accumulating(module: nn.Module, *, last: bool) -> Iterator[None]:
+    """Exchange gradients only in the last of several backward passes of one update."""
+    sharded: Any = module
+    if hasattr(sharded, "set_requires_gradient_sync"):
+        sharded.set_requires_gradient_sync(last)
+    if isinstance(module, DistributedDataParallel) and not last:
+        with module.no_sync():
+            yield
+    else:
+        yield
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A tensor of which each process may hold a share, put together; all have to ask for it."""
+    shared: Any = tensor
+    found: Tensor = shared.full_tensor() if hasattr(shared, "full_tensor") else tensor
+    return found
+
+
+def like(tensor: Tensor, other: Any) -> Tensor:
+    """This process's share of a whole tensor, if `other` is shared out; else all of it."""
+    if not hasattr(other, "device_mesh"):
+        return tensor
+    from torch.distributed.tensor import distribute_tensor
+
+    mesh, places = other.device_mesh, other.placements
+    return distribute_tensor(tensor.to(other.device), mesh, places, src_data_rank=None)

@@ -1,0 +1,136 @@
+"""A corpus: its documents, and those held out of training."""
+
+from __future__ import annotations
+
+import random
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from gpteval.corpus.sources import HUB, Source, source
+from gpteval.errors import ConfigError, DataError
+from gpteval.progress import Progress, Silent
+
+FORMS = (".txt", ".jsonl")
+SUFFIXES = (*(form + packed for form in FORMS for packed in ("", ".gz", ".zst")), ".parquet")
+"""What is taken from a directory, at any depth. A file named by itself may have any name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Documents of some sources; their texts are read each time they are asked for.
+
+    Attributes:
+        sources: Where they come from.
+        counts: How many documents each source has.
+        held: Some of the documents, as source and place in it from 0.
+        only_held: Whether the corpus is these alone, or all the others.
+    """
+
+    sources: tuple[Source, ...]
+    counts: tuple[int, ...]
+    held: frozenset[tuple[int, int]] = field(default_factory=frozenset)
+    only_held: bool = False
+
+    def __len__(self) -> int:
+        """How many documents it has, those without text among them."""
+        return len(self.held) if self.only_held else sum(self.counts) - len(self.held)
+
+    def __iter__(self) -> Iterator[str]:
+        """The texts in pieces, as a tokenizer is trained on them."""
+        for _, _, pieces in self.documents():
+            yield from pieces
+
+    def documents(self) -> Iterator[tuple[int, int, Iterator[str]]]:
+        """Each document's source, row and text in pieces.
+
+        Raises:
+            DataError: What can't be read.
+        """
+        for index in self._used():
+            for place, (row, pieces) in enumerate(self.sources[index].documents()):
+                if ((index, place) in self.held) == self.only_held:
+                    yield index, row, pieces
+
+    def named(self, index: int, row: int) -> str:
+        """A document's name, of its source and row."""
+        name = self.sources[index].name
+        return f"{name}:{row}" if row else name
+
+    @property
+    def identity(self) -> list[Any]:
+        """Changes when the documents do, as far as can be seen without reading them; JSON."""
+        used = self._used()
+        held = sorted([index, place] for index, place in self.held if index in used)
+        return [self.only_held, held, [self.sources[index].identity for index in used]]
+
+    def _used(self) -> list[int]:
+        """The sources that have a document of the corpus."""
+        held = [0] * len(self.sources)
+        for index, _ in self.held:
+            held[index] += 1
+        pairs = enumerate(zip(held, self.counts, strict=True))
+        return [i for i, (of_it, count) in pairs if (of_it if self.only_held else count - of_it)]
+
+
+def find_documents(
+    paths: Sequence[Path], text_field: str = "text", progress: Progress | None = None
+) -> Corpus:
+    """The documents of files, of the files below directories in sorted order, of hub data sets.
+
+    Args:
+        paths: Files, directories, "hub:owner/name" or "hub:owner/name:configuration".
+        text_field: Field of JSONL lines, column of rows.
+        progress: Told while documents are counted.
+
+    Raises:
+        DataError: A path that doesn't exist, no document at all, or one that can't be counted.
+    """
+    progress = progress or Silent()
+    found: list[Path] = []
+    for path in paths:
+        hub = str(path).startswith(HUB)
+        if not hub and not path.exists():
+            raise DataError(
+                f"corpus {path} doesn't exist: name files, directories or {HUB}owner/name"
+            )
+        inside = (p for p in path.rglob("*") if p.is_file() and p.name.endswith(SUFFIXES))
+        found += sorted(inside) if not hub and path.is_dir() else [path]
+    sources = [source(path, text_field) for path in dict.fromkeys(found)]
+    progress.begin("count documents", len(sources))
+    counts: list[int] = []
+    for one in sources:
+        counts.append(one.count())
+        progress.advance(1)
+    progress.end()
+    if not sum(counts):
+        shown = ", ".join(map(str, paths))
+        raise DataError(f"no text in {shown}: expected files ending in {', '.join(SUFFIXES)}")
+    return Corpus(tuple(sources), tuple(counts))
+
+
+def hold_out(corpus: Corpus, count: int, seed: int) -> tuple[Corpus, Corpus]:
+    """Keep `count` documents apart, drawn at random with `seed`.
+
+    Returns:
+        The documents to train on and those held out, each in the given order.
+
+    Raises:
+        ConfigError: Nothing would be left to train on.
+    """
+    if count >= len(corpus):
+        raise ConfigError(
+            f"--held-out {count} leaves nothing to train on: the corpus has {len(corpus)} "
+            "documents (a text file is one, a JSONL line, a row)"
+        )
+    stops = list(accumulate(corpus.counts))
+    drawn = random.Random(seed).sample(range(stops[-1]), count)
+    owners = [bisect_right(stops, number) for number in drawn]
+    held = frozenset(
+        (o, n - stops[o] + corpus.counts[o]) for o, n in zip(owners, drawn, strict=True)
+    )
+    train = Corpus(corpus.sources, corpus.counts, held)
+    return train, Corpus(corpus.sources, corpus.counts, held, only_held=True)

@@ -1,0 +1,89 @@
+"""From a corpus to what training reads: its tokenizer, its token files, and a survey of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpteval.config import PretrainConfig, Reading
+from gpteval.corpus.documents import Corpus, find_documents, hold_out
+from gpteval.corpus.report import survey
+from gpteval.corpus.tokens import TokenFile, encode_documents
+from gpteval.encode.tokenizer import BpeTokenizer
+from gpteval.errors import ResultError
+from gpteval.progress import Progress
+
+
+def prepare(
+    corpus: Sequence[Path],
+    directory: Path,
+    config: PretrainConfig,
+    reading: Reading,
+    progress: Progress,
+) -> tuple[BpeTokenizer, TokenFile, TokenFile | None]:
+    """The tokenizer, the encoded corpus and the encoded documents held out.
+
+    Args:
+        corpus: Files, directories and hub data sets (see `find_documents`).
+        directory: Where the token files and the survey are, or will be.
+        config: Says how many documents are held out.
+        reading: How the corpus is read, and what is looked up in it.
+        progress: Told what is found.
+
+    Raises:
+        GptevalError: A text that can't be read, a file that can't be written.
+    """
+    train, kept = hold_out(
+        find_documents(corpus, reading.text_field, progress), config.held_out, config.seed
+    )
+    progress.say(f"{len(train)} documents to train on, {len(kept)} held out")
+    directory.mkdir(parents=True, exist_ok=True)
+    words = _tokenizer(train, directory, config.merges, reading.tokenizer, progress)
+    data = encode_documents(train, words, directory / "train.tokens", progress)
+    files = [data]
+    if len(kept):
+        files.append(encode_documents(kept, words, directory / "held-out.tokens", progress))
+    progress.say(f"{len(data.tokens):,} tokens of {words.vocab_size:,} kinds")
+    survey(files, words, reading, directory / "survey.json", progress)
+    return words, data, files[1] if len(kept) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The texts of a corpus; a listener is told of every reading."""
+
+    corpus: Corpus
+    progress: Progress
+
+    def __iter__(self) -> Iterator[str]:
+        self.progress.begin("read for the tokenizer", len(self.corpus))
+        for _, _, pieces in self.corpus.documents():
+            yield from pieces
+            self.progress.advance(1)
+        self.progress.end()
+
+
+def _tokenizer(
+    corpus: Corpus, directory: Path, merges: int, given: str, progress: Progress
+) -> BpeTokenizer:
+    """The tokenizer of a checkpoint, or one trained on the corpus and kept in `directory`."""
+    if given:
+        return BpeTokenizer.load(Path(given))
+    content = json.dumps([merges, corpus.identity])
+    key, page = hashlib.sha256(content.encode()).hexdigest(), directory / "trained-on.txt"
+    if page.is_file() and page.read_text("utf-8") == key:
+        return BpeTokenizer.load(directory)
+    tokenizer = BpeTokenizer.train(_Told(corpus, progress), merges)
+    try:
+        page.unlink(missing_ok=True)
+        tokenizer.save(directory)
+        page.write_text(key, "utf-8")
+    except Exception as error:  # the library raises bare Exception
+        raise ResultError(
+            f"the tokenizer can't be written to {directory} ({error}): make room, or name another "
+            "--output"
+        ) from error
+    return tokenizer

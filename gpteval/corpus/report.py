@@ -1,0 +1,152 @@
+"""What is told of a corpus before training: its size, its near-duplicates, the tests it quotes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gpteval.config import Reading, task_names
+from gpteval.corpus.contamination import Runs, find_quotes
+from gpteval.corpus.duplicates import near_duplicates
+from gpteval.corpus.tokens import TokenFile
+from gpteval.data.raw import AbsentError
+from gpteval.data.rows import SplitRows, load_split, origin, scored_splits
+from gpteval.encode.tokenizer import BpeTokenizer
+from gpteval.errors import DataError, ResultError
+from gpteval.files import parse_json
+from gpteval.plugins import registry
+from gpteval.progress import Progress
+from gpteval.task import Task
+
+SHOWN = 3
+"""Near-duplicates named on the screen; the page has all."""
+
+
+def survey(
+    files: Sequence[TokenFile],
+    tokenizer: BpeTokenizer,
+    reading: Reading,
+    page: Path,
+    progress: Progress,
+) -> None:
+    """Tell what the token files hold, and write it as JSON; what an earlier survey found is reused.
+
+    Args:
+        files: The documents to train on and, if any, those held out.
+        tokenizer: The one they were encoded with.
+        reading: Names the tasks whose scored splits are looked up in the documents to train on.
+        page: File to write.
+        progress: Told what is found.
+
+    Raises:
+        DataError: A split named that is not there or can't be read.
+        ResultError: The page can't be written.
+    """
+    splits, absent = _tests(reading)
+    about = {
+        "digests": [file.digest for file in files],
+        "tests": [[task.name, task.version, rows.split, rows.digest] for task, rows in splits],
+    }
+    found = _earlier(page)
+    if {name: found.get(name) for name in about} != about:
+        found = about | _sizes(files)
+        found["near_duplicates"] = [asdict(one) for one in near_duplicates(files, progress)]
+        found["overlap"] = _overlap(files[0], tokenizer, splits, progress)
+    found["not_looked_up"] = absent
+    _write(page, found)
+    _tell(found, page, progress)
+
+
+def _tests(reading: Reading) -> tuple[list[tuple[Task, SplitRows]], dict[str, str]]:
+    """The splits to look up, and why others can't be."""
+    found: list[tuple[Task, SplitRows]] = []
+    absent: dict[str, str] = {}
+    rows_from = origin(reading.data_dir)
+    if not (reading.overlap or reading.data_dir):
+        return [], {"any test": "name --overlap TASKS, or --data-dir DATA for all that are there"}
+    for task in registry().select(task_names(reading.overlap or "all")):
+        for split in scored_splits(task, rows_from):
+            try:
+                found.append((task, load_split(task, split, rows_from)))
+            except DataError as error:
+                if reading.overlap:
+                    raise
+                kind = "not there" if isinstance(error, AbsentError) else str(error)
+                absent[f"{task.name} {split}"] = kind
+    return found, absent
+
+
+def _overlap(
+    file: TokenFile,
+    tokenizer: BpeTokenizer,
+    splits: Sequence[tuple[Task, SplitRows]],
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """What of each split stands in a token file; JSON values."""
+    if not splits:
+        return []
+    progress.begin("read test examples", len(splits))
+    wanted: list[Runs] = []
+    for task, rows in splits:
+        wanted.append(Runs(task, rows, tokenizer))
+        progress.advance(1, task.name)
+    progress.end()
+    return [asdict(one) for one in find_quotes(file, tokenizer, wanted, progress)]
+
+
+def _sizes(files: Sequence[TokenFile]) -> dict[str, Any]:
+    names = ("train", "held_out")
+    return {
+        name: {
+            "documents": len(file.documents),
+            "tokens": len(file.tokens),
+            "bytes": file.documents.size,
+        }
+        for name, file in zip(names, files, strict=False)
+    }
+
+
+def _tell(found: dict[str, Any], page: Path, progress: Progress) -> None:
+    """The survey in a few lines."""
+    for name in ("train", "held_out"):
+        if name in found:
+            size = found[name]
+            progress.say(
+                f"{name.replace('_', ' ')}: {size['documents']:,} documents, "
+                f"{size['bytes']:,} bytes, {size['tokens']:,} tokens"
+            )
+    pairs = found["near_duplicates"]
+    progress.say(f"{len(pairs):,} documents nearly repeat an earlier one (details: {page})")
+    for pair in pairs[:SHOWN]:
+        progress.say(f"  {pair['document']} repeats {pair['earlier']}: {pair['similarity']:.2f}")
+    for one in found["overlap"]:
+        told = one["examples"] - one["short"]
+        progress.say(
+            f"{one['task']} {one['split']}: {len(one['found']):,} of {told:,} examples share 13 "
+            f"words with the corpus" + (f"; {one['short']:,} are shorter" if one["short"] else "")
+        )
+    for name, reason in found["not_looked_up"].items():
+        progress.say(f"not looked up: {name}: {reason}")
+
+
+def _earlier(page: Path) -> dict[str, Any]:
+    """What the page says; {} where there is none, or it is damaged."""
+    try:
+        return dict(parse_json(page.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _write(page: Path, found: dict[str, Any]) -> None:
+    temporary = page.with_name(f".{page.name}.{os.getpid()}")
+    try:
+        temporary.write_text(json.dumps(found, indent=1, ensure_ascii=False), "utf-8")
+        temporary.replace(page)
+    except OSError as error:
+        raise ResultError(f"{page} can't be written ({error.strerror}): make room") from error
+    finally:
+        temporary.unlink(missing_ok=True)

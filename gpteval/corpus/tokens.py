@@ -1,0 +1,313 @@
+"""Token ids of a corpus as a file.
+
+The token file is a flat array of ids that is read through a memory map. Beside it lie a table of
+the documents (".documents") and a page (".json") that says what the two hold and of which texts.
+They grow as the corpus is read: a build that was killed, or met a damaged file, goes on from its
+last page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from filelock import FileLock
+
+from gpteval.corpus.documents import Corpus
+from gpteval.errors import DataError, ResultError
+from gpteval.files import parse_json
+from gpteval.model import Tokenizer
+from gpteval.progress import Progress, Silent
+
+READ_AT_ONCE = 1 << 22
+"""Characters that are encoded in one call: enough to keep every core busy."""
+
+RECORD = np.dtype([("source", "<u4"), ("row", "<u8"), ("start", "<u8"), ("size", "<u8")])
+"""A line of the table of documents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document's place in a token file.
+
+    Attributes:
+        name: Its file name, or file name (hub reference) and row: "wiki.jsonl:17".
+        start, stop: Its tokens, half open; the first is the tokenizer's `start`, if it has one.
+        size: UTF-8 bytes of its text as it was read, before any standardising.
+    """
+
+    name: str
+    start: int
+    stop: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Documents(Sequence[Document]):
+    """The documents of a token file; on disk until asked for.
+
+    Attributes:
+        records: One per document, (N,) of `RECORD`.
+        sources: Names of what they were read from.
+        tokens: Length of the token file.
+    """
+
+    records: np.memmap
+    sources: tuple[str, ...]
+    tokens: int
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @overload
+    def __getitem__(self, index: int) -> Document: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Document, ...]: ...
+    def __getitem__(self, index: int | slice) -> Document | tuple[Document, ...]:
+        if isinstance(index, slice):
+            return tuple(self[i] for i in range(*index.indices(len(self))))
+        place, row, start, size = self.records[index].item()
+        last = index in (-1, len(self) - 1)
+        stop = self.tokens if last else int(self.records["start"][index + 1])
+        return Document(f"{self.sources[place]}{f':{row}' if row else ''}", start, stop, size)
+
+    @property
+    def size(self) -> int:
+        """UTF-8 bytes of all texts."""
+        return int(self.records["size"].sum())
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFile:
+    """Encoded documents, one after another.
+
+    Attributes:
+        tokens: Token ids, uint16 or uint32, mapped from the file.
+        documents: Where each document lies.
+        digest: SHA-256 of the tokenizer, the documents' names and texts.
+    """
+
+    tokens: np.memmap
+    documents: Documents
+    digest: str
+
+
+def encode_documents(
+    corpus: Corpus, tokenizer: Tokenizer, target: Path, progress: Progress | None = None
+) -> TokenFile:
+    """Encode documents into the token file `target` (".tokens"), or reuse what is there.
+
+    The file of the same tokenizer and untouched sources is reused unread. Else the texts are read
+    and compared, by their digest, with what a killed or earlier build has written, and encoded from
+    there on. Several processes may ask for the same file: one of them writes it.
+
+    Args:
+        corpus: The documents.
+        tokenizer: Turns text into ids; its `start`, if any, begins every document.
+        target: File to write, with its table and its page beside it.
+        progress: Told how many documents are done.
+
+    Raises:
+        DataError: A document that can't be read; those before it are kept.
+        ResultError: The file can't be written; what is written is kept.
+    """
+    inputs = {"tokenizer": tokenizer.digest, "corpus": corpus.identity}
+    with _kept(target), FileLock(target.with_suffix(".lock")):
+        page = _page(target)
+        if page.get("inputs") != inputs:
+            going_on = _Build(tokenizer, target, page)
+            if not going_on.fill(corpus, inputs, progress or Silent()):
+                _Build(tokenizer, target, {}).fill(corpus, inputs, progress or Silent())
+    return open_tokens(target)
+
+
+def open_tokens(target: Path) -> TokenFile:
+    """Map a token file that `encode_documents` wrote."""
+    page = json.loads(target.with_suffix(".json").read_text("utf-8"))
+    tokens = np.memmap(target, np.dtype(page["dtype"]), mode="r")
+    records = np.memmap(target.with_suffix(".documents"), RECORD, mode="r")
+    return TokenFile(
+        tokens, Documents(records, tuple(page["sources"]), len(tokens)), page["digest"]
+    )
+
+
+class _Build:
+    """A token file being written.
+
+    Attributes:
+        page: What is on disk and will be kept: how many documents and tokens, and the digest of
+            the tokenizer and all texts up to there.
+        digest: The same of what is read so far.
+        size: UTF-8 bytes of the document being read.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, target: Path, page: Mapping[str, Any]) -> None:
+        """Go on from a page, or begin afresh with {}."""
+        self.tokenizer, self.target = tokenizer, target
+        self.table = target.with_suffix(".documents")
+        self.dtype = np.dtype("uint16" if tokenizer.vocab_size <= 1 << 16 else "uint32")
+        self.page: dict[str, Any] = {"documents": 0, "tokens": 0, "dtype": self.dtype.name} | dict(
+            page
+        )
+        self.digest = hashlib.sha256(tokenizer.digest.encode())
+        self.size = 0
+        self._pieces: list[tuple[str, bool]] = []  # to encode, and whether a document begins there
+        self._waiting = 0  # their characters
+        self._unsaved = 0  # characters since the last page
+        self._ended: list[
+            tuple[int, int, int]
+        ] = []  # source, row, size: documents not in the table
+        self._starts: deque[int] = deque()  # where these, and the document being read, begin
+
+    def fill(self, corpus: Corpus, inputs: Mapping[str, Any], progress: Progress) -> bool:
+        """Read all documents and encode those not on disk; False if these are not the corpus's."""
+        progress.begin("encode", len(corpus))
+        documents = corpus.documents()
+        same = self._found_again(corpus, documents, progress)
+        if same:
+            self._cut()
+            for index, row, pieces in documents:
+                self._read(index, row, self._digested(corpus.named(index, row), pieces))
+                progress.advance(1, f"{self.page['tokens']:,} tokens")
+            self._save()
+            if not self.page["documents"]:
+                raise DataError(f"no text in {', '.join(s.name for s in corpus.sources)}")
+            names = [one.name for one in corpus.sources]
+            self._turn(sources=names, inputs=inputs)
+        progress.end()
+        return same
+
+    def _found_again(
+        self,
+        corpus: Corpus,
+        documents: Iterator[tuple[int, int, Iterator[str]]],
+        progress: Progress,
+    ) -> bool:
+        """Read the documents that are on disk; whether they are the same."""
+        kept = 0
+        while kept < self.page["documents"]:
+            index, row, pieces = next(documents, (0, 0, None))
+            if pieces is None:
+                return False
+            for _ in self._digested(corpus.named(index, row), pieces):
+                pass  # only the digest is wanted
+            kept += self.size > 0
+            progress.advance(1, "encoded before")
+        return not kept or bool(self.digest.hexdigest() == self.page["digest"])
+
+    def _digested(self, name: str, pieces: Iterator[str]) -> Iterator[str]:
+        """A document's pieces, each once it is part of the digest and the size."""
+        self.size = 0
+        for piece in pieces:
+            content = piece.encode()
+            self.digest.update(content if self.size else f"{name}\0".encode() + content)
+            self.size += len(content)
+            yield piece
+        if self.size:
+            self.digest.update(self.size.to_bytes(8, "little"))
+
+    def _read(self, index: int, row: int, pieces: Iterator[str]) -> None:
+        """Take a document in, encoding and saving whenever enough has come together."""
+        begins = True
+        for piece in pieces:
+            self._pieces.append((piece, begins))
+            self._waiting, self._unsaved = self._waiting + len(piece), self._unsaved + len(piece)
+            begins = False
+            if self._waiting >= READ_AT_ONCE:
+                self._encode()
+        if self.size:
+            self._ended.append((index, row, self.size))
+        if self._unsaved >= READ_AT_ONCE:
+            self._save()
+
+    def _encode(self) -> None:
+        """Write the tokens of the pieces that wait."""
+        start = [] if self.tokenizer.start is None else [self.tokenizer.start]
+        with self.target.open("ab") as file:
+            end = file.tell() // self.dtype.itemsize
+            encoded = self.tokenizer.encode([text for text, _ in self._pieces])
+            for (_, begins), ids in zip(self._pieces, encoded, strict=True):
+                if begins:
+                    self._starts.append(end)
+                whole = np.asarray(start + ids if begins else ids, self.dtype)
+                file.write(whole.tobytes())  # unlike `tofile` it says why it can't
+                end += len(whole)
+            file.flush()
+            os.fsync(file.fileno())
+        self._pieces, self._waiting = [], 0
+
+    def _save(self) -> None:
+        """Between two documents: write what waits, then the page that counts it in."""
+        self._encode()
+        rows = [(i, row, self._starts.popleft(), size) for i, row, size in self._ended]
+        with self.table.open("ab") as file:
+            file.write(np.array(rows, RECORD).tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+        tokens = self.target.stat().st_size // self.dtype.itemsize
+        documents = self.page["documents"] + len(rows)
+        self._ended, self._unsaved = [], 0
+        self._turn(digest=self.digest.hexdigest(), documents=documents, tokens=tokens)
+
+    def _turn(self, **facts: Any) -> None:
+        """Write the page with some facts changed, under a temporary name first."""
+        self.page |= facts
+        page = self.target.with_suffix(".json")
+        temporary = page.with_name(f".{page.name}.{os.getpid()}")
+        try:
+            temporary.write_text(json.dumps(self.page), "utf-8")
+            temporary.replace(page)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _cut(self) -> None:
+        """Drop what was written after the page; from here on the page is of an unfinished file."""
+        kept = ("digest", "documents", "tokens", "dtype")
+        self.page = {name: self.page.get(name, "") for name in kept}
+        self._turn()
+        sizes = {
+            self.target: self.page["tokens"] * self.dtype.itemsize,
+            self.table: self.page["documents"] * RECORD.itemsize,
+        }
+        for path, size in sizes.items():
+            path.touch()
+            os.truncate(path, size)
+
+
+def _page(target: Path) -> dict[str, Any]:
+    """The page of a token file; {} where there is none, or the files lack what it says."""
+    try:
+        page = parse_json(target.with_suffix(".json").read_bytes())
+        documents, tokens = int(page["documents"]), int(page["tokens"])
+        rows = target.with_suffix(".documents").stat().st_size // RECORD.itemsize
+        length = target.stat().st_size // np.dtype(page["dtype"]).itemsize
+        if rows >= documents and length >= tokens:
+            return dict(page)
+    except (OSError, ValueError, TypeError, LookupError):
+        pass
+    return {}
+
+
+@contextmanager
+def _kept(target: Path) -> Iterator[None]:
+    """Add to an error what is not lost by it."""
+    try:
+        yield
+    except (OSError, DataError) as error:
+        documents = _page(target).get("documents", 0)
+        kept = f"; {documents:,} documents are encoded, the same command goes on from there"
+        kept = kept if documents else ""
+        if isinstance(error, DataError):
+            raise DataError(f"{error}{kept}") from None
+        raise ResultError(
+            f"{target} can't be written ({error.strerror or error}): make room, or name another "
+            f"--output{kept}"
+        ) from error

@@ -1,0 +1,1 @@
+"""The ways to measure one model on one task: fine-tuning, zero-shot, linear baselines."""

@@ -1,0 +1,1 @@
+"""Pre-training: its loop, its log and picture, bits per byte."""

@@ -1,0 +1,112 @@
+"""Plain sequences read by a model: their likelihood, and bits per byte of whole documents.
+
+Shape letters: L tokens of a sequence, N tokens of all sequences, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gpteval.compute.distributed import World
+from gpteval.corpus.tokens import TokenFile
+from gpteval.encode.batching import MOST_LOGITS
+from gpteval.train.token_loss import token_loss
+from gpteval.tree import Span, Trees
+
+if TYPE_CHECKING:
+    from gpteval.model import Model
+
+
+def negative_log_likelihood(model: Model, windows: Sequence[Tensor]) -> Tensor:
+    """Sum over all windows of −log p of every token but the first, in nats.
+
+    Args:
+        model: On the windows' device.
+        windows: Token ids, (L + 1,) each; L may differ.
+    """
+    targets = torch.cat([w[1:] for w in windows])
+    return token_loss(model, model.hidden(plain_trees([w[:-1] for w in windows])), targets)
+
+
+class Objective(nn.Module):
+    """A model that reads windows: the module whose forward pass several processes share."""
+
+    def __init__(self, model: Model) -> None:
+        """The model's weights are this module's."""
+        super().__init__()
+        self.model = model
+
+    def forward(self, windows: Sequence[Tensor]) -> Tensor:
+        """As `negative_log_likelihood`."""
+        return negative_log_likelihood(self.model, windows)
+
+
+def plain_trees(rows: Sequence[Tensor]) -> Trees:
+    """Sequences without branches: one span each.
+
+    Args:
+        rows: Token ids, (L,) each; L may differ. The trees are on their device.
+    """
+    device = rows[0].device
+    stops = np.cumsum([len(row) for row in rows]).tolist()
+    starts = [0, *stops[:-1]]
+    parents = torch.arange(stops[-1], device=device) - 1  # (N,)
+    parents[torch.tensor(starts, device=device)] = -1
+    return Trees(
+        tokens=torch.cat(list(rows)),  # (N,)
+        positions=torch.cat([torch.arange(len(row), device=device) for row in rows]),  # (N,)
+        parents=parents,
+        spans=tuple(Span(start, stop) for start, stop in zip(starts, stops, strict=True)),
+    )
+
+
+@torch.no_grad()
+def bits_per_byte(
+    model: Model,
+    documents: TokenFile,
+    context: int,
+    *,
+    world: World | None = None,
+    read: Callable[[Sequence[Tensor]], Tensor] | None = None,
+) -> float:
+    """−log2 p of whole documents over the UTF-8 bytes of their texts as they were read.
+
+    Each document is read in windows of `context` tokens side by side, in fp32; every token is
+    predicted once, from the tokens before it in its window. A document's first token, the
+    tokenizer's `start`, is given. Lower case and standard quotes lose information that the bytes
+    still have: compare models of one way to split text.
+
+    Args:
+        model: The model.
+        documents: What it reads.
+        context: Tokens of a window.
+        world: Processes that share the work and all get the result; None for this one alone.
+        read: The model's `negative_log_likelihood` of windows, where its weights are shared out.
+    """
+    world, read = world or World(), read or partial(negative_log_likelihood, model)
+    device = next(model.parameters()).device
+    ranges = [
+        (begin, min(begin + context, document.stop - 1) + 1)
+        for document in documents.documents
+        for begin in range(document.start, document.stop - 1, context)
+    ]
+    at_once = max(1, MOST_LOGITS[device.type] // (context * model.vocab_size))
+    passes = [ranges[first : first + at_once] for first in range(0, len(ranges), at_once)]
+    training, nats = model.training, 0.0
+    model.eval()
+    # Where weights are shared out, all processes make as many passes: a spare one counts nothing.
+    for index in range(world.rank, math.ceil(len(passes) / world.size) * world.size, world.size):
+        runs = passes[min(index, len(passes) - 1)]
+        chosen = [torch.from_numpy(documents.tokens[a:b].astype("int64")) for a, b in runs]
+        found = read([tokens.to(device) for tokens in chosen]).item()
+        nats += found if index < len(passes) else 0.0
+    model.train(training)
+    (nats,) = world.sums(nats)
+    return nats / math.log(2) / sum(d.size for d in documents.documents)

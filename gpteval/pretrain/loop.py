@@ -1,0 +1,179 @@
+"""The course of a pre-training from wherever it stands to its end, without losing work.
+
+`unfinished/` holds the last states, `checkpoints/` the models kept along the way, `curve.jsonl` the
+points. A run that was killed goes on from its latest state: what came after it is made again, bit
+for bit on a CPU.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from gpteval.config import Upkeep
+from gpteval.errors import ConfigError, TrainingError
+from gpteval.pretrain.log import Curve
+from gpteval.pretrain.pretraining import Pretraining
+from gpteval.progress import Progress
+from gpteval.train.state import load_state, read_facts, save_state
+
+STATES = "unfinished"
+SNAPSHOTS = "checkpoints"
+
+
+class Course:
+    """One training under way, and its output directory.
+
+    Attributes:
+        curve: The points so far.
+    """
+
+    def __init__(
+        self,
+        training: Pretraining,
+        output: Path,
+        upkeep: Upkeep,
+        keep_model: Callable[[Path, Mapping[str, Any]], None],
+        progress: Progress,
+    ) -> None:
+        """Go on from the latest state in `output`, if there is one.
+
+        Args:
+            training: A fresh one.
+            output: Its directory.
+            upkeep: What to save, and how often.
+            keep_model: Writes the model as it stands as a checkpoint, with its point of the curve;
+                every process calls it.
+            progress: Told where the run stands.
+
+        Raises:
+            ConfigError: The training there has other settings.
+        """
+        self.training, self.output, self.upkeep = training, output, upkeep
+        self.keep_model, self.progress = keep_model, progress
+        self.curve = Curve(output)
+        updates, count = training.config.updates, upkeep.snapshots
+        self.snapshots = {round(i * updates / count) for i in range(count + 1)} if count else set()
+        training.marks |= self.snapshots - {0}
+        self._began = time.monotonic()
+        self._saved, self._pause = self._began, upkeep.save_seconds
+        self._resume()
+
+    def run(self) -> None:
+        """Make all updates that are left.
+
+        Raises:
+            TrainingError: A loss that is not a number or leaps up; it names the windows read and
+                the last state saved.
+        """
+        training, updates = self.training, self.training.config.updates
+        first = training.update
+        if not first:
+            self._snapshot()
+        self.progress.begin("pretrain", updates, first)
+        while training.update < updates:
+            try:
+                lr, loss, norm = training.step()
+                training.spike(self.upkeep.spike)
+            except TrainingError as error:
+                raise TrainingError(f"{error}; {self._last_good()}") from None
+            if training.due():
+                point = training.point(lr, norm) | {"seconds": round(self._clock(), 2)}
+                self.curve.add(point, write=training.world.first)
+            self._snapshot()
+            self._save_when_due()
+            self.progress.advance(1, f"loss {loss:.3f}, {self._rate(first):,.0f} tokens/s")
+        self.progress.end()
+
+    def finish(self) -> None:
+        """Let go of the states, when the model is safe."""
+        if self.training.world.first:
+            shutil.rmtree(self.output / STATES, ignore_errors=True)
+        self.training.world.wait()
+
+    def _states(self) -> list[Path]:
+        """Saved states, oldest first."""
+        return sorted((self.output / STATES).glob("update-*.safetensors"))
+
+    def _resume(self) -> None:
+        training = self.training
+        states = self._states()
+        training.world.wait()  # so that all see the same ones
+        if states:
+            facts = read_facts(states[-1])
+            refuse_changes(facts["settings"], settings(training.record()), self.output)
+            load_state(states[-1], training.model, training.optimiser)
+            training.go_on(facts["training"])
+            self.progress.say(f"goes on after update {training.update}")
+        if training.world.first:
+            self.curve.cut(training.update)
+
+    def _rate(self, first: int) -> float:
+        """Tokens per second since this start, which began with `first` updates made."""
+        config = self.training.config
+        tokens = (self.training.update - first) * config.batch_size * config.context
+        return tokens / (time.monotonic() - self._began)
+
+    def _clock(self) -> float:
+        """Seconds of training, those of earlier starts included."""
+        return float(self.training.seconds["clock"]) + time.monotonic() - self._began
+
+    def _save_when_due(self) -> None:
+        training, now, every = self.training, time.monotonic(), self.upkeep.save_updates
+        late = 0.0 if every else float(training.world.first and now - self._saved >= self._pause)
+        due = training.update % every == 0 if every else training.world.sums(late)[0] > 0
+        if not due or training.update == training.config.updates:
+            return
+        facts = training.facts()
+        facts["seconds"] = facts["seconds"] | {"clock": self._clock()}
+        path = self.output / STATES / f"update-{training.update:08}.safetensors"
+        content = {"settings": settings(training.record()), "training": facts}
+        first = training.world.first
+        if first or training.world.shard:
+            save_state(path, training.model, training.optimiser, {}, content, write=first)
+        if first:
+            for old in self._states()[: -self.upkeep.keep]:
+                old.unlink()
+        self._saved = time.monotonic()
+        # A save that is slow itself is made more rarely.
+        self._pause = max(self.upkeep.save_seconds, 20 * (self._saved - now))
+
+    def _snapshot(self) -> None:
+        if self.training.update in self.snapshots:
+            directory = self.output / SNAPSHOTS / f"update-{self.training.update:08}"
+            self.keep_model(directory, self.curve.points[-1] if self.training.update else {})
+
+    def _last_good(self) -> str:
+        states = self._states()
+        return f"the state before is saved in {states[-1]}" if states else "no state was saved yet"
+
+
+def settings(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a training can't change under way, from what its record says."""
+    return {
+        **record["config"],
+        "corpus": record["corpus_digest"],
+        "precision": record["precision"],
+    }
+
+
+def refuse_changes(earlier: Mapping[str, Any], now: Mapping[str, Any], output: Path) -> None:
+    """Stop where a training would go on with other settings.
+
+    Raises:
+        ConfigError: Names the first one that differs.
+    """
+    changed = [name for name in now if name in earlier and earlier[name] != now[name]]
+    if not changed:
+        return
+    name = changed[0]
+    what = f"--{name.replace('_', '-')} {earlier[name]}, not {now[name]}"
+    if name == "corpus":
+        what = "another corpus or tokenizer"
+    raise ConfigError(
+        f"{output} holds a training with {what}: give what it was started with, or choose "
+        "another --output"
+    )

@@ -1,0 +1,201 @@
+"""Pre-training (paper §3.1, §4.1): corpus → tokenizer → token file → model → checkpoint and curve.
+
+The output directory holds `model/` (a checkpoint, which is named by its path wherever a model is
+asked for), `curve.jsonl` (a line per point) with its picture, `tokens/` (the tokenizer and the
+encoded corpus, reused next time), `checkpoints/` (models kept along the way) and, while the
+training is under way, `unfinished/`: the same command goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from gpteval.compute.device import Machine, resolve
+from gpteval.compute.distributed import World, join
+from gpteval.config import PretrainConfig, Reading, Sharing, Upkeep
+from gpteval.corpus.prepare import prepare
+from gpteval.corpus.windows import Windows
+from gpteval.encode.tokenizer import BpeTokenizer
+from gpteval.errors import ConfigError, UnknownNameError
+from gpteval.plugins import registry
+from gpteval.pretrain.log import PICTURE, draw
+from gpteval.pretrain.loop import Course, refuse_changes, settings
+from gpteval.pretrain.pretraining import Pretraining, Probe
+from gpteval.progress import Progress, Silent
+from gpteval.weights.checkpoint import CONFIG, read_config, save_checkpoint
+
+if TYPE_CHECKING:
+    from gpteval.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Pretrained:
+    """What a pre-training left.
+
+    Attributes:
+        model: Directory of the checkpoint.
+        loss: Mean training loss since the last but one point of the curve, in nats per token.
+        bits_per_byte: Of the held-out documents; None where none was held out.
+        tokens: Tokens trained on, repeated ones counted each time.
+        seconds: Time of training, held-out measurements included.
+    """
+
+    model: Path
+    loss: float
+    bits_per_byte: float | None
+    tokens: int
+    seconds: float
+
+
+def pretrain(
+    corpus: Sequence[Path],
+    output: Path,
+    config: PretrainConfig,
+    *,
+    reading: Reading | None = None,
+    compute: Sharing | None = None,
+    upkeep: Upkeep | None = None,
+    probes: Callable[[BpeTokenizer, int, Machine], Probe] | None = None,
+    progress: Progress | None = None,
+) -> Pretrained:
+    """Train a model on a corpus and write it, with its tokenizer, as a checkpoint.
+
+    Under `torchrun` every process calls this, and the first one writes.
+
+    Args:
+        corpus: Files of text, JSONL or parquet, directories of them, hub data sets.
+        output: Directory for the checkpoint, the curve and the token files. An unfinished training
+            there goes on; a finished one is not run again.
+        config: The recipe.
+        reading: How the corpus is read, with which tokenizer, and what is looked up in it.
+        compute: Device and precision, and whether processes split the weights.
+        upkeep: What is saved along the way.
+        probes: From tokenizer, context and machine to what asks the model on the way; only the
+            first process needs it.
+        progress: Told where the run stands.
+
+    Raises:
+        GptevalError: Anything the user can mend, before training begins where possible.
+    """
+    compute = compute or Sharing()
+    if probes and compute.shard:
+        raise ConfigError(
+            "--probe asks a whole model and --shard splits it: leave out --probe, and score "
+            "--snapshots with gpteval curve"
+        )
+    world, machine = join(resolve(compute), shard=compute.shard)
+    told = progress if progress and world.first else Silent()
+    family, build, shape = _preset(config.preset)
+    with _alone(output, world):
+        with world.in_turn():
+            words, data, held_out = prepare(
+                corpus, output / "tokens", config, reading or Reading(), told
+            )
+        config = config.lasting(Windows(data, config).per_epoch)
+        torch.manual_seed(config.seed)
+        sizes = {"vocab_size": words.vocab_size, "context": config.context}
+        model = build(shape | sizes | {"dropout": config.dropout}).to(machine.device)
+        training = Pretraining(model, data, held_out, config, machine, world)
+        done = _finished(output, training)
+        if done:
+            told.say(f"{output}: finished before, not run again")
+            return done
+        if probes:
+            training.probe = probes(words, config.context, machine)
+        keeper = _Keeper(family, training, words)
+        course = Course(training, output, upkeep or Upkeep(), keeper, told)
+        return _completed(course)
+
+
+@dataclass(frozen=True, slots=True)
+class _Keeper:
+    """Writes the model in training as a checkpoint of its family."""
+
+    family: str
+    training: Pretraining
+    tokenizer: BpeTokenizer
+
+    def __call__(self, directory: Path, point: Mapping[str, Any]) -> None:
+        """Every process calls this, the first one writes."""
+        training = self.training
+        model, halved = training.whole_model(), training.config.weights == "bf16"
+        dtype = torch.bfloat16 if halved else torch.float32
+        details = {"pretraining": training.record() | dict(point)}
+        if training.world.first:
+            save_checkpoint(directory, self.family, model, self.tokenizer, details, dtype=dtype)
+
+
+def _completed(course: Course) -> Pretrained:
+    """Train to the end, write the model and the picture, let go of the states."""
+    course.run()
+    last = course.curve.points[-1]
+    course.keep_model(course.output / "model", last)
+    if course.training.world.first:
+        draw(course.curve.points, course.output / PICTURE)
+    course.finish()
+    return _pretrained(course.output, last)
+
+
+@contextmanager
+def _alone(output: Path, world: World) -> Iterator[None]:
+    """Keep a second command out of the output directory.
+
+    Raises:
+        ConfigError: Another one is at work there.
+    """
+    if not world.first:
+        yield
+        return
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with FileLock(output / "pretrain.lock", timeout=0):
+            yield
+    except Timeout:
+        raise ConfigError(f"another gpteval pretrain is at work in {output}: wait for it") from None
+
+
+def _finished(output: Path, training: Pretraining) -> Pretrained | None:
+    """What an earlier, finished training with the same settings left.
+
+    Raises:
+        ConfigError: Its settings were others.
+    """
+    if not (output / "model" / CONFIG).is_file():
+        return None
+    record = read_config(output / "model").get("pretraining")
+    if not isinstance(record, dict) or "update" not in record:
+        raise ConfigError(f"{output}/model was not trained here: choose another --output")
+    refuse_changes(settings(record), settings(training.record()), output)
+    return _pretrained(output, record)
+
+
+def _pretrained(output: Path, point: Mapping[str, Any]) -> Pretrained:
+    return Pretrained(
+        model=output / "model",
+        loss=point["loss"],
+        bits_per_byte=point.get("bits_per_byte"),
+        tokens=int(point["tokens"]),
+        seconds=point["seconds"],
+    )
+
+
+def _preset(name: str) -> tuple[str, Callable[..., Model], dict[str, Any]]:
+    """The model family that has a preset of that name, what builds it, and its shape.
+
+    Raises:
+        UnknownNameError: No family has it.
+    """
+    known: dict[str, tuple[str, Callable[..., Model], dict[str, Any]]] = {}
+    for family in registry().models().values():
+        if family.build:
+            known |= {k: (family.name, family.build, dict(v)) for k, v in family.presets.items()}
+    if name not in known:
+        raise UnknownNameError("preset", name, known, f"(one of {', '.join(known)})")
+    return known[name]

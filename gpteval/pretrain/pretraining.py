@@ -1,0 +1,272 @@
+"""One model in pre-training: an update, what it measures, and what it needs to go on (paper §4.1).
+
+Shape letters: S windows of L + 1 tokens, of which L are predicted.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gpteval.compute.cost import forward_flops, matmul_ceiling
+from gpteval.compute.device import Machine, compile_token_wise
+from gpteval.compute.distributed import World, accumulating, whole
+from gpteval.config import PretrainConfig
+from gpteval.corpus.tokens import TokenFile
+from gpteval.corpus.windows import Windows
+from gpteval.errors import ConfigError, TrainingError
+from gpteval.pretrain.bits_per_byte import Objective, bits_per_byte
+from gpteval.results.provenance import commit, versions
+from gpteval.train.optimiser import adamw, clip_gradients, set_rate, warmup_cosine
+
+if TYPE_CHECKING:
+    from gpteval.model import Model
+
+POINTS = 200
+"""Points of the training curve, spread evenly over the updates."""
+
+RECENT = 100
+"""Updates whose mean loss a spike is measured against; before so many, there is none."""
+
+PASS_TOKENS = {"cpu": 1024, "mps": 8192, "cuda": 32768}
+"""Tokens of one forward and backward pass; larger batches are split."""
+
+Probe = Callable[["Model"], dict[str, float]]
+"""Asks a model tasks: task → score. It may leave the model in evaluation mode."""
+
+PFS_DAY = 1e15 * 86400
+"""FLOPs of a machine that makes 10^15 a second for a day, the blog's unit."""
+
+
+class Pretraining:
+    """One model in training. All that changes lives in its attributes.
+
+    Attributes:
+        model, optimiser: The state: weights and Adam's moments.
+        update: Updates made; the next one's windows follow from it.
+        losses: Loss of every update since the last point of the curve.
+        recent: Loss of the last `RECENT` updates.
+        marks: Updates at which the curve has a point with the held-out loss, whatever the interval.
+        seconds: Time of training so far, by the clock and in updates alone.
+        probe: Scores the model where the held-out loss is measured; may be set, on the first
+            process. The others wait for it in the exchange that comes next.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        data: TokenFile,
+        held_out: TokenFile | None,
+        config: PretrainConfig,
+        machine: Machine,
+        world: World | None = None,
+    ) -> None:
+        """The model is trained in place, on the machine's device.
+
+        Raises:
+            TrainingError: The corpus is shorter than one sequence.
+            ConfigError: A batch has fewer sequences than there are processes.
+        """
+        self.world = world or World(device=machine.device)
+        if config.batch_size < self.world.size:
+            raise ConfigError(
+                f"--batch-size {config.batch_size} can't be shared by {self.world.size} processes"
+            )
+        self.model, self.data, self.held_out = model, data, held_out
+        self.config, self.machine = config, machine
+        self.windows = Windows(data, config)
+        self.commit = commit()  # of the code that trains: the checkout may move on meanwhile
+        length = config.context
+        seen = length * (length + 1) // 2
+        self._window_flops = 3 * forward_flops(model, length, seen, length)
+        self._whole = deepcopy(model).to("cpu") if self.world.shard and self.world.first else model
+        if machine.device.type == "cuda":
+            compile_token_wise(model)  # not the copy above: it is only saved
+        self.objective = self.world.distribute(Objective(model))
+        self.optimiser = adamw(model, config.lr, config.weight_decay)
+        self.update = 0
+        self.losses, self.recent = list[float](), list[float]()
+        self.marks = {config.updates}
+        self.seconds = {"clock": 0.0, "updates": 0.0}
+        self.probe: Probe | None = None
+
+    def step(self) -> tuple[float, float, float]:
+        """Make one update; returns its learning rate, loss and gradient norm.
+
+        Raises:
+            TrainingError: The loss or its gradient is not a number; the weights are as before.
+        """
+        began, config, update = time.perf_counter(), self.config, self.update + 1
+        lr = config.lr * warmup_cosine(update, config.updates, config.warmup)
+        set_rate(self.optimiser, lr)
+        self.model.train()
+        # Dropout follows from the update, so that a training that goes on needs no generator.
+        self.world.seed(config.seed, update)
+        loss = self._gradients(self.windows.starts(update))
+        norm = whole(clip_gradients(self.model, config.clip)).item()
+        if not math.isfinite(loss + norm):
+            what = "loss" if not math.isfinite(loss) else "norm of the gradient"
+            value = norm if math.isfinite(loss) else loss
+            raise TrainingError(
+                f"the {what} is {value} {self.where(update)}: lower --lr, raise --warmup, or use "
+                "--precision fp32"
+            )
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        self.update = update
+        self.losses.append(loss)
+        self.recent = [*self.recent, loss][-RECENT:]
+        self.seconds["updates"] += time.perf_counter() - began
+        return lr, loss, norm
+
+    def where(self, update: int) -> str:
+        """An update and its windows, for messages."""
+        places = self.windows.places(self.windows.starts(update))
+        return f"at update {update} of {self.config.updates} ({places})"
+
+    def spike(self, margin: float) -> None:
+        """Stop where the last loss is far above those before it.
+
+        Args:
+            margin: Most nats above their mean; 0 for any.
+
+        Raises:
+            TrainingError: It is more.
+        """
+        before = self.recent[:-1]
+        mean = sum(before) / max(1, len(before))
+        if margin and len(self.recent) == RECENT and self.recent[-1] > mean + margin:
+            raise TrainingError(
+                f"the loss leapt to {self.recent[-1]:.3f} from a mean of {mean:.3f} "
+                f"{self.where(self.update)}: look at these texts, lower --lr, or go on "
+                "with --spike 0"
+            )
+
+    def point(self, lr: float, norm: float) -> dict[str, Any]:
+        """A point of the training curve at the last update; the losses since the last are let go.
+
+        Returns:
+            update; loss (nats per token, mean since the last point); lr; grad_norm (before
+            clipping); tokens; flops; pfs_days; seconds; utilisation of the machine's matrix
+            products in updates; where it is time for them, held_out_loss and bits_per_byte, and
+            zero_shot, task → score.
+        """
+        config, windows = self.config, self.update * self.config.batch_size
+        flops = windows * self._window_flops
+        ceiling = matmul_ceiling(self.machine.device, self.machine.precision) * self.world.size
+        loss, self.losses = sum(self.losses) / len(self.losses), []
+        return {
+            "update": self.update,
+            "loss": loss,
+            "lr": lr,
+            "grad_norm": norm,
+            "tokens": windows * config.context,
+            "flops": flops,
+            "pfs_days": flops / PFS_DAY,
+            "utilisation": round(flops / self.seconds["updates"] / ceiling, 4),
+            **(self._held_out() | self._zero_shot() if self._measures() else {}),
+        }
+
+    def due(self) -> bool:
+        """Whether the curve has a point at this update."""
+        every = max(1, self.config.updates // POINTS)
+        return self.update % every == 0 or self._measures()
+
+    def facts(self) -> dict[str, Any]:
+        """All that decides the next update beside weights and moments; JSON values."""
+        names = ("update", "losses", "recent", "seconds")
+        return {name: getattr(self, name) for name in names}
+
+    def go_on(self, facts: Mapping[str, Any]) -> None:
+        """Take up what `facts` said."""
+        self.update = int(facts["update"])
+        self.losses, self.recent = list(facts["losses"]), list(facts["recent"])
+        self.seconds = dict(facts["seconds"])
+
+    def whole_model(self) -> Model:
+        """The model with all its weights, on the first process; the others hand over theirs."""
+        if self.world.shard:
+            weights = {n: whole(t).cpu() for n, t in self.model.state_dict().items()}
+            if self.world.first:
+                self._whole.load_state_dict(weights)
+        return self._whole
+
+    def record(self) -> dict[str, Any]:
+        """What a checkpoint says of its making; JSON values."""
+        held_out = self.held_out.documents if self.held_out else ()
+        return {
+            "config": asdict(self.config),
+            "documents": len(self.data.documents),
+            "corpus_tokens": len(self.data.tokens),
+            "corpus_bytes": self.data.documents.size,
+            "corpus_digest": self.data.digest,
+            "held_out": [d.name for d in held_out],
+            "update": self.update,
+            "device": str(self.machine.device),
+            "processes": self.world.size,
+            "precision": self.machine.precision,
+            "commit": self.commit,
+            "versions": dict(versions()),
+        }
+
+    def _gradients(self, starts: np.ndarray) -> float:
+        """Gradients of one batch; returns its mean loss over all processes.
+
+        Every process takes its share of the windows in as many parts as the others, so that they
+        meet in every pass.
+        """
+        config, device = self.config, self.machine.device
+        own = self.windows.read(starts[self.world.rank :: self.world.size]).to(device)
+        most = math.ceil(config.batch_size / self.world.size)  # windows of one process
+        parts = math.ceil(most * config.context / PASS_TOKENS[device.type])
+        parts = min(parts, config.batch_size // self.world.size)
+        total = torch.zeros((), device=device)
+        for number, piece in enumerate(own.tensor_split(parts), 1):
+            with accumulating(self.objective, last=number == parts):
+                total += self._backward(piece)
+        return self.world.sums(total.item())[0]
+
+    def _backward(self, windows: Tensor) -> Tensor:
+        """Add the gradient of windows (S, L + 1) that are part of a batch; returns their share."""
+        with self.machine.autocast():
+            total: Tensor = self.objective(list(windows))
+        loss = total / (self.config.batch_size * self.config.context)
+        # Gradients are averaged over processes, but each has its own summand of the loss.
+        torch.autograd.backward(loss * self.world.size)
+        return loss.detach()  # read once per update: a GPU is not waited for in between
+
+    def _measures(self) -> bool:
+        """Whether it is time to read the held-out documents, and to probe."""
+        every = self.config.evaluate
+        return self.update in self.marks or bool(every and self.update % every == 0)
+
+    def _zero_shot(self) -> dict[str, dict[str, float]]:
+        """What the probe says of the model, which trains on as it was."""
+        if self.probe is None:
+            return {}
+        mode = self.model.training
+        found = self.probe(self.model)
+        self.model.train(mode)
+        return {"zero_shot": found}
+
+    def _held_out(self) -> dict[str, float]:
+        """Held-out loss and bits per byte, if documents were held out."""
+        if self.held_out is None:
+            return {}
+        context, world = self.config.context, self.world
+        bits = bits_per_byte(self.model, self.held_out, context, world=world, read=self.objective)
+        documents = self.held_out.documents
+        predicted = sum(d.stop - d.start - 1 for d in documents)
+        size = sum(d.size for d in documents)
+        return {
+            "held_out_loss": bits * math.log(2) * size / predicted,
+            "bits_per_byte": bits,
+        }

@@ -1,0 +1,1 @@
+"""The results directory, and what software its numbers came from."""

@@ -1,0 +1,1 @@
+"""Questions over several measurements: ablations, layers, curves, the doctor."""

@@ -1,0 +1,186 @@
+"""Zero-shot scores along a pre-training (paper, figure 2 right).
+
+Every checkpoint of a run is scored without fine-tuning. A score is normalised: 0 is a random guess,
+1 the best result before GPT-1. The samples are easier than the sets those results were measured on:
+there 1 is a perfect score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from gpteval.config import ZeroshotConfig
+from gpteval.errors import ConfigError
+from gpteval.methods.zeroshot import execute, scorable
+from gpteval.progress import Progress
+from gpteval.task import Task
+
+if TYPE_CHECKING:
+    from gpteval.records import Result
+
+SNAPSHOTS = "checkpoints"
+"""Where `gpteval pretrain --snapshots` puts them, below its output directory."""
+
+
+GUESSED = ("accuracy", "matthews", "pearson", "spearman")
+"""Headline metrics whose score of a random guess is known (`gpteval.score.chance`)."""
+
+
+class Checkpoint(NamedTuple):
+    """A model saved along a pre-training: updates made, tokens trained on, where it lies."""
+
+    update: int
+    tokens: int
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One task's score at one checkpoint.
+
+    Attributes:
+        run: The directory asked for.
+        checkpoint, update, tokens: The model.
+        task, metric, split, n, complete: What was scored, on how many examples, and whether those
+            are all.
+        score, interval: Fraction (Matthews' correlation from -1) and its 95 % interval.
+        guess: Score of a random guess, normalised to 0.
+        best, of: Score normalised to 1, and whose it is.
+        normalised, normalised_interval: Where score and interval lie between the two.
+        key: Of the result, in the store.
+    """
+
+    run: str
+    checkpoint: str
+    update: int
+    tokens: int
+    task: str
+    metric: str
+    split: str
+    n: int
+    complete: bool
+    score: float
+    interval: tuple[float, float]
+    guess: float
+    best: float
+    of: str
+    normalised: float
+    normalised_interval: tuple[float, float]
+    key: str
+
+
+def points(runs: Sequence[Path], config: ZeroshotConfig, progress: Progress) -> Iterator[Point]:
+    """Score every checkpoint of every run; what is finished is not scored again.
+
+    Args:
+        runs: Directories of checkpoints, or of `gpteval pretrain --output` with some kept.
+        config: Tasks, rows, and the store; its model is replaced by each checkpoint.
+        progress: Told where it stands.
+
+    Raises:
+        GptevalError: Anything the user can mend, before the first is scored where possible.
+    """
+    tasks = {task.name: task for task in normalisable(config)}
+    found = [(str(run), checkpoint) for run in runs for checkpoint in checkpoints(run)]
+    for number, (run, checkpoint) in enumerate(found, start=1):
+        progress.say(f"{checkpoint.path} ({number} of {len(found)})")
+        model = replace(config, tasks=tuple(tasks), model=str(checkpoint.path), untrained=False)
+        for result in execute(model, progress):
+            yield _point(run, checkpoint, tasks[result.task], result)
+
+
+def normalisable(config: ZeroshotConfig) -> list[Task]:
+    """The tasks asked for that have a heuristic and a score to be normalised to 1.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    able, _ = scorable(config.tasks)
+    guessed = [task for task in able if task.metrics[0] in GUESSED]
+    found = [task for task in guessed if config.sample or best_before(task) is not None]
+    if not found:
+        raise ConfigError(
+            f"no result from before GPT-1 is known for {', '.join(t.name for t in able)}, so there "
+            "is nothing to normalise by: take other tasks"
+        )
+    return found
+
+
+def best_before(task: Task) -> float | None:
+    """The best earlier result by the task's headline metric, as a fraction, if one is known."""
+    known = [
+        round(score.best_before / 100, 6)
+        for score in task.paper
+        if score.metric == task.metrics[0] and score.best_before is not None and not score.data
+    ]
+    return known[0] if known else None
+
+
+def checkpoints(run: Path) -> list[Checkpoint]:
+    """Checkpoints in a directory, by update.
+
+    Raises:
+        ConfigError: There are none, or two of one update.
+    """
+    directory = run / SNAPSHOTS if (run / SNAPSHOTS).is_dir() else run
+    folders = sorted(p for p in directory.glob("[!.]*") if p.is_dir()) if run.is_dir() else []
+    found = sorted(each for folder in folders if (each := _checkpoint(folder)) is not None)
+    if not found:
+        raise ConfigError(
+            f"no checkpoints of a pre-training in {directory}: make some with "
+            "`gpteval pretrain BOOKS --output OUTPUT --snapshots 10`, then name OUTPUT"
+        )
+    for one, other in pairwise(found):
+        if one.update == other.update:
+            raise ConfigError(
+                f"{one.path} and {other.path} are both of update {one.update}: keep the "
+                "checkpoints of one run in a directory"
+            )
+    return found
+
+
+def _checkpoint(folder: Path) -> Checkpoint | None:
+    """None where it is no checkpoint of a pre-training."""
+    from gpteval.weights.checkpoint import CONFIG, read_config
+
+    if not (folder / CONFIG).is_file():
+        return None
+    made = read_config(folder).get("pretraining")
+    if not isinstance(made, dict) or not isinstance(made.get("update"), int):
+        return None
+    return Checkpoint(made["update"], int(made.get("tokens", 0)), folder)
+
+
+def _point(run: str, checkpoint: Checkpoint, task: Task, result: Result) -> Point:
+    metric = task.metrics[0]
+    sample = result.data.origin == "sample"
+    earlier = None if sample else best_before(task)
+    guess, best = result.baselines["random"][metric], 1.0 if earlier is None else earlier
+
+    def normalised(score: float) -> float:
+        return round((score - guess) / (best - guess), 6)
+
+    low, high = result.interval
+    return Point(
+        run=run,
+        checkpoint=str(checkpoint.path),
+        update=checkpoint.update,
+        tokens=checkpoint.tokens,
+        task=task.name,
+        metric=metric,
+        split=result.split,
+        n=result.n,
+        complete=result.data.complete,
+        score=result.scores[metric],
+        interval=(low, high),
+        guess=guess,
+        best=best,
+        of="a perfect score" if earlier is None else "the best before GPT-1",
+        normalised=normalised(result.scores[metric]),
+        normalised_interval=(normalised(low), normalised(high)),
+        key=result.key,
+    )

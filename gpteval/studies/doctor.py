@@ -1,0 +1,194 @@
+"""Does a log-probability depend on what it is computed beside?
+
+It should not: how sequences are folded into trees, and how many of them share a forward pass, may
+change a number by rounding only. Every sequence alone is the reference; each other arrangement is
+held against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from operator import ne
+from typing import TYPE_CHECKING
+
+from gpteval.config import Subject
+from gpteval.data.raw import made
+from gpteval.methods.zeroshot import scorable
+from gpteval.progress import Progress
+from gpteval.task import Task
+
+if TYPE_CHECKING:
+    from gpteval.compute.device import Machine
+    from gpteval.data.rows import SplitRows
+    from gpteval.encode.prompts import EncodedPrompt
+    from gpteval.model import Loaded
+    from gpteval.score.likelihood import PromptLikelihoods
+
+LIMIT = 1e-4
+"""Largest change of a continuation's log-probability, in nats, that is rounding in fp32. Lower
+precisions round by far more, and by how much depends on the model: they have no limit here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """One way to compute a split.
+
+    Attributes:
+        folded: Whether sequences with a common beginning are one tree.
+        most_tokens: Tokens of one forward pass; at 1 every tree has one of its own.
+    """
+
+    folded: bool
+    most_tokens: int
+
+    @property
+    def name(self) -> str:
+        """For tables."""
+        what = "trees" if self.folded else "sequences"
+        return f"{what}, {self.most_tokens:,} tokens" if self.most_tokens > 1 else f"{what}, alone"
+
+
+REFERENCE = Arrangement(folded=False, most_tokens=1)
+ARRANGEMENTS = (
+    Arrangement(folded=False, most_tokens=512),
+    Arrangement(folded=False, most_tokens=8192),
+    Arrangement(folded=True, most_tokens=1),
+    Arrangement(folded=True, most_tokens=512),
+    Arrangement(folded=True, most_tokens=8192),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one arrangement changes of one task's split.
+
+    Attributes:
+        task, split, n: What was computed, and of how many examples.
+        arrangement: How.
+        precision: "fp32" or "bf16".
+        largest: Largest change of a continuation's log-probability, in nats.
+        flipped: Predictions that are others.
+    """
+
+    task: str
+    split: str
+    n: int
+    arrangement: str
+    precision: str
+    largest: float
+    flipped: int
+
+    @property
+    def sound(self) -> bool:
+        """Whether the change is rounding; not judged below fp32."""
+        return self.precision != "fp32" or self.largest <= LIMIT
+
+
+def batch_invariance(subject: Subject, progress: Progress) -> Iterator[Change]:
+    """What every arrangement changes, task after task.
+
+    Args:
+        subject: The model, and the tasks whose headline split is scored; `limit` rows of each.
+        progress: Told where it stands.
+
+    Raises:
+        GptevalError: Anything the user can mend.
+    """
+    tasks, _ = scorable(subject.tasks)
+    from gpteval.compute.device import resolve
+    from gpteval.data.rows import load_split, origin, scored_splits
+    from gpteval.weights.load import load_model
+
+    machine = resolve(subject.compute)
+    rows_from = origin(subject.data_dir, subject.sample)
+    splits = [
+        load_split(task, scored_splits(task, rows_from)[-1], rows_from, subject.limit)
+        for task in tasks
+    ]
+    loaded = load_model(subject.model_reference)
+    for task, rows in zip(tasks, splits, strict=True):
+        yield from Examined(task, rows, loaded, machine).changes(progress)
+
+
+class Examined:
+    """One task's split, computed in every arrangement."""
+
+    def __init__(self, task: Task, rows: SplitRows, loaded: Loaded, machine: Machine) -> None:
+        """Encode the split and put the model on the machine's device."""
+        from gpteval.encode.prompts import encode_prompts
+
+        assert task.prompt is not None  # `scorable` leaves out tasks without
+        self.task, self.split, self.machine = task, rows.split, machine
+        self.prompts = [made(task, row, task.prompt) for row in rows.rows]
+        self.model = loaded.model.to(machine.device)
+        self.encoded = encode_prompts(self.prompts, loaded.tokenizer, self.model.context)
+
+    def changes(self, progress: Progress) -> Iterator[Change]:
+        """What each arrangement changes of every sequence alone."""
+        reference = self._likelihoods(REFERENCE, progress)
+        answered = self._answers(reference, reference)
+        for arrangement in ARRANGEMENTS:
+            found = self._likelihoods(arrangement, progress)
+            pairs = zip(_totals(found), _totals(reference), strict=True)
+            flipped = map(ne, self._answers(found, reference), answered)
+            yield Change(
+                task=self.task.name,
+                split=self.split,
+                n=len(self.prompts),
+                arrangement=arrangement.name,
+                precision=self.machine.precision,
+                largest=max(abs(a - b) for a, b in pairs),
+                flipped=sum(flipped),
+            )
+
+    def _likelihoods(self, arrangement: Arrangement, progress: Progress) -> list[PromptLikelihoods]:
+        """Of every prompt, in the prompts' order."""
+        from gpteval.score.likelihood import PromptLikelihoods, score_prompts, trees_of
+
+        asked = self.encoded if arrangement.folded else _unfolded(self.encoded)
+        progress.begin(f"{self.task.name} · {arrangement.name}", len(trees_of(asked)))
+        scored = score_prompts(
+            self.model,
+            asked,
+            autocast=self.machine.autocast,
+            most_tokens=arrangement.most_tokens,
+            done=lambda trees: progress.advance(len(trees)),
+        )
+        progress.end()
+        if arrangement.folded:
+            return scored
+        found = {one.paths[0]: each.candidates[0] for one, each in zip(asked, scored, strict=True)}
+        return [
+            PromptLikelihoods(
+                tuple(found[path] for path in prompt.paths),
+                tuple(found[path] for path in prompt.neutral),
+            )
+            for prompt in self.encoded
+        ]
+
+    def _answers(
+        self, found: Sequence[PromptLikelihoods], reference: Sequence[PromptLikelihoods]
+    ) -> list[str | int | float]:
+        """Predictions; a threshold is fitted on the reference's scores of these examples."""
+        from gpteval.score.heuristics import fit_threshold, mean_scores, predict
+
+        threshold = 0.0
+        if self.task.rule == "threshold":
+            labels = [prompt.label for prompt in self.prompts]
+            threshold = fit_threshold(self.task, labels, mean_scores(reference))
+        predictions = predict(self.task, self.prompts, found, threshold)
+        return [prediction.prediction for prediction in predictions]
+
+
+def _unfolded(prompts: Sequence[EncodedPrompt]) -> list[EncodedPrompt]:
+    """Every path once, as a prompt of its own, so that no two share a tree."""
+    from gpteval.encode.prompts import EncodedPrompt
+
+    paths = dict.fromkeys(path for p in prompts for path in (*p.paths, *p.neutral))
+    return [EncodedPrompt(str(number), (path,), (), "") for number, path in enumerate(paths)]
+
+
+def _totals(found: Sequence[PromptLikelihoods]) -> list[float]:
+    """Every continuation's log-probability, unconditional ones included."""
+    return [each.total for prompt in found for each in (*prompt.candidates, *prompt.neutral)]

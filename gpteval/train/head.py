@@ -1,0 +1,88 @@
+"""The task head: what fine-tuning adds on top of the language model (paper §3.2, §3.3).
+
+Shape letters: N tokens, M sequences, B examples, D width, C classes, K answers.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gpteval.encode.batch import Batch
+from gpteval.encode.examples import Specials
+from gpteval.model import Model, hidden_at
+from gpteval.task import Task
+from gpteval.train.token_loss import token_loss
+
+
+class TaskModel(nn.Module):
+    """A language model with start, delimiter and extract tokens and a linear layer for one task.
+
+    Classification and entailment read the last state of the one sequence; similarity adds the
+    states of both orders; multiple choice scores every sequence and compares them.
+    """
+
+    def __init__(self, model: Model, task: Task, dropout: float) -> None:
+        """Adds tokens to `model` in place and draws the new weights from torch's random state."""
+        super().__init__()
+        self.specials = Specials.after(model.add_tokens(Specials.COUNT))
+        self.model = model
+        self.kind = task.kind
+        self.dropout = dropout
+        self.linear = nn.Linear(model.width, task.outputs)
+        nn.init.normal_(self.linear.weight, std=0.02)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Task logits (B, C), or (B, K) with -inf beyond an example's answers."""
+        return self._answered(batch, hidden_at(self.model, batch.trees, batch.ends))
+
+    def _answered(self, batch: Batch, ends: Tensor) -> Tensor:
+        """Task logits from the states of the extract tokens, (M, D)."""
+        if self.kind == "choose":
+            # One mask for all answers of an example [C].
+            keep = F.dropout(
+                ends.new_ones(batch.examples, ends.shape[1]), self.dropout, self.training
+            )
+            scores: Tensor = self.linear(ends * keep[batch.owners]).squeeze(1).float()  # (M,)
+            absent = scores.new_full(batch.targets.shape, float("-inf"))
+            return absent.index_put((batch.owners, batch.slots), scores)
+        summed = ends.new_zeros(batch.examples, ends.shape[1]).index_add(0, batch.owners, ends)
+        logits: Tensor = self.linear(F.dropout(summed, self.dropout, self.training)).float()
+        return logits
+
+    def losses(self, batch: Batch, lm_weight: float) -> tuple[Tensor, Tensor]:
+        """Task loss and auxiliary language-model loss of the batch's share, both scalars.
+
+        A micro-batch's losses are its part of the whole batch's means, so they add up to them.
+        The LM loss is 0 where `lm_weight` is.
+        """
+        if not lm_weight:
+            task_loss = self._task_loss(batch, self(batch))
+            return task_loss, task_loss.new_zeros(())
+        hidden = self.model.hidden(batch.trees)  # (N, D)
+        task_loss = self._task_loss(
+            batch, self._answered(batch, hidden.index_select(0, batch.ends))
+        )
+        return task_loss, self.lm_loss(batch, hidden)
+
+    def _task_loss(self, batch: Batch, logits: Tensor) -> Tensor:
+        return cross_entropy(logits, batch.targets).sum() * batch.share
+
+    def lm_loss(self, batch: Batch, hidden: Tensor) -> Tensor:
+        """Weighted next-token loss; logits only of predicted tokens: all but where paths begin."""
+        trees, weights = batch.trees, batch.lm_weight
+        assert weights is not None  # whoever asks for the loss packs its weights
+        beginnings = sum(not span.ancestors for span in trees.spans)
+        # With a size known beforehand nobody waits for the device to count.
+        size = len(trees.tokens) - beginnings
+        predicted = torch.nonzero_static(trees.parents >= 0, size=size).squeeze(1)  # (P,)
+        states = hidden.index_select(0, trees.parents[predicted])  # (N, D) → (P, D)
+        return token_loss(self.model, states, trees.tokens[predicted], weights[predicted])
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of soft targets, per example (B,); outputs that are not there (-inf) add 0."""
+    log_probabilities = logits.log_softmax(-1)
+    return -(targets * log_probabilities.masked_fill(targets == 0, 0.0)).sum(-1)

@@ -1,0 +1,116 @@
+"""Predictions of a fine-tuned model over one split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from gpteval.encode.batch import Encoded, pack
+from gpteval.encode.batching import SCORING_TOKENS, by_length, dealt
+from gpteval.errors import TrainingError
+from gpteval.records import Prediction
+from gpteval.task import Example, Task
+from gpteval.train.head import TaskModel
+
+if TYPE_CHECKING:
+    from gpteval.compute.distributed import World
+
+
+def predict(
+    model: TaskModel,
+    task: Task,
+    examples: Sequence[Example],
+    encoded: Sequence[Encoded],
+    *,
+    autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
+    world: World | None = None,
+) -> list[Prediction]:
+    """Predict every example of a split, in file order.
+
+    Args:
+        model: The fine-tuned model; left in evaluation mode.
+        task: Its task.
+        examples: The split, in file order.
+        encoded: The same, encoded.
+        autocast: Context to compute in.
+        world: Processes that share the work and all get the predictions; None for this one alone.
+
+    Raises:
+        TrainingError: One example alone does not fit in memory.
+    """
+    own = dealt(encoded, world.rank, world.size) if world else encoded
+    found = probabilities(model, task.outputs, own, autocast=autocast)
+    answers = task.outputs
+    if task.kind == "choose":
+        answers = max((len(e.tree.ends) for e in encoded), default=0)
+    table = torch.zeros(len(examples), answers)
+    for index, row in found.items():
+        table[index, : len(row)] = row
+    if world:
+        table = world.total(table)
+    return [_prediction(task, *pair) for pair in zip(examples, table, strict=True)]
+
+
+@torch.inference_mode()
+def probabilities(
+    model: TaskModel,
+    outputs: int,
+    encoded: Sequence[Encoded],
+    *,
+    autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> dict[int, Tensor]:
+    """Probabilities of the labels or answers, by the examples' places in their split.
+
+    A row may be longer than its example has answers; those that are not there have 0.
+
+    Raises:
+        TrainingError: One example alone does not fit in memory.
+    """
+    model.eval()
+    device = model.linear.weight.device
+    found: dict[int, Tensor] = {}
+    # Longest examples first, so that memory runs out at once or never.
+    waiting = by_length(encoded, SCORING_TOKENS)[::-1]
+    while waiting:
+        group = waiting.pop()
+        try:
+            with autocast():
+                logits = model(pack(group, outputs, lm=False).to(device))
+        except torch.OutOfMemoryError:
+            waiting += _halves(group)
+            continue
+        rows = logits.float().softmax(-1).cpu()
+        found |= {example.index: row for example, row in zip(group, rows, strict=True)}
+    return found
+
+
+def _halves(group: list[Encoded]) -> list[list[Encoded]]:
+    """A group that does not fit in memory as two, the shorter examples first."""
+    if len(group) == 1:
+        raise TrainingError(
+            f"one example alone ({group[0].id}, {len(group[0].tree.tokens)} tokens) does not fit "
+            "in memory: use a smaller model, or --device cpu"
+        )
+    middle = len(group) // 2
+    return [group[middle:], group[:middle]]
+
+
+def _prediction(task: Task, example: Example, probabilities: Tensor) -> Prediction:
+    """One prediction: the likeliest label or answer, or the expected score."""
+    values = [round(v, 6) for v in probabilities.tolist()]
+    answer: str | int | float
+    if task.kind == "regress":
+        scale = torch.arange(task.scale[0], task.scale[1] + 1, dtype=probabilities.dtype)
+        answer, values = round(float(probabilities @ scale), 6), []
+    elif task.kind == "choose":
+        values = values[: len(example.sequences)]
+        answer = int(probabilities.argmax())
+    else:
+        answer = task.labels[int(probabilities.argmax())]
+    return Prediction(
+        example.id, example.label, answer, tuple(values), example.part, example.cluster
+    )

@@ -1,0 +1,1 @@
+"""Checkpoint directories, loading by reference, and how much of a model is kept."""
