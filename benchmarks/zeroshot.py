@@ -47,7 +47,7 @@ from gpteval.compute.device import resolve
 from gpteval.data.rows import DATA_VARIABLE, load_split, origin
 from gpteval.encode.prompts import encode_prompts, join
 from gpteval.plugins import registry
-from gpteval.score.likelihood import score_prompts
+from gpteval.score.likelihood import fold_prompts, score_prompts
 from gpteval_models.gpt import GPT, GPTConfig
 from gpteval_models.openai import translate
 
@@ -152,7 +152,7 @@ def our_side(model: GPT, words: BpeTokenizer, prompts: Sequence[Prompt], precisi
     def score() -> Scores:
         encoded = encode_prompts(prompts, words, model.context)
         asked = [replace(each, neutral=()) for each in encoded]
-        found = score_prompts(model, asked, autocast=scoring)
+        found = score_prompts(model, fold_prompts(asked), autocast=scoring)
         return [[c.total for c in each.candidates] for each in found]
 
     return score

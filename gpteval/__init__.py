@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gpteval.encode.cache import cache_directory
     from gpteval.encode.tokenizer import BpeTokenizer
     from gpteval.methods.linear import score_baselines
-    from gpteval.methods.suite import run
+    from gpteval.methods.run import run
     from gpteval.methods.zeroshot import score_zeroshot
     from gpteval.records import Prediction, Result
     from gpteval.weights.checkpoint import (
@@ -88,7 +88,7 @@ _LAZY = {
     "read_config": "gpteval.weights.checkpoint",
     "read_json": "gpteval.weights.checkpoint",
     "read_tensors": "gpteval.weights.checkpoint",
-    "run": "gpteval.methods.suite",
+    "run": "gpteval.methods.run",
     "save_checkpoint": "gpteval.weights.checkpoint",
     "score_baselines": "gpteval.methods.linear",
     "score_zeroshot": "gpteval.methods.zeroshot",

@@ -88,7 +88,8 @@ class Loaded:
         tokenizer: Its tokenizer.
         reference: What the user asked for ("mini", "hf:gpt2", a directory).
         digest: SHA-256 of weights and tokenizer; results carry it.
-        details: What the model card or config says, for reports (parameters, family, …).
+        details: What the model card or config says, for reports (parameters, …).
+        family: Name of the family that loaded it; `load_model` fills it in.
     """
 
     model: Model
@@ -96,6 +97,7 @@ class Loaded:
     reference: str
     digest: str
     details: Mapping[str, Any] = field(default_factory=dict)
+    family: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,5 +104,5 @@ def identify(
         tokenizer=tokenizer,
         reference=reference,
         digest=weights_digest(model, tokenizer),
-        details={"family": FAMILY, "parameters": parameters, **details},
+        details={"parameters": parameters, **details},
     )

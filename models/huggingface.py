@@ -233,7 +233,6 @@ def _identify(reference: str, model: HuggingFaceModel, tokenizer: Any, unused: i
         reference=reference,
         digest=weights_digest(model, adapted),
         details={
-            "family": "huggingface",
             "parameters": sum(p.numel() for p in model.parameters()),
             "architecture": type(model.lm).__name__,
             "unused_tensors": unused,

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from gpteval import Example, Loaded, Source, Split, Task, load_model
 from gpteval.config import FinetuneConfig
 from gpteval.encode.batch import pack
-from gpteval.encode.examples import encode_examples
+from gpteval.encode.examples import Specials, encode_examples
 from gpteval.errors import CheckpointError, GptevalError
 from gpteval.methods.job import Job, JobData
 from gpteval.report.costs import costs, json_rows
@@ -75,7 +75,8 @@ def answers(action: Callable[[], object]) -> None:
 
 def read_and_encode(name: str, split: str, root: Path, loaded: Loaded) -> None:
     job = Job(task(name), ((task(name), split),))
-    assert JobData(job, {(name, split): read(name, split, root)}, loaded, None).encoded
+    data = JobData(job, {(name, split): read(name, split, root)}, loaded, None)
+    assert data.encoded(Specials.after(loaded.model.vocab_size))
 
 
 @pytest.fixture(scope="session")

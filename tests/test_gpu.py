@@ -22,7 +22,7 @@ from gpteval.corpus.tokens import RECORD, Documents, TokenFile
 from gpteval.encode.batch import Encoded, pack
 from gpteval.encode.examples import encode_examples
 from gpteval.pretrain.pretraining import Pretraining
-from gpteval.score.likelihood import score_prompts
+from gpteval.score.likelihood import fold_prompts, score_prompts
 from gpteval.train.finetune import Finetuning, Saving
 from gpteval.train.head import TaskModel
 from gpteval.tree import fold
@@ -134,7 +134,7 @@ def test_attention_in_one_call_drops_at_its_rate(device: torch.device) -> None:
 def test_likelihoods(model: Model, device: torch.device, precision: str, most: float) -> None:
     def totals(where: torch.device, precision: str) -> list[float]:
         context = Machine(where, precision).scoring()
-        scored = score_prompts(deepcopy(model).to(where), prompts(), autocast=context)
+        scored = score_prompts(deepcopy(model).to(where), fold_prompts(prompts()), autocast=context)
         return [c.total for s in scored for c in (*s.candidates, *s.neutral)]
 
     expected = totals(torch.device("cpu"), "fp32")

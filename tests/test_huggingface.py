@@ -237,7 +237,7 @@ def test_a_model_that_names_no_context_is_one_line(tmp_path: Path) -> None:
 def test_a_directory_loads_without_any_prefix_too(directory: Path) -> None:
     plain, prefixed = load_model(str(directory)), load_model(f"hf:{directory}")
     assert plain.digest == prefixed.digest
-    assert (plain.details["family"], plain.details["unused_tensors"]) == ("huggingface", 0)
+    assert (plain.family, plain.details["unused_tensors"]) == ("huggingface", 0)
 
 
 def test_added_tokens_leave_the_others_as_they_were(directory: Path) -> None:

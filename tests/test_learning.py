@@ -9,17 +9,15 @@ from pathlib import Path
 import pytest
 
 from gpteval import Compute, Loaded, Result, load_model
-from gpteval.compute.device import resolve
 from gpteval.config import RunConfig
-from gpteval.data.rows import Origin
-from gpteval.methods.finetune import Fitting
+from gpteval.methods.finetune import Finetune
 from gpteval.methods.job import JobData
-from gpteval.methods.suite import plan
+from gpteval.methods.run import plan
+from gpteval.methods.session import Session
+from gpteval.methods.unit import complete
 from gpteval.plugins import registry
 from gpteval.progress import Silent
 from gpteval.results.store import ResultStore
-
-SAMPLE = Origin("sample")
 
 
 @pytest.fixture(scope="module")
@@ -29,18 +27,18 @@ def mini() -> Loaded:
 
 def fit(task: str, mini: Loaded, results: Path, *, shuffle: bool = False) -> Result:
     """Fine-tune on a sample as `gpteval run --sample` does, if need be with its labels shuffled."""
-    (job,) = plan(registry().select([task]), SAMPLE)
-    rows = job.read(SAMPLE, None)
+    config = RunConfig(tasks=(task,), sample=True, results=results, compute=Compute(device="cpu"))
+    session = Session(config)
+    (job,) = plan(registry().select([task]), session.origin)
+    rows = job.read(session)
     if shuffle:
         train = rows[task, "train"]
         labels = [row["label"] for row in train.rows]
         random.Random(0).shuffle(labels)
         mixed = [{**row, "label": label} for row, label in zip(train.rows, labels, strict=True)]
         rows[task, "train"] = replace(train, rows=tuple(mixed), digest="shuffled")
-    config = RunConfig(tasks=(task,), sample=True, results=results)
-    data = JobData(job, rows, mini, None)
-    fitting = Fitting(data, config, 0, resolve(Compute(device="cpu")))
-    return fitting.execute(ResultStore(results), Silent())[-1]
+    unit = Finetune(JobData(job, rows, mini, None), config, 0, session)
+    return complete(unit, ResultStore(results), Silent())[-1]
 
 
 @pytest.mark.parametrize("task", ["sst2", "snli", "copa"])

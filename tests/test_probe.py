@@ -77,14 +77,16 @@ def test_weights_and_losses_are_those_of_a_training_without(
 
 
 def test_the_first_rows_are_asked(tmp_path: Path) -> None:
-    ((_, rows),) = read_probes(["cola"], str(write_cola(tmp_path, PROBED_ROWS + 2)), Silent()).rows
+    ((_, rows, _),) = read_probes(
+        ["cola"], str(write_cola(tmp_path, PROBED_ROWS + 2)), Silent()
+    ).rows
     assert list(rows) == ["train", "dev"]
     assert [row["id"] for row in rows["dev"].rows] == [str(n) for n in range(PROBED_ROWS)]
 
 
 def test_samples_are_asked_where_there_is_no_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GPTEVAL_DATA", raising=False)
-    ((task, rows),) = read_probes(["copa"], "", Silent()).rows
+    ((task, rows, _),) = read_probes(["copa"], "", Silent()).rows
     assert (task.name, rows["test"].origin.kind) == ("copa", "sample")
 
 

@@ -12,7 +12,7 @@ from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel
 from gpteval import Loaded, Model, load_model
 from gpteval.encode.batch import Encoded
 from gpteval.encode.prompts import EncodedPrompt, Path
-from gpteval.score.likelihood import likelihoods, score_prompts, trees_of
+from gpteval.score.likelihood import fold_prompts, likelihoods, score_prompts
 from gpteval_models.gpt import GPT, GPTConfig
 
 
@@ -66,7 +66,7 @@ def openai_pair() -> tuple[Model, torch.nn.Module]:
 
 def test_gpt_has_the_log_probabilities_of_transformers() -> None:
     model, lm = openai_pair()
-    for prompt, found in zip(prompts(), score_prompts(model, prompts()), strict=True):
+    for prompt, found in zip(prompts(), score_prompts(model, fold_prompts(prompts())), strict=True):
         for scored, likelihood in zip(prompt.paths, found.candidates, strict=True):
             assert likelihood.total == pytest.approx(by_hand(lm, scored), abs=1e-4)
             assert (likelihood.tokens, likelihood.size) == (scored.size // 3, scored.size)
@@ -78,25 +78,26 @@ def test_models_of_transformers_have_their_own_log_probabilities(
 ) -> None:
     torch.manual_seed(0)
     model = load_model(f"hf:{write(tmp_path / 'model', make())}").model
-    for prompt, found in zip(prompts(), score_prompts(model, prompts()), strict=True):
+    for prompt, found in zip(prompts(), score_prompts(model, fold_prompts(prompts())), strict=True):
         expected = [by_hand(model.lm, scored) for scored in (*prompt.paths, *prompt.neutral)]
         totals = [likelihood.total for likelihood in (*found.candidates, *found.neutral)]
         assert totals == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_tree_has_the_likelihoods_of_its_paths(tiny: Loaded) -> None:
-    trees = trees_of(prompts())
+    trees = fold_prompts(prompts())
     together = [pair for _, found in likelihoods(tiny.model, trees) for pair in found.items()]
-    assert len(together) == sum(map(len, trees))
+    assert len(together) == sum(map(len, trees.paths))
     for scored, found in together:
-        ((_, apart),) = likelihoods(tiny.model, [[scored]])
+        alone = fold_prompts([EncodedPrompt("", (scored,), (), "")])
+        ((_, apart),) = likelihoods(tiny.model, alone)
         assert apart[scored].total == pytest.approx(found.total, abs=1e-5)
 
 
 @pytest.mark.parametrize("most_tokens", [1, 30, 64])
 def test_the_batch_size_changes_no_likelihood(tiny: Loaded, most_tokens: int) -> None:
-    whole = score_prompts(tiny.model, prompts())
-    parts = score_prompts(tiny.model, prompts(), most_tokens=most_tokens)
+    whole = score_prompts(tiny.model, fold_prompts(prompts()))
+    parts = score_prompts(tiny.model, fold_prompts(prompts()), most_tokens=most_tokens)
     for one, other in zip(whole, parts, strict=True):
         assert [c.total for c in one.candidates] == pytest.approx(
             [c.total for c in other.candidates], abs=1e-4
@@ -104,9 +105,9 @@ def test_the_batch_size_changes_no_likelihood(tiny: Loaded, most_tokens: int) ->
 
 
 def test_few_logits_at_once_change_nothing(tiny: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = score_prompts(tiny.model, prompts())
+    whole = score_prompts(tiny.model, fold_prompts(prompts()))
     monkeypatch.setattr("gpteval.score.likelihood.MOST_LOGITS", {"cpu": 1})
-    for one, other in zip(score_prompts(tiny.model, prompts()), whole, strict=True):
+    for one, other in zip(score_prompts(tiny.model, fold_prompts(prompts())), whole, strict=True):
         assert [c.total for c in one.candidates] == pytest.approx(
             [c.total for c in other.candidates], abs=1e-5
         )
@@ -114,11 +115,12 @@ def test_few_logits_at_once_change_nothing(tiny: Loaded, monkeypatch: pytest.Mon
 
 def test_questions_on_one_passage_share_a_tree_and_a_path_is_scored_once() -> None:
     scored = prompts()
-    assert [len(tree) for tree in trees_of(scored)][:4] == [6, 3, 3, 3]
-    assert len(trees_of(scored)) == 4 + len({p for s in scored for p in s.neutral})
+    paths = fold_prompts(scored).paths
+    assert [len(tree) for tree in paths][:4] == [6, 3, 3, 3]
+    assert len(paths) == 4 + len({p for s in scored for p in s.neutral})
 
 
 def test_every_tree_is_reported_done(tiny: Loaded) -> None:
     done: list[Encoded] = []
-    score_prompts(tiny.model, prompts(), done=done.extend, most_tokens=30)
-    assert sorted(tree.index for tree in done) == list(range(len(trees_of(prompts()))))
+    score_prompts(tiny.model, fold_prompts(prompts()), done=done.extend, most_tokens=30)
+    assert sorted(tree.index for tree in done) == list(range(len(fold_prompts(prompts()).folded)))

@@ -97,7 +97,7 @@ def test_more_layers_than_the_model_has_are_one_line(text: str, tiny: Loaded) ->
 
 
 def test_a_family_that_can_not_begin_afresh_says_so(tiny: Loaded) -> None:
-    adapted = Loaded(tiny.model, tiny.tokenizer, "x:y", "", {"family": "x"})
+    adapted = Loaded(tiny.model, tiny.tokenizer, "x:y", "", family="x")
     assert transfers("all", adapted) == [Transfer()]
     with pytest.raises(ConfigError, match="x:y can't be built with fresh weights"):
         transfers("none", adapted)

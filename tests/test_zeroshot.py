@@ -17,7 +17,8 @@ import gpteval
 from gpteval import Compute, Loaded, Prompt, Result
 from gpteval.cli.zeroshot import command
 from gpteval.errors import ConfigError, DataError, UnknownNameError
-from gpteval.methods.zeroshot import scorable, untrained
+from gpteval.methods.session import untrained
+from gpteval.methods.zeroshot import scorable
 from gpteval.plugins import registry
 from gpteval.results.store import ResultStore
 from gpteval.score.heuristics import scores_of
@@ -112,7 +113,7 @@ def test_an_untrained_model_has_the_shape_and_other_weights(roomy_directory: Pat
     loaded = gpteval.load_model(str(roomy_directory))
     model = untrained(loaded)
     assert model.config() == loaded.model.config()
-    assert untrained(replace(loaded, details={})) is None
+    assert untrained(replace(loaded, family="")) is None
 
 
 def test_what_is_finished_is_not_scored_again(settings: dict[str, object]) -> None:

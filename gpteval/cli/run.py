@@ -64,7 +64,7 @@ def command(
     """
     from gpteval.cli.progress import listener
     from gpteval.compute.distributed import started_as
-    from gpteval.methods.suite import run
+    from gpteval.methods.run import run
 
     if no_pretraining and transfer_layers:
         raise click.UsageError("--no-pretraining is --transfer-layers none: give one of them")

@@ -1,10 +1,9 @@
-"""TF-IDF and a linear model: what words alone tell, without any language model.
+"""TF-IDF columns of examples: what words alone tell a linear model.
 
 Every sequence of an example is read as two texts: the *last* segment (hypothesis, answer, ending)
 and what is *given* before it. Words and pairs of neighbours are hashed into buckets and weighted by
-TF-IDF; the two texts keep columns of their own, beside three of their overlap. On these columns
-scikit-learn's logistic regression is fitted (classify), or of every answer by itself whether it is
-the right one (choose), or ridge regression (regress). Nothing is tuned, nothing is drawn.
+TF-IDF; the two texts keep columns of their own, beside three of their overlap. Nothing is tuned,
+nothing is drawn.
 
 With `last_only` nothing given is seen: a score above chance is an artefact of the data
 (hypothesis-only: Gururangan et al. 2018, Poliak et al. 2018; ending-only: Schwartz et al. 2017).
@@ -19,28 +18,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from gpteval.records import Prediction
-
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from gpteval.task import Example, Task
 
-    Array = NDArray[np.float64]
     Matrix = Any  # scipy's csr_array, which has no stubs
-
-VERSION = 1
-"""Raised whenever the numbers change; results depend on it."""
 
 SETTINGS: Mapping[str, Any] = {
     "words": 2,  # longest run of words
     "buckets": 2**18,
-    "C": 1.0,  # inverse strength of the logistic regression's L2 penalty
-    "alpha": 1.0,  # strength of the ridge regression's
-    "tol": 1e-5,  # when a fit stops; 1e-4, the default, is early for buckets that are rare
 }
-"""All there is to set; `C` and `alpha` are scikit-learn's defaults."""
+"""All there is to set."""
 
 WORD = r"(?u)\b\w+\b"
 CHUNK = 1000
@@ -77,14 +64,14 @@ def readings(task: Task, example: Example, last_only: bool) -> list[Reading]:
     return [Reading(g, t, given_tells, last_tells) for g, t in zip(given, last, strict=True)]
 
 
-class TextModel:
-    """The baseline of one task."""
+class TextFeatures:
+    """The columns of one task's examples."""
 
     def __init__(self, task: Task, *, last_only: bool = False) -> None:
         """Not fitted yet.
 
         Args:
-            task: Its kind decides what is fitted.
+            task: Its kind decides what a row is: an example, or for a choice a sequence.
             last_only: See the last segment of every sequence alone.
         """
         from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
@@ -99,12 +86,15 @@ class TextModel:
         )
         self.weights = TfidfTransformer(sublinear_tf=True)
 
-    def fit(self, examples: Sequence[Example], done: Done = lambda count: None) -> None:
-        """Learn document frequencies, of the distinct texts, and the linear model.
+    def fit(self, examples: Sequence[Example], done: Done = lambda count: None) -> Matrix:
+        """Learn document frequencies, of the distinct texts, and which buckets are used.
 
         Args:
-            examples: The training split, all with a gold label.
+            examples: The training split.
             done: Told how many more examples have been read.
+
+        Returns:
+            Their columns, as `columns` gives them.
         """
         import numpy as np
 
@@ -115,36 +105,13 @@ class TextModel:
         # Buckets that no training text falls into would have the weight 0. Overlap always stays.
         overlap = np.arange(columns.shape[1] - 3, columns.shape[1])
         self.used = np.union1d(columns.indices, overlap)
-        self.linear = _linear(self.task, columns[:, self.used], examples)
+        return columns[:, self.used]
 
-    def predict(
-        self, task: Task, examples: Sequence[Example], done: Done = lambda count: None
-    ) -> list[Prediction]:
-        """Answer examples of the task, or of one that is scored with its model.
-
-        Scores of a choice are every answer's probability of being right, as shares of their sum.
-        """
+    def columns(self, examples: Sequence[Example], done: Done = lambda count: None) -> Matrix:
+        """Used columns of a choice's sequences, (S, used); else of the examples, (n, used)."""
         read = [readings(self.task, example, self.last_only) for example in examples]
         places, counts = self._count(read, done)
-        columns = self._columns(read, places, self.weights.transform(counts))[:, self.used]
-        if task.kind == "regress":
-            numbers = self.linear.predict(columns).clip(*task.scale)
-            return [_prediction(e, float(x), ()) for e, x in zip(examples, numbers, strict=True)]
-        likely = self.linear.predict_proba(columns)
-        if task.kind == "choose":
-            return _choices(examples, likely[:, -1])
-        known = {name: place for place, name in enumerate(self.linear.classes_)}
-        rows = ([row[known[n]] if n in known else 0.0 for n in task.labels] for row in likely)
-        return [
-            _prediction(example, task.labels[_highest(row)], row)
-            for example, row in zip(examples, rows, strict=True)
-        ]
-
-    @property
-    def parameters(self) -> int:
-        """Weights of the linear model; 0 of a constant."""
-        fitted = getattr(self.linear, "coef_", None)
-        return 0 if fitted is None else int(fitted.size)
+        return self._columns(read, places, self.weights.transform(counts))[:, self.used]
 
     def _count(
         self, read: Sequence[Sequence[Reading]], done: Done
@@ -232,44 +199,3 @@ def _overlap(given: Matrix, last: Matrix) -> Matrix:
     cosine = np.asarray(shared.sum(1)).ravel()
     sizes = [np.maximum(np.diff(each.indptr), 1) for each in (last, given)]
     return csr_array(np.stack([cosine, *(common / size for size in sizes)], axis=1))
-
-
-def _linear(task: Task, columns: Matrix, examples: Sequence[Example]) -> Any:
-    """The fitted linear model; where there is one label only, that label."""
-    from sklearn.dummy import DummyClassifier
-    from sklearn.linear_model import LogisticRegression, Ridge
-
-    if task.kind == "regress":
-        ridge = Ridge(alpha=SETTINGS["alpha"], tol=SETTINGS["tol"])
-        return ridge.fit(columns, [e.label for e in examples])
-    gold: list[Any]
-    if task.kind == "choose":
-        gold = [place == e.label for e in examples for place in range(len(e.sequences))]
-    else:
-        gold = [e.label for e in examples]
-    if len(set(gold)) == 1:
-        return DummyClassifier(strategy="most_frequent").fit(columns, gold)
-    return LogisticRegression(C=SETTINGS["C"], tol=SETTINGS["tol"], max_iter=1000).fit(
-        columns, gold
-    )
-
-
-def _choices(examples: Sequence[Example], likely: Array) -> list[Prediction]:
-    """The answer likeliest to be right; `likely` has one number per sequence, (S,)."""
-    found, start = [], 0
-    for example in examples:
-        own = likely[start : start + len(example.sequences)]
-        start += len(own)
-        shares = [float(each) for each in own / own.sum()]
-        found.append(_prediction(example, _highest(shares), shares))
-    return found
-
-
-def _highest(scores: Sequence[float]) -> int:
-    """The first among equals."""
-    return max(range(len(scores)), key=scores.__getitem__)
-
-
-def _prediction(example: Example, answer: str | int | float, scores: Sequence[float]) -> Prediction:
-    shares = tuple(round(float(score), 6) for score in scores)
-    return Prediction(example.id, example.label, answer, shares, example.part, example.cluster)

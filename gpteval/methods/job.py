@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gpteval.data.raw import made
 from gpteval.files import digest
-from gpteval.plugins import registry
-from gpteval.records import DataRecord, Prediction
-from gpteval.results import provenance
+from gpteval.methods.unit import SplitName, data_record
+from gpteval.records import DataRecord
 from gpteval.task import Example, Label, Task
 
 if TYPE_CHECKING:
-    from gpteval.compute.device import Machine
-    from gpteval.data.rows import Origin, SplitRows
+    from gpteval.data.rows import SplitRows
     from gpteval.encode.batch import Encoded
+    from gpteval.encode.examples import Specials
+    from gpteval.methods.session import Session
     from gpteval.model import Loaded
-
-SplitName = tuple[str, str]
-"""Task name and split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,72 +35,13 @@ class Job:
     task: Task
     scored: tuple[tuple[Task, str], ...]
 
-    def read(self, rows_from: Origin, limit: int | None) -> dict[SplitName, SplitRows]:
+    def read(self, session: Session) -> dict[SplitName, SplitRows]:
         """Rows of the training split, the development split and every scored split."""
-        from gpteval.data.rows import load_split
-
         trained = [(self.task, s) for s in ("train", "dev") if s in self.task.source.splits]
-        found: dict[SplitName, SplitRows] = {}
-        for task, split in (*trained, *self.scored):
-            if (task.name, split) not in found:
-                found[task.name, split] = load_split(task, split, rows_from, limit)
-        return found
-
-
-def circumstances(loaded: Loaded, machine: Machine) -> dict[str, Any]:
-    """Fields of every result: model, software, hardware, time."""
-    return {
-        "model": loaded.reference,
-        "model_digest": loaded.digest,
-        "parameters": sum(p.numel() for p in loaded.model.parameters()),
-        "device": machine.device.type,
-        "precision": machine.precision,
-        **software(),
-    }
-
-
-def software() -> dict[str, Any]:
-    """Fields of every result: the code that made it, and when."""
-    return {
-        "versions": provenance.versions(),
-        "plugins": registry().versions(),
-        "commit": provenance.commit(),
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def scores_of(
-    task: Task, train_labels: Sequence[Label], found: Sequence[Prediction]
-) -> dict[str, Any]:
-    """Fields of a result that predictions alone decide, beside the labels trained on."""
-    from gpteval.score.chance import baselines
-    from gpteval.score.metrics import score
-    from gpteval.score.statistics import interval
-
-    return {
-        "task": task.name,
-        "version": task.version,
-        "n": len(found),
-        "scores": score(task, found),
-        "interval": interval(task, found),
-        "baselines": baselines(task, train_labels, found),
-        "degenerate": len({p.prediction for p in found}) == 1,
-    }
-
-
-def data_record(scored: SplitRows, train: SplitRows, digest: str, limit: int | None) -> DataRecord:
-    """What a score was measured on: the rows scored and those trained on."""
-    return DataRecord(
-        origin=scored.origin.kind,
-        digest=digest,
-        rows=len(scored.rows),
-        official=scored.official,
-        complete=scored.complete and train.complete,
-        train_rows=len(train.rows),
-        train_official=train.official,
-        left_out=scored.left_out,
-        limit=limit or 0,
-    )
+        return {
+            (task.name, split): session.rows(task, split)
+            for task, split in (*trained, *self.scored)
+        }
 
 
 class JobData:
@@ -116,7 +53,6 @@ class JobData:
         rows: Mapping[SplitName, SplitRows],
         loaded: Loaded,
         limit: int | None,
-        loading: float = 0.0,
         *,
         share: bool = True,
     ) -> None:
@@ -127,12 +63,12 @@ class JobData:
             rows: Its rows, read with `limit`.
             loaded: The model.
             limit: Most rows of a split; None for all.
-            loading: Seconds it took to load the model and to read the rows.
             share: Compute what an example's sequences have in common once.
         """
         self.job, self.rows, self.loaded, self.limit = job, rows, loaded, limit
         self.share = share
-        self.seconds = {"load": loading, "encode": 0.0}
+        self.seconds = {"load": 0.0, "encode": 0.0}
+        self._trees: dict[Specials, Mapping[SplitName, list[Encoded]]] = {}
 
     @cached_property
     def examples(self) -> Mapping[SplitName, list[Example]]:
@@ -143,27 +79,25 @@ class JobData:
             for (name, split), rows in self.rows.items()
         }
 
-    @cached_property
-    def encoded(self) -> Mapping[SplitName, list[Encoded]]:
-        """Every split as token trees."""
-        from gpteval.encode.examples import Specials, encode_examples
+    def encoded(self, specials: Specials) -> Mapping[SplitName, list[Encoded]]:
+        """Every split as token trees, made once for the ids that `add_tokens` gave."""
+        from gpteval.encode.examples import encode_examples
 
-        began = time.perf_counter()
-        model = self.loaded.model
-        specials = Specials.after(model.vocab_size)  # the ids that `add_tokens` will give
-        found = {
-            name: encode_examples(
-                examples,
-                self.job.task,
-                self.loaded.tokenizer,
-                specials,
-                model.context,
-                share=self.share,
-            )
-            for name, examples in self.examples.items()
-        }
-        self.seconds["encode"] = time.perf_counter() - began
-        return found
+        if specials not in self._trees:
+            began = time.perf_counter()
+            self._trees[specials] = {
+                name: encode_examples(
+                    examples,
+                    self.job.task,
+                    self.loaded.tokenizer,
+                    specials,
+                    self.loaded.model.context,
+                    share=self.share,
+                )
+                for name, examples in self.examples.items()
+            }
+            self.seconds["encode"] = time.perf_counter() - began
+        return self._trees[specials]
 
     @property
     def train_labels(self) -> list[Label]:

@@ -1,35 +1,56 @@
-"""Baselines that need no language model: TF-IDF with a linear model, and probes for artefacts.
+"""Linear baselines that need no language model: TF-IDF, and the same blind to what is given.
 
 They are trained on a task's training split and scored on the splits that a fine-tuned model is
-scored on; each result is a record of its own, with its predictions, so that it can be paired with
-any other. What is finished is not fitted again.
+scored on: scikit-learn's logistic regression (classify), or of every answer by itself whether it is
+the right one (choose), or ridge regression (regress). What is finished is not fitted again.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gpteval.config import Subject, task_names
 from gpteval.data.raw import AbsentError, made
+from gpteval.features.tfidf import SETTINGS as FEATURES
+from gpteval.features.tfidf import TextFeatures
 from gpteval.files import digest
-from gpteval.methods.job import Job, SplitName, data_record, scores_of, software
-from gpteval.methods.suite import plan
+from gpteval.methods.job import Job
+from gpteval.methods.run import plan
+from gpteval.methods.unit import Answers, SplitName, complete, data_record, rounded
 from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
-from gpteval.records import Prediction, Result
-from gpteval.task import Example, Task
+from gpteval.records import Mode, Prediction, Result
+from gpteval.task import Example, Label, Task
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from gpteval.data.rows import Origin, SplitRows
-    from gpteval.features.tfidf import TextModel
-    from gpteval.results.store import ResultStore
+
+    Array = NDArray[np.float64]
 
 ALL = "all"
 TFIDF = "tfidf"
 RECIPE = "baseline"
+VERSION = 1
+"""Raised whenever the numbers change; results depend on it."""
+
+HEAD: Mapping[str, Any] = {
+    "C": 1.0,  # inverse strength of the logistic regression's L2 penalty
+    "alpha": 1.0,  # strength of the ridge regression's
+    "tol": 1e-5,  # when a fit stops; 1e-4, the default, is early for buckets that are rare
+}
+"""All there is to set of the linear model; `C` and `alpha` are scikit-learn's defaults."""
+
+SETTINGS: Mapping[str, Any] = {**FEATURES, **HEAD}
+
+Done = Callable[[int], None]
+"""Told how many more examples have been read."""
 
 
 def score_baselines(
@@ -50,7 +71,9 @@ def score_baselines(
         AbsentError: No task has a training split that is there.
         GptevalError: Anything else the user can mend; what is finished is saved.
     """
-    return execute(Subject(tasks=task_names(tasks), **settings), progress or Silent())
+    results = execute(Subject(tasks=task_names(tasks), **settings), progress or Silent())
+    registry().run_finished(results)
+    return results
 
 
 def execute(config: Subject, progress: Progress) -> list[Result]:
@@ -74,14 +97,11 @@ def execute(config: Subject, progress: Progress) -> list[Result]:
         loading = time.perf_counter() - began
         for name in (TFIDF, job.task.probe):
             if name:
-                fit = BaselineFit(name, job, rows, config.limit or 0)
-                fit.seconds["load"] = loading
-                results += fit.finished(store) or fit.execute(store, progress)
+                results += complete(Linear(name, job, rows, config.limit, loading), store, progress)
     if not results:
         raise absent[0]
     for reason in absent:
         progress.say(f"no baseline: {reason}")
-    registry().run_finished(results)
     return results
 
 
@@ -106,30 +126,37 @@ def read(job: Job, rows_from: Origin, limit: int | None) -> dict[SplitName, Spli
     return found
 
 
-class BaselineFit:
-    """One baseline, fitted on one training split."""
+class Linear:
+    """One baseline, fitted on one training split: a unit."""
+
+    mode: Mode = "baseline"
+    world = None
+    unfinished = None
 
     def __init__(
-        self, name: str, job: Job, rows: Mapping[SplitName, SplitRows], limit: int
+        self,
+        name: str,
+        job: Job,
+        rows: Mapping[SplitName, SplitRows],
+        limit: int | None,
+        loading: float = 0.0,
     ) -> None:
         """`name` is `TFIDF`, or the task's probe; `rows` as `read` gives them with `limit`."""
         self.name, self.job, self.rows, self.limit = name, job, rows, limit
         self.train = rows[job.task.name, "train"]
         self.scored = [(task, split) for task, split in job.scored if (task.name, split) in rows]
-        self.seconds: dict[str, float] = {}
+        self.seconds = {"load": loading}
 
-    def finished(self, store: ResultStore) -> list[Result]:
-        """Earlier results of exactly this fit; empty unless every scored split has one."""
-        keys = dict.fromkeys(self.key(task) for task, _ in self.scored)
-        found = {(r.task, r.split): r for key in keys for r in store.finished(key)}
-        wanted = [(task.name, split) for task, split in self.scored]
-        return [found[place] for place in wanted] if all(p in found for p in wanted) else []
+    @property
+    def train_labels(self) -> Sequence[Label]:
+        """Gold labels of the training split."""
+        return [row["label"] for row in self.train.rows]
 
     def key(self, task: Task) -> str:
         """Digest of everything the scores of `task` depend on."""
         return digest(
             {
-                "mode": "baseline",
+                "mode": self.mode,
                 "baseline": self.digest,
                 "task": [task.name, task.version],
                 "trained on": [self.job.task.name, self.job.task.version],
@@ -140,34 +167,48 @@ class BaselineFit:
     @cached_property
     def digest(self) -> str:
         """Of the method, whatever it is fitted on."""
-        from gpteval.features.tfidf import SETTINGS, VERSION
-
         return digest({"name": self.name, "version": VERSION, **SETTINGS})
 
-    def execute(self, store: ResultStore, progress: Progress) -> list[Result]:
-        """Fit, predict every scored split, and put the results on disk."""
-        from gpteval.features.tfidf import TextModel
-
-        model = TextModel(self.job.task, last_only=self.name != TFIDF)
+    def predict(self, progress: Progress) -> Answers:
+        """Fit, and predict every scored split."""
+        model = LinearModel(self.job.task, last_only=self.name != TFIDF)
         examples = self._examples(self.job.task, "train")
         title = f"{self.job.task.name} · {self.name}"
-        with _Timed(self.seconds, "train"):
+        with self._timed("train"):
             progress.begin(f"{title} · fit", len(examples))
             model.fit(examples, progress.advance)
             progress.end()
-        predicted: list[tuple[Task, str, list[Prediction]]] = []
-        with _Timed(self.seconds, "evaluate"):
+        predictions = {}
+        with self._timed("evaluate"):
             for task, split in self.scored:
                 asked = self._examples(task, split)
                 progress.begin(f"{title} · {task.name} {split}", len(asked))
-                predicted.append((task, split, model.predict(task, asked, progress.advance)))
+                predictions[task.name, split] = model.predict(task, asked, progress.advance)
                 progress.end()
-        results = []
-        for task, split, predictions in predicted:
-            path = store.write_predictions(self.key(task), task.name, split, predictions)
-            results.append(self._result(model, task, split, predictions, path))
-        store.append(results)
-        return results
+        facts = {"parameters": model.parameters, "seconds": rounded(self.seconds)}
+        return Answers(predictions, facts)
+
+    def scores(self, task: Task, predictions: Sequence[Prediction]) -> dict[str, float]:
+        """The task's metrics."""
+        from gpteval.score.metrics import score
+
+        return score(task, predictions)
+
+    def facts(self, task: Task, split: str) -> Mapping[str, Any]:
+        """Settings and data."""
+        scored = self.rows[task.name, split]
+        return {
+            "recipe": RECIPE,
+            "config": dict(SETTINGS),
+            "changed": {},
+            "seed": 0,
+            "data": data_record(scored, self.train, self._rows_digest(task), self.limit),
+            "model": self.name,
+            "model_digest": self.digest,
+            "device": "cpu",
+            "precision": "fp64",
+            "cost": {},
+        }
 
     def _examples(self, task: Task, split: str) -> list[Example]:
         return [made(task, row, task.example) for row in self.rows[task.name, split].rows]
@@ -179,44 +220,86 @@ class BaselineFit:
             {"/".join(name): rows.digest for name, rows in self.rows.items() if name in used}
         )
 
-    def _result(
-        self, model: TextModel, task: Task, split: str, predictions: Sequence[Prediction], path: str
-    ) -> Result:
-        from gpteval.features.tfidf import SETTINGS
-
-        labels = [row["label"] for row in self.train.rows]
-        return Result(
-            key=self.key(task),
-            mode="baseline",
-            split=split,
-            model=self.name,
-            model_digest=self.digest,
-            parameters=model.parameters,
-            recipe=RECIPE,
-            config=dict(SETTINGS),
-            changed={},
-            seed=0,
-            data=data_record(
-                self.rows[task.name, split], self.train, self._rows_digest(task), self.limit
-            ),
-            device="cpu",
-            precision="fp64",
-            seconds={phase: round(spent, 3) for phase, spent in self.seconds.items()},
-            cost={},
-            predictions=path,
-            **scores_of(task, labels, predictions),
-            **software(),
-        )
+    @contextmanager
+    def _timed(self, phase: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.seconds[phase] = time.perf_counter() - began
 
 
-class _Timed:
-    """Writes down the seconds that a block took."""
+class LinearModel:
+    """A linear model of one task over the columns of its texts."""
 
-    def __init__(self, seconds: dict[str, float], phase: str) -> None:
-        self.seconds, self.phase = seconds, phase
+    def __init__(self, task: Task, *, last_only: bool = False) -> None:
+        """Not fitted yet; arguments as `TextFeatures` has them."""
+        self.task, self.features = task, TextFeatures(task, last_only=last_only)
 
-    def __enter__(self) -> None:
-        self.began = time.perf_counter()
+    def fit(self, examples: Sequence[Example], done: Done = lambda count: None) -> None:
+        """Learn from the training split, all of it with a gold label."""
+        self.linear = _linear(self.task, self.features.fit(examples, done), examples)
 
-    def __exit__(self, *exception: object) -> None:
-        self.seconds[self.phase] = time.perf_counter() - self.began
+    def predict(
+        self, task: Task, examples: Sequence[Example], done: Done = lambda count: None
+    ) -> list[Prediction]:
+        """Answer examples of the task, or of one that is scored with its model.
+
+        Scores of a choice are every answer's probability of being right, as shares of their sum.
+        """
+        columns = self.features.columns(examples, done)
+        if task.kind == "regress":
+            numbers = self.linear.predict(columns).clip(*task.scale)
+            return [_prediction(e, float(x), ()) for e, x in zip(examples, numbers, strict=True)]
+        likely = self.linear.predict_proba(columns)
+        if task.kind == "choose":
+            return _choices(examples, likely[:, -1])
+        known = {name: place for place, name in enumerate(self.linear.classes_)}
+        rows = ([row[known[n]] if n in known else 0.0 for n in task.labels] for row in likely)
+        return [
+            _prediction(example, task.labels[_highest(row)], row)
+            for example, row in zip(examples, rows, strict=True)
+        ]
+
+    @property
+    def parameters(self) -> int:
+        """Weights of the linear model; 0 of a constant."""
+        fitted = getattr(self.linear, "coef_", None)
+        return 0 if fitted is None else int(fitted.size)
+
+
+def _linear(task: Task, columns: Any, examples: Sequence[Example]) -> Any:
+    """The fitted linear model; where there is one label only, that label."""
+    from sklearn.dummy import DummyClassifier
+    from sklearn.linear_model import LogisticRegression, Ridge
+
+    if task.kind == "regress":
+        ridge = Ridge(alpha=HEAD["alpha"], tol=HEAD["tol"])
+        return ridge.fit(columns, [e.label for e in examples])
+    gold: list[Any]
+    if task.kind == "choose":
+        gold = [place == e.label for e in examples for place in range(len(e.sequences))]
+    else:
+        gold = [e.label for e in examples]
+    if len(set(gold)) == 1:
+        return DummyClassifier(strategy="most_frequent").fit(columns, gold)
+    return LogisticRegression(C=HEAD["C"], tol=HEAD["tol"], max_iter=1000).fit(columns, gold)
+
+
+def _choices(examples: Sequence[Example], likely: Array) -> list[Prediction]:
+    """The answer likeliest to be right; `likely` has one number per sequence, (S,)."""
+    found, start = [], 0
+    for example in examples:
+        own = likely[start : start + len(example.sequences)]
+        start += len(own)
+        shares = [float(each) for each in own / own.sum()]
+        found.append(_prediction(example, _highest(shares), shares))
+    return found
+
+
+def _highest(scores: Sequence[float]) -> int:
+    """The first among equals."""
+    return max(range(len(scores)), key=scores.__getitem__)
+
+
+def _prediction(example: Example, answer: str | int | float, scores: Sequence[float]) -> Prediction:
+    shares = tuple(round(float(score), 6) for score in scores)
+    return Prediction(example.id, example.label, answer, shares, example.part, example.cluster)

@@ -14,20 +14,19 @@ from typing import TYPE_CHECKING, Any
 from gpteval.config import ZeroshotConfig, task_names
 from gpteval.errors import ConfigError
 from gpteval.files import digest
-from gpteval.methods.asked import Asked, paths_of
-from gpteval.methods.job import circumstances
+from gpteval.methods.questions import Questions, asked_splits
+from gpteval.methods.unit import Answers, Baselines, complete, data_record, rounded
 from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
-from gpteval.records import DataRecord, Prediction, Result
-from gpteval.task import Task
+from gpteval.records import Mode, Prediction, Result
+from gpteval.task import Label, Task
 
 if TYPE_CHECKING:
     from gpteval.compute.cost import Work
-    from gpteval.compute.device import Machine
-    from gpteval.data.rows import Origin, SplitRows
+    from gpteval.data.rows import SplitRows
     from gpteval.encode.prompts import EncodedPrompt
-    from gpteval.model import Loaded, Model
-    from gpteval.results.store import ResultStore
+    from gpteval.methods.session import Session
+    from gpteval.model import Loaded
 
 ALL = "all"
 RECIPE = "zero-shot"
@@ -50,31 +49,35 @@ def score_zeroshot(
     Raises:
         GptevalError: Anything the user can mend, before the first task begins where possible.
     """
-    return execute(ZeroshotConfig(tasks=task_names(tasks), **settings), progress or Silent())
+    results = execute(ZeroshotConfig(tasks=task_names(tasks), **settings), progress or Silent())
+    registry().run_finished(results)
+    return results
 
 
-def execute(config: ZeroshotConfig, progress: Progress) -> list[Result]:
-    """Find the model, check every row, then score task by task."""
+def execute(
+    config: ZeroshotConfig, progress: Progress, session: Session | None = None
+) -> list[Result]:
+    """Find the model, check every row, then score task by task.
+
+    Args:
+        config: What to score.
+        progress: Told where the scoring stands.
+        session: What a study's variants share; None for a scoring by itself.
+    """
     tasks, _ = scorable(config.tasks)
     # torch is imported from here on, when every name is known to be right.
-    from gpteval.compute.device import resolve
-    from gpteval.data.rows import origin
+    from gpteval.methods.session import Session
     from gpteval.results.store import ResultStore
-    from gpteval.weights.load import load_model
 
-    machine = resolve(config.compute)
-    began = time.perf_counter()
-    loaded = load_model(config.model_reference)
-    rows_from = origin(config.data_dir, config.sample)
-    rows = {task.name: read(task, rows_from, config.limit) for task in tasks}
-    loading = time.perf_counter() - began
+    session = session or Session(config)
+    loaded = session.model(config.model_reference)
+    for task in tasks:
+        for split in asked_splits(task, session.origin):
+            session.rows(task, split)
     store = ResultStore(config.results_directory)
     results: list[Result] = []
     for task in tasks:
-        scoring = Scoring(task, rows[task.name], loaded, config, machine)
-        scoring.seconds["load"] = loading
-        results += store.finished(scoring.key) or scoring.execute(store, progress)
-    registry().run_finished(results)
+        results += complete(Zeroshot(task, loaded, config, session), store, progress)
     return results
 
 
@@ -100,45 +103,38 @@ def scorable(names: Sequence[str]) -> tuple[list[Task], list[str]]:
     return able, [task.name for task in chosen if task not in able]
 
 
-def read(task: Task, rows_from: Origin, limit: int | None) -> dict[str, SplitRows]:
-    """Rows of the headline split, and before it of the training split where a threshold is fitted.
+class Zeroshot:
+    """One task, asked of one model: a unit."""
 
-    Raises:
-        DataError: A split that is not there, or a row that can't be read.
-    """
-    from gpteval.data.rows import load_split, scored_splits
-
-    wanted = ("train",) if task.rule == "threshold" else ()
-    headline = scored_splits(task, rows_from)[-1]
-    return {split: load_split(task, split, rows_from, limit) for split in (*wanted, headline)}
-
-
-class Scoring:
-    """One task, scored with one model."""
+    mode: Mode = "zeroshot"
+    world = None
+    unfinished = None
 
     def __init__(
-        self,
-        task: Task,
-        rows: Mapping[str, SplitRows],
-        loaded: Loaded,
-        config: ZeroshotConfig,
-        machine: Machine,
+        self, task: Task, loaded: Loaded, config: ZeroshotConfig, session: Session
     ) -> None:
-        """`rows` as `read` gives them: the last split is the scored one."""
-        self.task, self.rows, self.loaded = task, rows, loaded
-        self.config, self.machine = config, machine
-        self.split = list(rows)[-1]
-        self.seconds: dict[str, float] = {}
+        """Nothing is encoded before it is asked for."""
+        self.task, self.loaded, self.config = task, loaded, config
+        self.session, self.machine = session, session.machine
+        splits = asked_splits(task, session.origin)
+        self.rows: Mapping[str, SplitRows] = {name: session.rows(task, name) for name in splits}
+        self.split = splits[-1]
+        self.seconds = {"load": session.loading((task.name, name) for name in splits)}
+        self.train_labels: Sequence[Label] = ()
 
     @property
-    def key(self) -> str:
+    def scored(self) -> Sequence[tuple[Task, str]]:
+        """The task's headline split."""
+        return ((self.task, self.split),)
+
+    def key(self, task: Task) -> str:
         """Digest of everything the scores depend on."""
         from gpteval.score.heuristics import VERSION
 
         return digest(
             {
-                "mode": "zeroshot",
-                "task": [self.task.name, self.task.version, VERSION],
+                "mode": self.mode,
+                "task": [task.name, task.version, VERSION],
                 "model": self.loaded.digest,
                 "rows": self._digest,
                 "precision": self.machine.precision,
@@ -146,61 +142,76 @@ class Scoring:
             }
         )
 
-    def execute(self, store: ResultStore, progress: Progress) -> list[Result]:
-        """Score, and put the result on disk."""
+    def predict(self, progress: Progress) -> Answers:
+        """Ask the model, and what stands beside it."""
         from gpteval.compute.cost import Work
 
         began = time.perf_counter()
         model = self.loaded.model
-        asked = Asked(self.task, self.rows, self.loaded.tokenizer, model.context)
-        self._tell_alike(asked.encoded[self.split], progress)
+        questions = Questions(
+            self.task, self.rows, self.split, self.loaded.tokenizer, model.context
+        )
+        self.train_labels = questions.train_labels
+        self._tell_alike(questions.trees[self.split].prompts, progress)
         self.seconds["encode"] = time.perf_counter() - began
-        began = time.perf_counter()
-        read = Work()
-        predictions, settings = asked.answers(model, self.machine, progress, read)
+        began, read = time.perf_counter(), Work()
+        predictions, settings = questions.answers(model, self.machine, progress, read)
         self.seconds["evaluate"] = time.perf_counter() - began
         began = time.perf_counter()
-        baselines = self._baselines(asked, predictions, progress)
+        baselines = self._baselines(questions, predictions, progress)
         self.seconds["baselines"] = time.perf_counter() - began
-        path = store.write_predictions(self.key, self.task.name, self.split, predictions)
-        record = {
+        facts = {
             "config": {"rule": self.task.rule, **settings},
-            "baselines": baselines,
-            "predictions": path,
-            "seconds": {phase: round(spent, 3) for phase, spent in self.seconds.items()},
-            "cost": self._cost(read, asked.encoded),
+            "seconds": rounded(self.seconds),
+            "cost": self._cost(read, questions.scored_tokens),
         }
-        results = [self._result(predictions, record)]
-        store.append(results)
-        return results
+        name = (self.task.name, self.split)
+        return Answers({name: predictions}, facts, {name: baselines})
+
+    def scores(self, task: Task, predictions: Sequence[Prediction]) -> dict[str, float]:
+        """The task's metrics, and the headline's variants."""
+        from gpteval.score.heuristics import scores_of
+
+        return scores_of(task, predictions)
+
+    def facts(self, task: Task, split: str) -> Mapping[str, Any]:
+        """Data and model."""
+        scored, train = self.rows[split], self.rows.get("train")
+        return {
+            "recipe": RECIPE,
+            "changed": {},
+            "seed": 0,
+            "data": data_record(scored, train, self._digest, self.config.limit),
+            "model": self.loaded.reference,
+            "model_digest": self.loaded.digest,
+            "parameters": sum(p.numel() for p in self.loaded.model.parameters()),
+            "device": self.machine.device.type,
+            "precision": self.machine.precision,
+        }
 
     def _baselines(
-        self, asked: Asked, predictions: Sequence[Prediction], progress: Progress
-    ) -> dict[str, dict[str, float]]:
-        """Majority, random, the untrained model, and for reading tests the sliding window."""
-        from gpteval.score.chance import baselines
+        self, questions: Questions, predictions: Sequence[Prediction], progress: Progress
+    ) -> Baselines:
+        """The untrained model, and for reading tests the sliding window."""
         from gpteval.score.heuristics import scores_of
         from gpteval.score.metrics import score
         from gpteval.score.sliding_window import sliding_window
 
-        prompts = asked.prompts[self.split]
-        found = baselines(self.task, asked.train_labels, predictions)
-        model = untrained(self.loaded) if self.config.untrained else None
+        prompts, baselines = questions.prompts[self.split], Baselines()
+        model = self.session.untrained(self.loaded) if self.config.untrained else None
         if model is not None:
-            guesses, _ = asked.answers(model, self.machine, progress, note=" · untrained")
-            found["untrained"] = scores_of(self.task, guesses)
+            guesses, _ = questions.answers(model, self.machine, progress, note=" · untrained")
+            baselines["untrained"] = scores_of(self.task, guesses)
         if self.task.kind == "choose" and all(prompt.passage for prompt in prompts):
             pairs = zip(predictions, prompts, strict=True)
             windows = [replace(p, prediction=sliding_window(prompt)) for p, prompt in pairs]
-            found["sliding_window"] = score(self.task, windows)
-        return found
+            baselines["sliding_window"] = score(self.task, windows)
+        return baselines
 
-    def _cost(self, read: Work, encoded: Mapping[str, Sequence[EncodedPrompt]]) -> dict[str, float]:
+    def _cost(self, read: Work, scored: int) -> dict[str, float]:
         """What scoring the model took, its untrained shape not counted."""
         from gpteval.compute.cost import forward_flops, peak_memory
 
-        paths = [path for prompts in encoded.values() for path in paths_of(prompts)]
-        scored = sum(len(path.tokens) - path.begin for path in paths)
         return {
             "evaluated_tokens": read.tokens,
             "evaluated_tokens_read": read.tokens_read,
@@ -222,50 +233,3 @@ class Scoring:
     @property
     def _digest(self) -> str:
         return digest({split: rows.digest for split, rows in self.rows.items()})
-
-    def _data(self) -> DataRecord:
-        scored, train = self.rows[self.split], self.rows.get("train")
-        return DataRecord(
-            origin=scored.origin.kind,
-            digest=self._digest,
-            rows=len(scored.rows),
-            official=scored.official,
-            complete=all(rows.complete for rows in self.rows.values()),
-            train_rows=len(train.rows) if train else 0,
-            train_official=train.official if train else 0,
-            left_out=scored.left_out,
-            limit=self.config.limit or 0,
-        )
-
-    def _result(self, predictions: list[Prediction], record: Mapping[str, Any]) -> Result:
-        from gpteval.score.heuristics import scores_of
-        from gpteval.score.statistics import interval
-
-        return Result(
-            key=self.key,
-            task=self.task.name,
-            version=self.task.version,
-            mode="zeroshot",
-            split=self.split,
-            n=len(predictions),
-            scores=scores_of(self.task, predictions),
-            interval=interval(self.task, predictions),
-            recipe=RECIPE,
-            changed={},
-            seed=0,
-            data=self._data(),
-            degenerate=len({p.prediction for p in predictions}) == 1,
-            **circumstances(self.loaded, self.machine),
-            **record,
-        )
-
-
-def untrained(loaded: Loaded) -> Model | None:
-    """A model of the same shape with random weights; None where its family can't build one."""
-    import torch
-
-    family = registry().models().get(str(loaded.details.get("family")))
-    if family is None or family.build is None:
-        return None
-    torch.manual_seed(0)
-    return family.build(loaded.model.config())

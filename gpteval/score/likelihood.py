@@ -51,9 +51,41 @@ class PromptLikelihoods:
     neutral: tuple[Likelihood, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PromptTrees:
+    """The prompts of a split as the trees they are computed in, for any number of models.
+
+    Attributes:
+        prompts: In file order.
+        paths: Of every tree.
+        folded: The trees; each one's `index` is its place in `paths`.
+    """
+
+    prompts: tuple[EncodedPrompt, ...]
+    paths: tuple[tuple[Path, ...], ...]
+    folded: tuple[Encoded, ...]
+
+
+def fold_prompts(prompts: Sequence[EncodedPrompt]) -> PromptTrees:
+    """Prompts by the tree they are computed in: per passage, per prompt, neutral paths alone.
+
+    A path stands once in its tree, and its last token is not in it: it is scored and never read.
+    """
+    trees: dict[str | int, dict[Path, None]] = {}
+    for number, prompt in enumerate(prompts):
+        trees.setdefault(prompt.passage or number, {}).update(dict.fromkeys(prompt.paths))
+    neutral = dict.fromkeys(path for prompt in prompts for path in prompt.neutral)
+    paths = [tuple(each) for each in trees.values()] + [(path,) for path in neutral]
+    folded = [
+        Encoded("", fold([path.tokens[:-1] for path in each]), (), number)
+        for number, each in enumerate(paths)
+    ]
+    return PromptTrees(tuple(prompts), tuple(paths), tuple(folded))
+
+
 def score_prompts(
     model: Model,
-    prompts: Sequence[EncodedPrompt],
+    trees: PromptTrees,
     *,
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
     most_tokens: int = SCORING_TOKENS,
@@ -63,12 +95,11 @@ def score_prompts(
 
     Args:
         model: On the device to compute on; left in evaluation mode.
-        prompts: Of one split.
+        trees: Of one split.
         autocast: Context to compute in; probabilities are fp32 in any case.
         most_tokens: Tokens of one forward pass; changes nothing but rounding.
-        done: Called with the trees just scored; there are `len(trees_of(prompts))` in all.
+        done: Called with the trees just scored; there are `len(trees.folded)` in all.
     """
-    trees = trees_of(prompts)
     found: dict[Path, Likelihood] = {}
     for group, scored in likelihoods(model, trees, autocast, most_tokens):
         found.update(scored)
@@ -78,39 +109,26 @@ def score_prompts(
             tuple(found[path] for path in prompt.paths),
             tuple(found[path] for path in prompt.neutral),
         )
-        for prompt in prompts
+        for prompt in trees.prompts
     ]
-
-
-def trees_of(prompts: Sequence[EncodedPrompt]) -> list[list[Path]]:
-    """Paths by the tree they are computed in, each once: per passage, per prompt, neutral ones."""
-    trees: dict[str | int, dict[Path, None]] = {}
-    for number, prompt in enumerate(prompts):
-        trees.setdefault(prompt.passage or number, {}).update(dict.fromkeys(prompt.paths))
-    neutral = dict.fromkeys(path for prompt in prompts for path in prompt.neutral)
-    return [list(paths) for paths in trees.values()] + [[path] for path in neutral]
 
 
 @torch.inference_mode()
 def likelihoods(
     model: Model,
-    trees: Sequence[Sequence[Path]],
+    trees: PromptTrees,
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
     most_tokens: int = SCORING_TOKENS,
 ) -> Iterator[tuple[list[Encoded], dict[Path, Likelihood]]]:
     """The trees of one batch after another, longest first, and their paths' likelihoods."""
     model.eval()
     device = next(model.parameters()).device
-    folded = [
-        Encoded("", fold([path.tokens[:-1] for path in paths]), (), number)
-        for number, paths in enumerate(trees)
-    ]
-    for group in by_length(folded, most_tokens):
+    for group in by_length(trees.folded, most_tokens):
         packed = pack_trees([each.tree for each in group]).to(device)
-        places, tokens = _scored(group, trees)
+        places, tokens = _scored(group, trees.paths)
         with autocast():
             found = _log_probabilities(model, packed, places.to(device), tokens.to(device))
-        paths = [path for encoded in group for path in trees[encoded.index]]
+        paths = [path for encoded in group for path in trees.paths[encoded.index]]
         values = torch.split(found.double().cpu(), [len(p.tokens) - p.begin for p in paths])
         yield (
             group,

@@ -1,16 +1,19 @@
 """The paper's questions about pre-training: table 5, and figure 2, left.
 
-Every answer is an ordinary run, so what is finished is not run again.
+Every answer is an ordinary run, so what is finished is not run again; all of them share the loaded
+model and the rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gpteval.config import NOTHING, RunConfig, task_names
 from gpteval.errors import ConfigError
-from gpteval.methods.suite import run
-from gpteval.progress import Progress
+from gpteval.methods.run import execute
+from gpteval.plugins import registry
+from gpteval.progress import Progress, Silent
 from gpteval.weights.transfer import layer_count
 
 if TYPE_CHECKING:
@@ -34,10 +37,13 @@ def ablate(
     Raises:
         GptevalError: Anything the user can mend, before the first run where possible.
     """
+    from gpteval.methods.session import Session
+
     config = RunConfig(tasks=task_names(tasks), **settings)
     if not config.config.lm_weight:
         raise ConfigError("--lm-weight 0 leaves no auxiliary loss to take away: leave it out")
-    _layers(config)
+    session = Session(config, together=True)
+    layer_count(session.model(config.model_reference))  # it can begin afresh
     changes = {**config.changes, "lm_weight": 0.0}
     rows: dict[str, dict[str, Any]] = {
         "full": {},
@@ -46,10 +52,13 @@ def ablate(
     }
     if lstm is not None:
         rows["LSTM"] = {"model": lstm}
-        _layers(RunConfig(tasks=config.tasks, model=lstm))
-    return {
-        name: run(tasks, progress=progress, **settings | differs) for name, differs in rows.items()
-    }
+        layer_count(session.model(lstm))
+    table: dict[str, list[Result]] = {}
+    for name, differs in rows.items():
+        variant = RunConfig(tasks=config.tasks, **settings | differs)
+        table[name] = execute(variant, progress or Silent(), session)
+    _tell([result for results in table.values() for result in results])
+    return table
 
 
 def ablate_layers(
@@ -65,14 +74,17 @@ def ablate_layers(
     Returns:
         The results, and how many layers the model has.
     """
-    layers = _layers(RunConfig(tasks=task_names(tasks), **settings))
-    return run(tasks, progress=progress, transfer_layers="none..all", **settings), layers
+    from gpteval.methods.session import Session
+
+    config = RunConfig(tasks=task_names(tasks), transfer_layers="none..all", **settings)
+    session = Session(config, together=True)
+    layers = layer_count(session.model(config.model_reference))
+    results = execute(config, progress or Silent(), session)
+    _tell(results)
+    return results, layers
 
 
-def _layers(config: RunConfig) -> int:
-    """How many layers the model has; found out before hours of work that need its like afresh."""
-    from gpteval.compute.device import resolve
-    from gpteval.weights.load import load_model
-
-    resolve(config.compute)  # before a model is loaded, as in a run: it sets how products are made
-    return layer_count(load_model(config.model_reference))
+def _tell(results: Sequence[Result]) -> None:
+    """Tell plug-ins, once; of several processes the first alone has results."""
+    if results:
+        registry().run_finished(results)

@@ -144,13 +144,14 @@ class Examined:
 
     def _likelihoods(self, arrangement: Arrangement, progress: Progress) -> list[PromptLikelihoods]:
         """Of every prompt, in the prompts' order."""
-        from gpteval.score.likelihood import PromptLikelihoods, score_prompts, trees_of
+        from gpteval.score.likelihood import PromptLikelihoods, fold_prompts, score_prompts
 
         asked = self.encoded if arrangement.folded else _unfolded(self.encoded)
-        progress.begin(f"{self.task.name} · {arrangement.name}", len(trees_of(asked)))
+        trees = fold_prompts(asked)
+        progress.begin(f"{self.task.name} · {arrangement.name}", len(trees.folded))
         scored = score_prompts(
             self.model,
-            asked,
+            trees,
             autocast=self.machine.autocast,
             most_tokens=arrangement.most_tokens,
             done=lambda trees: progress.advance(len(trees)),

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from gpteval.config import PROBED_ROWS
 from gpteval.errors import ConfigError, DataError
-from gpteval.methods.asked import Asked
-from gpteval.methods.zeroshot import read, scorable
+from gpteval.methods.questions import Questions, asked_splits
+from gpteval.methods.zeroshot import scorable
 from gpteval.progress import Progress, Silent
 from gpteval.task import Task
 
@@ -24,10 +24,10 @@ class Probes:
     """What a model in training is asked, whatever its tokenizer.
 
     Attributes:
-        rows: Every task with its rows; the last split is the scored one.
+        rows: Every task with the rows of its splits and the name of the scored one.
     """
 
-    rows: Sequence[tuple[Task, Mapping[str, SplitRows]]]
+    rows: Sequence[tuple[Task, Mapping[str, SplitRows], str]]
 
     def encoded(
         self, tokenizer: Tokenizer, context: int, machine: Machine
@@ -42,7 +42,7 @@ class Probes:
         Raises:
             DataError: A row that makes no prompt, or one that is too long for the model.
         """
-        asked = [_asked(task, rows, tokenizer, context) for task, rows in self.rows]
+        asked = [_questions(*each, tokenizer, context) for each in self.rows]
 
         def scores(model: Model) -> dict[str, float]:
             from gpteval.score.metrics import headline
@@ -74,25 +74,31 @@ def read_probes(names: Sequence[str], data_dir: str, progress: Progress) -> Prob
             f"no likelihood heuristic is known for {', '.join(without)}: leave out of --probe "
             "what has none"
         )
-    from gpteval.data.rows import Origin, origin
+    from gpteval.data.rows import Origin, load_split, origin
 
     rows_from = origin(data_dir)
     if rows_from.kind == "hub":
         rows_from = Origin("sample")
-    found = [(task, read(task, rows_from, PROBED_ROWS)) for task in tasks]
-    scored = [list(rows.values())[-1] for _, rows in found]
+    found: list[tuple[Task, Mapping[str, SplitRows], str]] = []
+    for task in tasks:
+        splits = asked_splits(task, rows_from)
+        rows = {split: load_split(task, split, rows_from, PROBED_ROWS) for split in splits}
+        found.append((task, rows, splits[-1]))
+    scored = [rows[split] for _, rows, split in found]
     told = ", ".join(f"{each.task} ({len(each.rows)} rows of {each.split})" for each in scored)
     progress.say(f"asked on the way, from {rows_from.directory or 'the samples'}: {told}")
     return Probes(found)
 
 
-def _asked(task: Task, rows: Mapping[str, SplitRows], tokenizer: Tokenizer, context: int) -> Asked:
+def _questions(
+    task: Task, rows: Mapping[str, SplitRows], split: str, tokenizer: Tokenizer, context: int
+) -> Questions:
     """The task's prompts as the model reads them.
 
     Raises:
-        DataError: As `Asked`'s, with the option that brought it up.
+        DataError: As `Questions` raises it, with the option that brought it up.
     """
     try:
-        return Asked(task, rows, tokenizer, context)
+        return Questions(task, rows, split, tokenizer, context)
     except DataError as error:
         raise DataError(f"--probe {task.name} with --context {context}: {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,16 +21,17 @@ def load_model(reference: str) -> Loaded:
         CheckpointError: What was found can't be used.
     """
     families = registry().models()
-    return _family(reference, families).load(reference)
+    name = _family(reference, families)
+    return replace(families[name].load(reference), family=name)
 
 
-def _family(reference: str, families: dict[str, ModelFamily]) -> ModelFamily:
-    """The family that answers a reference."""
-    for family in families.values():
+def _family(reference: str, families: dict[str, ModelFamily]) -> str:
+    """Name of the family that answers a reference."""
+    for name, family in families.items():
         if reference in family.references:
-            return family
+            return name
         if family.prefix and reference.startswith(family.prefix):
-            return family
+            return name
     directory = Path(reference)
     if directory.is_dir():
         return _of_directory(directory, families)
@@ -40,16 +42,16 @@ def _family(reference: str, families: dict[str, ModelFamily]) -> ModelFamily:
     )
 
 
-def _of_directory(directory: Path, families: dict[str, ModelFamily]) -> ModelFamily:
-    """The family that a checkpoint names, or the first that recognises another format."""
+def _of_directory(directory: Path, families: dict[str, ModelFamily]) -> str:
+    """Name of the family that a checkpoint names, or the first that recognises another format."""
     from gpteval.weights.checkpoint import CONFIG, read_config
 
     name = read_config(directory).get("family") if (directory / CONFIG).is_file() else None
     if isinstance(name, str) and name in families:
-        return families[name]
+        return name
     if name is not None:
         raise UnknownNameError("model family", str(name), families, f"in {directory}/{CONFIG}")
-    for family in families.values():
+    for known, family in families.items():
         if family.recognises is not None and family.recognises(directory):
-            return family
+            return known
     raise CheckpointError(f"{directory} holds no model: no {CONFIG} and no format known here")

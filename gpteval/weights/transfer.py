@@ -100,11 +100,10 @@ def layer_count(loaded: Loaded) -> int:
 
 def _parts(loaded: Loaded) -> tuple[Callable[[Mapping[str, Any]], Model], Callable[[str], int]]:
     """What builds a model's family, and the layer of a weight."""
-    name = str(loaded.details.get("family"))
-    family = registry().models().get(name)
+    family = registry().models().get(loaded.family)
     if family is None or family.build is None or family.layer is None:
         raise ConfigError(
-            f"{loaded.reference} can't be built with fresh weights (family {name}), as "
+            f"{loaded.reference} can't be built with fresh weights (family {loaded.family!r}), as "
             "--transfer-layers and --no-pretraining need: take mini, openai-gpt or a model that "
             "gpteval pretrain wrote"
         )

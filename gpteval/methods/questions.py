@@ -13,46 +13,73 @@ from gpteval.task import Label, Task
 if TYPE_CHECKING:
     from gpteval.compute.cost import Work
     from gpteval.compute.device import Machine
-    from gpteval.data.rows import SplitRows
+    from gpteval.data.rows import Origin, SplitRows
     from gpteval.encode.batch import Encoded
-    from gpteval.encode.prompts import EncodedPrompt, Path
     from gpteval.model import Model, Tokenizer
 
 
-class Asked:
+def asked_splits(task: Task, rows_from: Origin) -> tuple[str, ...]:
+    """The headline split, and before it the training split where a threshold is fitted on it."""
+    from gpteval.data.rows import scored_splits
+
+    headline = scored_splits(task, rows_from)[-1]
+    return ("train", headline) if task.rule == "threshold" else (headline,)
+
+
+class Questions:
     """What one task asks a model, as the model reads it.
 
     Attributes:
         task: Whose prompts.
         split: The scored one.
-        prompts, encoded: Of every split, in file order.
+        prompts: Of every split, in file order.
+        trees: Of every split: what is computed, made once for any number of models.
     """
 
     def __init__(
-        self, task: Task, rows: Mapping[str, SplitRows], tokenizer: Tokenizer, context: int
+        self,
+        task: Task,
+        rows: Mapping[str, SplitRows],
+        split: str,
+        tokenizer: Tokenizer,
+        context: int,
     ) -> None:
-        """`rows` as `read` gives them: the last split is the scored one.
+        """Encode the prompts.
+
+        Args:
+            task: One with prompts.
+            rows: Of its `asked_splits`.
+            split: The scored one of them.
+            tokenizer: The model's.
+            context: Most tokens the model reads.
 
         Raises:
             DataError: A row that makes no prompt, or one that is too long for the model.
         """
         from gpteval.encode.prompts import encode_prompts
+        from gpteval.score.likelihood import fold_prompts
 
         make = task.prompt
         assert make is not None  # `scorable` leaves out tasks without
-        self.task, self.split = task, list(rows)[-1]
+        self.task, self.split = task, split
         self.prompts = {
-            split: [made(task, row, make) for row in found.rows] for split, found in rows.items()
+            name: [made(task, row, make) for row in each.rows] for name, each in rows.items()
         }
-        self.encoded = {
-            split: encode_prompts(prompts, tokenizer, context)
-            for split, prompts in self.prompts.items()
+        self.trees = {
+            name: fold_prompts(encode_prompts(prompts, tokenizer, context))
+            for name, prompts in self.prompts.items()
         }
 
     @property
     def train_labels(self) -> list[Label]:
         """Gold labels of the training split, if it is read."""
         return [prompt.label for prompt in self.prompts.get("train", ())]
+
+    @property
+    def scored_tokens(self) -> int:
+        """Tokens whose likelihood is asked for, of all splits; each path of a tree once."""
+        paths = [path for trees in self.trees.values() for tree in trees.paths for path in tree]
+        return sum(len(path.tokens) - path.begin for path in paths)
 
     def answers(
         self,
@@ -81,22 +108,19 @@ class Asked:
             progress.advance(sum(each.tree.tokens_read for each in trees))
 
         model.to(machine.device)
-        found, scoring = {}, machine.scoring()
-        for split, asked in self.encoded.items():
-            tokens = sum(len(path.tokens) - 1 for path in paths_of(asked))
-            progress.begin(f"{self.task.name} · {split}{note}", tokens)
-            found[split] = score_prompts(model, asked, autocast=scoring, done=done)
+        likelihoods, scoring = {}, machine.scoring()
+        for split, trees in self.trees.items():
+            progress.begin(f"{self.task.name} · {split}{note}", _tokens(trees.folded))
+            likelihoods[split] = score_prompts(model, trees, autocast=scoring, done=done)
             progress.end()
-        prompts = self.prompts[self.split]
+        prompts, scored = self.prompts[self.split], likelihoods[self.split]
         if self.task.rule != "threshold":
-            return predict(self.task, prompts, found[self.split]), {}
-        threshold = fit_threshold(self.task, self.train_labels, mean_scores(found["train"]))
-        predictions = predict(self.task, prompts, found[self.split], threshold)
+            return predict(self.task, prompts, scored), {}
+        trained = mean_scores(likelihoods["train"])
+        threshold = fit_threshold(self.task, self.train_labels, trained)
+        predictions = predict(self.task, prompts, scored, threshold)
         return predictions, {"threshold": round(threshold, 6)}
 
 
-def paths_of(prompts: Sequence[EncodedPrompt]) -> list[Path]:
-    """What is computed for these prompts; a path that occurs again in its tree is computed once."""
-    from gpteval.score.likelihood import trees_of
-
-    return [path for tree in trees_of(prompts) for path in tree]
+def _tokens(trees: Sequence[Encoded]) -> int:
+    return sum(each.tree.tokens_read for each in trees)

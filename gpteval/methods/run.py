@@ -6,23 +6,22 @@ disk before the next task begins.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from gpteval.config import RunConfig, task_names
 from gpteval.errors import PluginError
-from gpteval.methods.finetune import Fitting
 from gpteval.methods.job import Job, JobData
+from gpteval.methods.unit import complete
 from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
 from gpteval.records import Result
 from gpteval.task import Task
-from gpteval.weights.transfer import transfers
 
 if TYPE_CHECKING:
     from gpteval.data.rows import Origin
+    from gpteval.methods.session import Session
 
 
 def run(
@@ -44,43 +43,46 @@ def run(
     Raises:
         GptevalError: Anything the user can mend, before the first task begins where possible.
     """
-    return execute(RunConfig(tasks=task_names(tasks), **settings), progress or Silent())
+    results = execute(RunConfig(tasks=task_names(tasks), **settings), progress or Silent())
+    if results:
+        registry().run_finished(results)
+    return results
 
 
-def execute(config: RunConfig, progress: Progress) -> list[Result]:
-    """Find the model, check every row, then train and score job by job, seed by seed."""
+def execute(config: RunConfig, progress: Progress, session: Session | None = None) -> list[Result]:
+    """Find the model, check every row, then complete job by job, seed by seed.
+
+    Args:
+        config: What to run.
+        progress: Told where the run stands.
+        session: What a study's variants share; None for a run by itself.
+    """
     tasks = registry().select(config.tasks)
     # torch is imported from here on, when every name is known to be right.
-    from gpteval.compute.device import resolve
-    from gpteval.compute.distributed import join
-    from gpteval.data.rows import origin
+    from gpteval.methods.finetune import Finetune
+    from gpteval.methods.session import Session
     from gpteval.results.store import ResultStore
-    from gpteval.weights.load import load_model
+    from gpteval.weights.transfer import transfers
 
-    world, machine = join(resolve(config.compute))
-    told = progress if world.first else Silent()
-    with world.in_turn():  # what the first one downloads, the others find
-        began = time.perf_counter()
-        loaded = load_model(config.model_reference)
+    alone = session is None
+    session = session or Session(config, together=True)
+    told = session.told(progress)
+    with session.world.in_turn():  # what the first one downloads, the others find
+        loaded = session.model(config.model_reference)
         begin_with = transfers(config.transfer_layers, loaded)
-        loading = time.perf_counter() - began
-        rows_from = origin(config.data_dir, config.sample)
-        jobs = plan(tasks, rows_from)
+        jobs = plan(tasks, session.origin)
         for job in jobs:
-            job.read(rows_from, config.limit)
+            job.read(session)
     store = ResultStore(config.results_directory)
     results: list[Result] = []
     for job in jobs:
-        began = time.perf_counter()
-        rows = job.read(rows_from, config.limit)
-        reading = time.perf_counter() - began
         share = config.config.branches == "shared"
-        data = JobData(job, rows, loaded, config.limit, loading + reading, share=share)
+        data = JobData(job, job.read(session), loaded, config.limit, share=share)
+        data.seconds["load"] = session.loading(data.rows)
         for transfer, seed in product(begin_with, config.seeds):
-            fitting = Fitting(data, config, seed, machine, transfer, world)
-            results += fitting.results(store, told)
-    if world.first:
-        registry().run_finished(results)
+            results += complete(Finetune(data, config, seed, session, transfer), store, told)
+        if alone:
+            session.forget(data.rows)
     return results
 
 

@@ -1,0 +1,163 @@
+"""One unit of work: one measurement of one model, made once, scored and written in one place.
+
+Fine-tuning, zero-shot scoring and linear baselines are three ways to make predictions; what comes
+before (is it finished?) and after (scores, baselines, the record) is the same for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from gpteval.plugins import registry
+from gpteval.progress import Progress
+from gpteval.records import DataRecord, Mode, Prediction, Result
+from gpteval.results import provenance
+from gpteval.task import Label, Task
+
+if TYPE_CHECKING:
+    from gpteval.compute.distributed import World
+    from gpteval.data.rows import SplitRows
+    from gpteval.results.store import ResultStore
+
+SplitName = tuple[str, str]
+"""Task name and split."""
+
+Baselines = dict[str, dict[str, float]]
+"""Baseline → metric → fraction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a unit predicted.
+
+    Attributes:
+        predictions: Of every scored split, in file order.
+        facts: Fields of the results that are known only now: seconds, cost, config and the like.
+        baselines: Further baselines of the scored splits, beside majority and random.
+    """
+
+    predictions: Mapping[SplitName, list[Prediction]]
+    facts: Mapping[str, Any]
+    baselines: Mapping[SplitName, Baselines] = field(default_factory=dict)
+
+
+class Unit(Protocol):
+    """One measurement: everything it depends on is in its keys."""
+
+    mode: Mode
+
+    @property
+    def world(self) -> World | None:
+        """The processes that make it together, each calling `complete`; None: this one alone."""
+
+    @property
+    def scored(self) -> Sequence[tuple[Task, str]]:
+        """Tasks and splits it predicts, a task's headline split last."""
+
+    @property
+    def train_labels(self) -> Sequence[Label]:
+        """Gold labels it may learn from: the majority baseline is their most frequent."""
+
+    @property
+    def unfinished(self) -> Path | None:
+        """Where its state is saved until its results are; None where it saves none."""
+
+    def key(self, task: Task) -> str:
+        """Digest of everything the scores of one of its tasks depend on."""
+
+    def predict(self, progress: Progress) -> Answers:
+        """Do the work; in every process of its world."""
+
+    def scores(self, task: Task, predictions: Sequence[Prediction]) -> dict[str, float]:
+        """Metric → fraction of one split's predictions."""
+
+    def facts(self, task: Task, split: str) -> Mapping[str, Any]:
+        """Fields of a result that are known beforehand: model, recipe, data and the like."""
+
+
+def complete(unit: Unit, store: ResultStore, progress: Progress) -> list[Result]:
+    """The results of exactly this unit that are in the store; else those it makes now.
+
+    Of several processes the first one decides, and the others return none.
+    """
+    world = unit.world
+    first = world is None or world.first
+    earlier = finished(unit, store) if first else []
+    if world.sums(len(earlier))[0] if world else earlier:
+        _forget(unit, first)  # a kill may have come just before
+        return earlier
+    answers = unit.predict(progress)
+    if not first:
+        return []
+    results = [_result(unit, store, answers, task, split) for task, split in unit.scored]
+    store.append(results)
+    _forget(unit, first)
+    return results
+
+
+def finished(unit: Unit, store: ResultStore) -> list[Result]:
+    """Earlier results of exactly this unit; empty unless every scored split has one."""
+    keys = dict.fromkeys(unit.key(task) for task, _ in unit.scored)
+    found = {(r.task, r.split): r for key in keys for r in store.finished(key)}
+    wanted = [(task.name, split) for task, split in unit.scored]
+    return [found[name] for name in wanted] if all(name in found for name in wanted) else []
+
+
+def _forget(unit: Unit, first: bool) -> None:
+    """Let go of the saved state of a unit whose results are safe."""
+    if first and unit.unfinished:
+        unit.unfinished.unlink(missing_ok=True)
+
+
+def _result(unit: Unit, store: ResultStore, answers: Answers, task: Task, split: str) -> Result:
+    """Write the predictions of one split, and account for them."""
+    from gpteval.score.chance import baselines
+    from gpteval.score.statistics import interval
+
+    name = (task.name, split)
+    predictions, key = answers.predictions[name], unit.key(task)
+    fields = {**unit.facts(task, split), **answers.facts}
+    return Result(
+        key=key,
+        task=task.name,
+        version=task.version,
+        mode=unit.mode,
+        split=split,
+        n=len(predictions),
+        scores=unit.scores(task, predictions),
+        interval=interval(task, predictions),
+        baselines=baselines(task, unit.train_labels, predictions) | answers.baselines.get(name, {}),
+        degenerate=len({p.prediction for p in predictions}) == 1,
+        predictions=store.write_predictions(key, task.name, split, predictions),
+        versions=provenance.versions(),
+        plugins=registry().versions(),
+        commit=provenance.commit(),
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        **fields,
+    )
+
+
+def data_record(
+    scored: SplitRows, train: SplitRows | None, digest: str, limit: int | None
+) -> DataRecord:
+    """What a score was measured on: the rows scored and those trained on, if any."""
+    return DataRecord(
+        origin=scored.origin.kind,
+        digest=digest,
+        rows=len(scored.rows),
+        official=scored.official,
+        complete=scored.complete and (train is None or train.complete),
+        train_rows=len(train.rows) if train else 0,
+        train_official=train.official if train else 0,
+        left_out=scored.left_out,
+        limit=limit or 0,
+    )
+
+
+def rounded(seconds: Mapping[str, float]) -> dict[str, float]:
+    """Seconds by phase, as they are put on record."""
+    return {phase: round(spent, 3) for phase, spent in seconds.items()}
