@@ -110,14 +110,14 @@ class GPT(nn.Module):
             x.register_hook(self._let_go)
         # On a GPU all of them: to ask for the last would be to wait for it.
         used = self.context if tokens.is_cuda else int(trees.positions.max()) + 1
-        positions = dropout(self.positions[:used])
-        x = x + F.embedding(blocks.sort(trees.positions), positions)
-        read = None if places is None else blocks.sorted(places)
+        positions = dropout(self.positions[:used])  # (longest path, D)
+        x = x + F.embedding(blocks.sort(trees.positions), positions)  # (N, D), sorted order
+        read = None if places is None else blocks.sorted(places)  # (U,) rows of x
         for number, block in enumerate(self.blocks, 1):
             x = block(x, blocks, dropout, read if number == len(self.blocks) else None)
         if read is None:
-            return blocks.unsort(x)
-        return x if len(self.blocks) else x.index_select(0, read)
+            return blocks.unsort(x)  # (N, D), the trees' order
+        return x if len(self.blocks) else x.index_select(0, read)  # (U, D)
 
     def _let_go(self, gradient: Tensor) -> None:
         """Free a matrix that nothing reads any more, before its gradient needs the room."""
@@ -166,13 +166,13 @@ class Block(nn.Module):
         self, x: Tensor, blocks: Arrangement, dropout: Dropout, rows: Tensor | None = None
     ) -> Tensor:
         """(N, D) → (N, D), or (U, D) for U of the rows."""
-        read = self.attention(x, blocks, dropout, rows)
+        read = self.attention(x, blocks, dropout, rows)  # (N, D) or (U, D)
         return self.token_wise(x if rows is None else x.index_select(0, rows), read, dropout)
 
     def token_wise(self, x: Tensor, read: Tensor, dropout: Dropout) -> Tensor:
         """All that follows attention, (N, D) and what was read (N, D) → (N, D)."""
         x = self.norm1(dropout.add(x, read))
-        update = self.down(F.gelu(self.up(x), approximate="tanh"))
+        update = self.down(F.gelu(self.up(x), approximate="tanh"))  # (N, D) → (N, 4D) → (N, D)
         return self.norm2(dropout.add(x, update))
 
 
@@ -190,8 +190,8 @@ class Attention(nn.Module):
     ) -> Tensor:
         """(N, D) → (N, D), or (U, D) for U of the rows."""
         qkv = self.qkv(x).view(len(x), 3, self.heads, -1)  # (N, 3, H, C)
-        q, kv = qkv.split((1, 2), dim=1)
-        read = blocks.attend(q, kv, dropout, qkv.shape[-1] ** -0.5).reshape(x.shape)
+        q, kv = qkv.split((1, 2), dim=1)  # (N, 1, H, C), (N, 2, H, C)
+        read = blocks.attend(q, kv, dropout, qkv.shape[-1] ** -0.5).reshape(x.shape)  # (N, D)
         return self.out(read if rows is None else read.index_select(0, rows))
 
 

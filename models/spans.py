@@ -80,8 +80,8 @@ class SpanBlocks:
                 roots.setdefault(span.stop - span.start, []).append(span)
         groups = _alike(_families(spans))
         families = (family.spans for group in groups for family in group)
-        order = _tokens(span for each in (*roots.values(), *families) for span in each)
-        place = torch.empty_like(order)
+        order = _tokens(span for each in (*roots.values(), *families) for span in each)  # (N,)
+        place = torch.empty_like(order)  # (N,), its inverse
         place[order] = torch.arange(len(order))
         self._sorted = torch.equal(order, torch.arange(len(order)))
         self._order, self._place = sent(order, device), sent(place, device)
@@ -120,18 +120,18 @@ class SpanBlocks:
         # One split for all blocks: slices would each have a gradient of the whole's size.
         own = [block.count * block.length for block in self._roots]
         own.append(len(q) - sum(own))
-        *queries, rest = q.split(own)
+        *queries, rest = q.split(own)  # (G·L, 1, H, C) of every root block; the families' tokens
         parts = zip(self._roots, queries, kv.split(own), strict=False)
-        read = [_attend(*part, dropout, scale) for part in parts]
+        read = [_attend(*part, dropout, scale) for part in parts]  # (G·L, H, C) each
         if self._families:
             own = [block.count * block.length for block in self._families]
             keys = [block.count * (block.seen + block.length) for block in self._families]
-            queries = rest.index_select(0, self._queries).split(own)
-            seen = kv.index_select(0, self._keys).split(keys)
+            queries = rest.index_select(0, self._queries).split(own)  # (G·L, 1, H, C), padded
+            seen = kv.index_select(0, self._keys).split(keys)  # (G·(A + L), 2, K, C), padded
             parts = zip(self._families, queries, seen, strict=True)
             padded = torch.cat([_attend(*part, dropout, scale) for part in parts])
-            read.append(padded.index_select(0, self._real))
-        return torch.cat(read)
+            read.append(padded.index_select(0, self._real))  # without padding
+        return torch.cat(read)  # (N, H, C)
 
 
 def _attend(block: Block, q: Tensor, kv: Tensor, dropout: Dropout, scale: float) -> Tensor:
@@ -190,8 +190,8 @@ def _most(group: Sequence[Family]) -> tuple[int, int]:
 def _block(group: Sequence[Family], device: torch.device) -> Block:
     """Keys are a family's ancestors, padding, its own tokens, padding."""
     seen, length = _most(group)
-    mask = torch.full((len(group), 1, length, seen + length), -torch.inf)
-    for (rows,), family in zip(mask, group, strict=True):
+    mask = torch.full((len(group), 1, length, seen + length), -torch.inf)  # (G, 1, L, A + L)
+    for (rows,), family in zip(mask, group, strict=True):  # rows: (L, A + L)
         rows[:, : family.seen] = 0  # for padding too: who sees nothing reads no number
         rows[: family.own, seen : seen + family.own] = _causal(family.lengths)
     return Block(len(group), length, seen, sent(mask, device))
@@ -217,11 +217,11 @@ def _rows(
     for group, block in zip(groups, blocks, strict=True):
         for family in group:
             own, after = torch.arange(family.own), block.length - family.own
-            above = place[_indices(family.ancestors)]
-            queries.append(F.pad(own + done, (0, after)))
-            keys.append(F.pad(above, (0, block.seen - family.seen)))
-            keys.append(F.pad(own + done + begin, (0, after)))
-            real.append(own + padded)
+            above = place[_indices(family.ancestors)]  # (its ancestors' tokens,)
+            queries.append(F.pad(own + done, (0, after)))  # (L,)
+            keys.append(F.pad(above, (0, block.seen - family.seen)))  # (A,)
+            keys.append(F.pad(own + done + begin, (0, after)))  # (L,)
+            real.append(own + padded)  # (its own tokens,)
             done += family.own
             padded += block.length
     return torch.cat(queries), torch.cat(keys), torch.cat(real)
