@@ -9,6 +9,7 @@ import sys
 import tomllib
 from collections import Counter
 from graphlib import TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,24 @@ def test_no_room_is_a_fifth_of_the_house() -> None:
     for path in modules("gpteval"):
         lines[room(path)] += path.read_text(encoding="utf-8").count("\n")
     assert max(lines.values()) <= lines.total() / 5
+
+
+def test_readme_names_every_room() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("## The house")[2]
+    lines = text.split("```")[1].splitlines()
+    named = {word.rstrip("/") for line in lines for word in line.partition("  ")[0].split()}
+    named |= {word for line in lines for word in line.split() if word.endswith(".py")}
+    rooms = {room(path) for path in modules("gpteval")} - DOORS
+    assert {name.removesuffix(".py") for name in named} == rooms
+
+
+def test_the_training_loop_is_four_hops_from_readme() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    hops = ["cli/run.py", "methods/run.py", "methods/finetune.py", "train/finetune.py"]
+    assert all(f"`{hop}`" in text for hop in hops)
+    for source, target in pairwise(hops):
+        module = "gpteval." + target.removesuffix(".py").replace("/", ".")
+        assert module in imports(ROOT / "gpteval" / source)
 
 
 def test_the_harness_does_not_import_its_own_plugins() -> None:
