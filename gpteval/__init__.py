@@ -9,12 +9,24 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from gpteval.config import RECIPES, Compute, FinetuneConfig, PretrainConfig, recipe
+from gpteval.config import Compute, FinetuneConfig, PretrainConfig
 from gpteval.errors import CheckpointError, ConfigError, DataError, GptevalError, PluginError
 from gpteval.hookspecs import hookimpl
 from gpteval.metric import Metric
 from gpteval.model import Loaded, Model, ModelFamily, Tokenizer
-from gpteval.task import Candidate, Example, PaperScore, Part, Prompt, Row, Source, Split, Task
+from gpteval.records import Prediction, Result
+from gpteval.task import (
+    Candidate,
+    Example,
+    PaperScore,
+    Part,
+    Prompt,
+    Row,
+    Source,
+    Split,
+    Suite,
+    Task,
+)
 from gpteval.tree import Span, Trees
 
 if TYPE_CHECKING:
@@ -22,8 +34,8 @@ if TYPE_CHECKING:
     from gpteval.encode.tokenizer import BpeTokenizer
     from gpteval.methods.linear import score_baselines
     from gpteval.methods.run import run
+    from gpteval.methods.settings import recipe
     from gpteval.methods.zeroshot import score_zeroshot
-    from gpteval.records import Prediction, Result
     from gpteval.weights.checkpoint import (
         load_weights,
         read_config,
@@ -35,7 +47,6 @@ if TYPE_CHECKING:
     from gpteval.weights.load import load_model
 
 __all__ = [
-    "RECIPES",
     "BpeTokenizer",
     "Candidate",
     "CheckpointError",
@@ -60,6 +71,7 @@ __all__ = [
     "Source",
     "Span",
     "Split",
+    "Suite",
     "Task",
     "Tokenizer",
     "Trees",
@@ -80,14 +92,13 @@ __all__ = [
 
 _LAZY = {
     "BpeTokenizer": "gpteval.encode.tokenizer",
-    "Prediction": "gpteval.records",
-    "Result": "gpteval.records",
     "cache_directory": "gpteval.encode.cache",
     "load_model": "gpteval.weights.load",
     "load_weights": "gpteval.weights.checkpoint",
     "read_config": "gpteval.weights.checkpoint",
     "read_json": "gpteval.weights.checkpoint",
     "read_tensors": "gpteval.weights.checkpoint",
+    "recipe": "gpteval.methods.settings",
     "run": "gpteval.methods.run",
     "save_checkpoint": "gpteval.weights.checkpoint",
     "score_baselines": "gpteval.methods.linear",

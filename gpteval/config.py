@@ -1,23 +1,24 @@
 """Every setting of a run, as frozen values whose fields become command-line options.
 
-`RECIPES` names whole settings: `paper` is GPT-1's (paper §4.1 and openai/finetune-transformer-lm),
-`sample` is for the bundled samples, where a few hundred rows at the paper's rate teach nothing.
+What is measured on what (`RunConfig` and the like) stands with the methods: `methods/settings.py`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from gpteval.errors import ConfigError, UnknownNameError
+from gpteval.errors import ConfigError
 
 NOTHING, ALL = "none", "all"
 """How much of the pre-trained model to begin with, beside numbers of layers."""
 
-_LAYERS = re.compile(r"\s*(all|(none|\d+)(\.\.(all|\d+))?)\s*")
+MODEL, SAMPLE_MODEL = "openai-gpt", "mini"
+"""The models of a command that names none: on data, and on the bundled samples."""
+
+RECIPE, SAMPLE_RECIPE = "paper", "sample"
+"""The recipes likewise."""
 
 
 def option(default: Any, text: str) -> Any:
@@ -60,31 +61,11 @@ class FinetuneConfig:
         """Every setting, for keys and records; the way of branches only where it is not ours."""
         return {n: v for n, v in asdict(self).items() if (n, v) != ("branches", "shared")}
 
-    def changed(self, recipe: str) -> dict[str, Any]:
-        """The settings that differ from a named recipe's."""
-        base = asdict(RECIPES[recipe])
+    @property
+    def changed(self) -> dict[str, Any]:
+        """The settings that differ from the paper's."""
+        base = asdict(FinetuneConfig())
         return {name: value for name, value in asdict(self).items() if value != base[name]}
-
-
-RECIPES: Mapping[str, FinetuneConfig] = {
-    "paper": FinetuneConfig(),
-    "sample": FinetuneConfig(lr=1e-3, batch_size=8, epochs=5, warmup=0.1, dropout=0.0),
-}
-
-
-def recipe(name: str, changes: Mapping[str, Any] | None = None) -> FinetuneConfig:
-    """A named recipe with some settings changed.
-
-    Raises:
-        UnknownNameError: No such recipe, or no such setting.
-    """
-    if name not in RECIPES:
-        raise UnknownNameError("recipe", name, RECIPES)
-    known = [f.name for f in fields(FinetuneConfig)]
-    for setting in changes or {}:
-        if setting not in known:
-            raise UnknownNameError("setting", setting, known)
-    return replace(RECIPES[name], **(changes or {}))
 
 
 PROBED_ROWS = 500
@@ -95,7 +76,7 @@ PROBED_ROWS = 500
 class PretrainConfig:
     """The pre-training recipe; the defaults are the paper's §4.1 but for the length of training."""
 
-    preset: str = option("mini", "Named model shape (see `gpteval models`).")
+    preset: str = option(SAMPLE_MODEL, "Named model shape (see `gpteval models`).")
     merges: int = option(8000, "BPE merges of a tokenizer trained here; the paper has 40,000.")
     context: int = option(512, "Tokens of a sequence.")
     batch_size: int = option(64, "Sequences per update.")
@@ -204,100 +185,3 @@ def task_names(tasks: str | Iterable[str]) -> tuple[str, ...]:
     """Names and groups as given: a list, or one text joined by commas."""
     names = tasks.split(",") if isinstance(tasks, str) else tasks
     return tuple(name.strip() for name in names if name.strip())
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What is measured, on what, and where the results go.
-
-    Attributes:
-        tasks: Task names, package/names and groups.
-        model: Model reference; None for `mini` on samples and `openai-gpt` elsewhere.
-        data_dir: Directory of official files; None for `GPTEVAL_DATA`, else the hub.
-        sample: Use the bundled samples instead.
-        limit: Most rows of every split; None for all.
-        results: Where records and predictions go; None for `runs` on samples, else `results`.
-        compute: Device and precision.
-    """
-
-    tasks: tuple[str, ...]
-    model: str | None = None
-    data_dir: str | Path | None = None
-    sample: bool = False
-    limit: int | None = None
-    results: str | Path | None = None
-    compute: Compute = field(default_factory=Compute)
-
-    def __post_init__(self) -> None:
-        """Refuse what no run can use."""
-        if self.sample and self.data_dir:
-            raise ConfigError("--sample and --data-dir exclude each other: choose one")
-        if self.limit is not None and self.limit < 1:
-            raise ConfigError(f"--limit is at least 1, not {self.limit}")
-        if not self.tasks:
-            raise ConfigError("no task named: give names or groups, joined by commas")
-
-    @property
-    def model_reference(self) -> str:
-        """The model to load."""
-        return self.model or ("mini" if self.sample else "openai-gpt")
-
-    @property
-    def results_directory(self) -> Path:
-        """Where records go."""
-        return Path(self.results or ("runs" if self.sample else "results"))
-
-
-@dataclass(frozen=True, slots=True)
-class ZeroshotConfig(Subject):
-    """Everything a zero-shot scoring depends on, beside the code.
-
-    Attributes:
-        untrained: Score a model of the same shape with random weights too, as a baseline.
-    """
-
-    untrained: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class RunConfig(Subject):
-    """Everything a run depends on, beside the code.
-
-    Attributes:
-        recipe: Named recipe; None for `sample` on samples and `paper` elsewhere.
-        changes: Settings of the recipe to change.
-        seeds: One run each.
-        save_seconds: Time between two saves of an unfinished training, from which a killed run
-            goes on.
-        transfer_layers: How much of the pre-trained model to keep (paper §5): "all"; a number of
-            layers beside the embeddings, the rest with fresh weights; "none" of it. Several
-            ("0..4", "none,0,2") are one run each.
-    """
-
-    recipe: str | None = None
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    seeds: tuple[int, ...] = (0,)
-    save_seconds: float = 60.0
-    transfer_layers: str = ALL
-
-    def __post_init__(self) -> None:
-        """Refuse what no run can use."""
-        Subject.__post_init__(self)
-        if not self.seeds:
-            raise ConfigError("at least one seed is needed")
-        if not all(map(_LAYERS.fullmatch, self.transfer_layers.split(","))):
-            raise ConfigError(
-                "--transfer-layers is all, none, a number of layers, or several (0..4 or 0,2,4), "
-                f"not {self.transfer_layers!r}"
-            )
-        _ = self.config  # so that a wrong setting is found before anything is loaded
-
-    @property
-    def recipe_name(self) -> str:
-        """The recipe to start from."""
-        return self.recipe or ("sample" if self.sample else "paper")
-
-    @property
-    def config(self) -> FinetuneConfig:
-        """The recipe with its changes."""
-        return recipe(self.recipe_name, self.changes)

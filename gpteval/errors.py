@@ -32,6 +32,11 @@ class ConfigError(GptevalError):
 class DataError(GptevalError):
     """A data set that is not there, or a row that is not what its layout says."""
 
+    @classmethod
+    def at(cls, path: object, line: int, problem: str) -> DataError:
+        """One that points at a line: `file:line: problem`."""
+        return cls(f"{path}:{line}: {problem}")
+
 
 class CheckpointError(GptevalError):
     """A model directory or weight file that is missing, incomplete or misshapen."""

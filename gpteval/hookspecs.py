@@ -18,12 +18,12 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
+    from gpteval.config import FinetuneConfig
     from gpteval.metric import Metric
     from gpteval.model import ModelFamily
     from gpteval.records import Result
-    from gpteval.task import Task
+    from gpteval.task import Suite, Task
 
-API_VERSION = 1
 hookspec = pluggy.HookspecMarker("gpteval")
 hookimpl = pluggy.HookimplMarker("gpteval")
 
@@ -54,19 +54,50 @@ def gpteval_register_models() -> Iterable[ModelFamily]:  # type: ignore[empty-bo
 
 
 @hookspec
-def gpteval_register_metrics() -> Mapping[str, Metric]:  # type: ignore[empty-body]
-    """Return metrics by name; a task names them in `Task.metrics`. Called when a split is scored.
+def gpteval_register_metrics() -> Mapping[str, Metric] | Iterable[Metric]:  # type: ignore[empty-body]
+    """Return metrics; a task names them in `Task.metrics`. Called when one is first looked up.
+
+    Metrics, or by name plain functions of gold labels, predictions and the task's label names.
+
+    Example:
+        def agreement(labels, predictions, task_labels):
+            "Share of examples on which both say the same."
+            return sum(a == b for a, b in zip(labels, predictions)) / len(labels)
+
+        @gpteval.hookimpl
+        def gpteval_register_metrics():
+            return {"agreement": agreement}
+    """
+
+
+@hookspec
+def gpteval_register_suites() -> Iterable[Suite]:  # type: ignore[empty-body]
+    """Return suites: tasks whose scores are averaged into one. Called when a table is made.
 
     Example:
         @gpteval.hookimpl
-        def gpteval_register_metrics():
-            return {"balanced_accuracy": balanced_accuracy}
+        def gpteval_register_suites():
+            return [Suite("nli", {"snli": ("accuracy",), "rte": ("accuracy",)}, title="NLI")]
+    """
+
+
+@hookspec
+def gpteval_register_recipes() -> Mapping[str, FinetuneConfig]:  # type: ignore[empty-body]
+    """Return recipes by name, for `--recipe`. Called when one is first looked up.
+
+    Example:
+        @gpteval.hookimpl
+        def gpteval_register_recipes():
+            return {"long": FinetuneConfig(lr=3e-5, epochs=10, warmup=0.1)}
     """
 
 
 @hookspec
 def gpteval_register_commands(cli: click.Group) -> None:
     """Add commands to the `gpteval` command line. Called once, before arguments are parsed.
+
+    `cli` is a group of the package's own, whose commands stand beside the built-in ones; one of a
+    built-in's name, or of another package's, is reached as package/name.
 
     Example:
         @gpteval.hookimpl
@@ -82,9 +113,12 @@ def gpteval_register_commands(cli: click.Group) -> None:
 def gpteval_run_finished(results: Sequence[Result]) -> None:
     """Called at the end of a run with all its results, after they are on disk.
 
+    What it prints goes nowhere: standard output is for results. Write to a file or a server.
+
     Example:
         @gpteval.hookimpl
         def gpteval_run_finished(results):
-            for result in results:
-                print(result.task, result.scores)
+            with open("scores.txt", "a") as file:
+                for result in results:
+                    print(result.task, result.scores, file=file)
     """

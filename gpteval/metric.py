@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from gpteval.records import Prediction
+from gpteval.task import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    Counts = NDArray[np.int64]
+else:
+    Array = Counts = Any
 
 Values = Sequence[Any]
 """Label names (classify), indices of answers (choose) or numbers (regress), one per example."""
@@ -14,17 +26,32 @@ Values = Sequence[Any]
 class Metric:
     """A score of one split, higher is better.
 
+    `function` alone is enough. The other ways to compute it make its intervals fast: a bootstrap
+    then is one call for all resamples instead of one for each.
+
+    Shape letters: n examples, B resamples, K classes.
+
     Attributes:
         name: What a task writes in `Task.metrics`.
         function: Gold labels, predictions, and the task's label names in order → score. The first
             two have the same length of at least 1; the label names are empty unless the task
             classifies.
-        title: Shown in tables ("Matthews").
+        title: Shown in tables ("Matthews"); the name where it is not given.
         lower, upper: Bounds of the score.
+        proportion: It is a share of the examples, each of which counts 0 or 1 (accuracy).
+        of_confusion: Confusion matrices, gold by predicted, (B, K, K) → scores, (B,).
+        weighted: Numbers, gold and predicted, (n,) each, and how often each example occurs in each
+            resample, (B, n) → scores, (B,).
+        chance: A task and the predictions of a split, of which gold labels and the number of scores
+            are read → the expected score of guessing uniformly; None where it is not known.
     """
 
     name: str
     function: Callable[[Values, Values, tuple[str, ...]], float]
-    title: str
+    title: str = ""
     lower: float = 0.0
     upper: float = 1.0
+    proportion: bool = False
+    of_confusion: Callable[[Array], Array] | None = None
+    weighted: Callable[[Array, Array, Counts], Array] | None = None
+    chance: Callable[[Task, Sequence[Prediction]], float | None] | None = None

@@ -1,119 +1,211 @@
-"""Finds plug-ins, keeps them apart, and answers "which tasks, which models, which metrics".
+"""Answers "which tasks, models, metrics, suites, recipes", and which of two of one name.
 
-Entry points are loaded one by one: pluggy's own loader stops at the first broken plug-in and skips
-a second entry point of the same name. A plug-in that fails stays listed with its reason.
+A built-in keeps its bare name whatever a stranger calls his. What is offered is checked
+(`offers.py`) before anybody sees it.
 """
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import pluggy
-
-from gpteval import hookspecs
-from gpteval.errors import PluginError, UnknownNameError
+from gpteval.config import FinetuneConfig
+from gpteval.errors import GptevalError, PluginError, UnknownNameError
+from gpteval.loading import OWN, Plugin, Plugins, reason
+from gpteval.metric import Metric
+from gpteval.model import ModelFamily
+from gpteval.offers import NAME, fault
+from gpteval.task import Suite, Task
 
 if TYPE_CHECKING:
     import click
 
-    from gpteval.model import ModelFamily
-    from gpteval.task import Task
+logger = logging.getLogger(__name__)
 
-GROUP = "gpteval"
-OWN = "gpteval"
-"""The distribution whose names need no qualifier."""
+ALL = "all"
+"""Names every task there is; a method leaves out, and names, those it can't measure."""
 
-
-@dataclass(frozen=True, slots=True)
-class Plugin:
-    """One entry point: loaded, or failed with its reason in `error`."""
-
-    name: str
-    package: str
-    version: str
-    module: str
-    hooks: tuple[str, ...] = ()
-    error: str = ""
+KINDS: Mapping[str, type] = {
+    "gpteval_register_tasks": Task,
+    "gpteval_register_models": ModelFamily,
+    "gpteval_register_metrics": Metric,
+    "gpteval_register_suites": Suite,
+    "gpteval_register_recipes": FinetuneConfig,
+}
+"""Hook → what it offers."""
 
 
-class Registry:
-    """The plug-ins of one process and what they registered."""
+class Registry(Plugins):
+    """What the plug-ins of one process offer."""
 
     def __init__(self, points: Iterable[EntryPoint] | None = None) -> None:
-        """Load `points`, by default those of the installed packages that `GPTEVAL_PLUGINS` admits.
+        """Load `points`, as `Plugins` does."""
+        super().__init__(points)
+        self._named: dict[str, dict[str, tuple[Plugin, Any]]] = {}
 
-        `GPTEVAL_PLUGINS=` (empty) admits only the built-ins; `GPTEVAL_PLUGINS=a,b` the packages
-        named; unset, all. `GPTEVAL_STRICT_PLUGINS=1` raises on the first that fails.
+    def _offers(self, hook: str) -> list[tuple[Plugin, str, Any]]:
+        """Plug-in, name and item of everything sound that a registering hook returns."""
+        found: list[tuple[Plugin, str, Any]] = []
+        for plugin, items in self.called(hook):
+            names: set[str] = set()
+            for given, item in items or []:
+                offered = _metric(given, item) if KINDS[hook] is Metric else item
+                name = given or str(getattr(offered, "name", ""))
+                wrong = fault(offered, KINDS[hook])
+                if not wrong and not NAME.fullmatch(name):
+                    wrong = f"name {name!r:.40} is not of letters, digits, _ - and ."
+                if not wrong and name in names:
+                    wrong = f"{name!r} twice"
+                if wrong:
+                    what = f" {name}" if NAME.fullmatch(name) else ""
+                    where = hook.removeprefix("gpteval_")
+                    self.note(plugin, f"{where}{what}: {wrong}", failed=True)
+                    continue
+                names.add(name)
+                found.append((plugin, name, offered))
+        return found
+
+    def _of(self, hook: str) -> dict[str, tuple[Plugin, Any]]:
+        """Offers by name; asked for once.
+
+        A built-in keeps its bare name, and a stranger's of that name is package/name. Strangers'
+        of one name are each package/name.
         """
-        self._manager = pluggy.PluginManager("gpteval")
-        self._manager.add_hookspecs(hookspecs)
-        self._asked: dict[str, list[tuple[Plugin, Any]]] = {}
-        self.plugins = [self._load(p) for p in (installed() if points is None else points)]
+        if hook not in self._named:
+            offers = self._offers(hook)
+            owners: dict[str, list[Plugin]] = {}
+            for plugin, name, _ in offers:
+                owners.setdefault(name, []).append(plugin)
+            table: dict[str, tuple[Plugin, Any]] = {}
+            for plugin, name, item in offers:
+                rivals = [other.package for other in owners[name] if other is not plugin]
+                if rivals and plugin.package != OWN:
+                    own = f"{plugin.package}/{name}"
+                    self.note(plugin, f"{name!r} is a name of {', '.join(rivals)} too: write {own}")
+                    table[own] = plugin, item
+                else:
+                    table[name] = plugin, item
+            self._named[hook] = table
+        return self._named[hook]
 
-    def _load(self, point: EntryPoint) -> Plugin:
-        package, version = _distribution(point)
-        name = f"{package}:{point.name}"
-        try:
-            module = point.load()
-            self._manager.register(module, name)
-            self._manager.check_pending()
-        except Exception as error:  # a stranger's import may raise anything
-            if os.environ.get("GPTEVAL_STRICT_PLUGINS") == "1":
-                raise PluginError(f"plug-in {name} failed: {_reason(error)}") from error
-            if self._manager.has_plugin(name):
-                self._manager.unregister(name=name)
-            return Plugin(name, package, version, point.value, error=_reason(error))
-        hooks = sorted(c.name for c in self._manager.get_hookcallers(module) or [])
-        return Plugin(name, package, version, point.value, tuple(hooks))
+    def _get(self, hook: str, kind: str, name: str) -> Any:
+        """The item of that name or package/name.
+
+        Raises:
+            UnknownNameError: Nobody offers it, with the nearest that somebody does.
+            PluginError: Several do, or the package that should failed.
+        """
+        table = self._of(hook)
+        named = ((key, f"{plugin.package}/{key}") for key, (plugin, _) in table.items())
+        key = next((key for key, qualified in named if name in (key, qualified)), None)
+        if key is None:
+            self._refuse(kind, name, list(table))
+        return table[key][1]
 
     def tasks(self) -> dict[str, Task]:
-        """Every task by name; where two packages use one name, each by package/name."""
+        """Every task by name; a name used twice: by package/name but for a built-in's."""
         return {
             name: item if item.name == name else replace(item, name=name)
-            for name, (_, item) in self._named("gpteval_register_tasks").items()
+            for name, (_, item) in self._of("gpteval_register_tasks").items()
         }
 
     def models(self) -> dict[str, ModelFamily]:
-        """Every model family by name; where two packages use one name, each by package/name."""
-        return {name: item for name, (_, item) in self._named("gpteval_register_models").items()}
+        """Every model family by name."""
+        return {name: item for name, (_, item) in self._of("gpteval_register_models").items()}
 
-    def metrics(self) -> dict[str, Any]:
-        """Every metric that a plug-in adds, by name."""
-        found: dict[str, Any] = {}
-        for addition in self._manager.hook.gpteval_register_metrics():
-            found.update(addition)
+    def metrics(self) -> dict[str, Metric]:
+        """Every metric by name."""
+        return {name: item for name, (_, item) in self._of("gpteval_register_metrics").items()}
+
+    def metric(self, name: str) -> Metric:
+        """The metric of that name; raises as `select` does."""
+        found: Metric = self._get("gpteval_register_metrics", "metric", name)
+        return found
+
+    def suites(self) -> dict[str, Suite]:
+        """Every suite by name."""
+        return {name: item for name, (_, item) in self._of("gpteval_register_suites").items()}
+
+    def recipes(self) -> dict[str, FinetuneConfig]:
+        """Every recipe by name."""
+        return {name: item for name, (_, item) in self._of("gpteval_register_recipes").items()}
+
+    def recipe(self, name: str) -> FinetuneConfig:
+        """The recipe of that name; raises as `select` does."""
+        found: FinetuneConfig = self._get("gpteval_register_recipes", "recipe", name)
         return found
 
     def versions(self) -> dict[str, str]:
         """Package → version of every plug-in that loaded."""
-        return {plugin.package: plugin.version for plugin in self.plugins if not plugin.error}
+        return {p.package: p.version for p in self.plugins if p.hooks}
 
-    def add_commands(self, cli: click.Group) -> None:
-        """Let plug-ins add their commands."""
-        self._manager.hook.gpteval_register_commands(cli=cli)
+    def check(self) -> list[Plugin]:
+        """Every plug-in, after each was asked for all it offers: so all failures are known."""
+        for hook in KINDS:
+            self._of(hook)
+        return self.plugins
 
-    def run_finished(self, results: Any) -> None:
-        """Tell plug-ins that a run is over."""
-        self._manager.hook.gpteval_run_finished(results=results)
+    def add_commands(self, add: Callable[[Plugin, click.Group], None]) -> None:
+        """Have every plug-in put its commands into a group of its own, and hand it over."""
+        import click
+
+        implementations = self._manager.hook.gpteval_register_commands.get_hookimpls()
+        if not implementations:
+            return
+        group = click.Group()
+        for plugin, _ in self.called("gpteval_register_commands", cli=group):
+            add(plugin, group)
+            group.commands.clear()
+
+    def run_finished(self, results: Sequence[Any]) -> None:
+        """Tell plug-ins that a run is over; one that fails is told, and changes nothing."""
+        for plugin, _ in self.called("gpteval_run_finished", results=results):
+            row = self._rows[plugin.name]
+            for line in (row.error, *row.remarks):
+                if line.startswith("run_finished: "):
+                    logger.warning("plug-in %s: %s; the results are written", plugin.name, line)
+
+    @contextmanager
+    def guard(self, hook: str, name: str) -> Iterator[None]:
+        """Turn what an offered item raises when it is used into one line that names its package.
+
+        Args:
+            hook: That the item was offered by.
+            name: The item's.
+
+        Raises:
+            PluginError: What a stranger's item raised, but for errors of gpteval's own.
+        """
+        try:
+            yield
+        except (GptevalError, MemoryError):
+            raise
+        except Exception as error:
+            plugin, _ = self._of(hook).get(name, (None, None))
+            if plugin is None or plugin.package == OWN:
+                raise
+            kind = KINDS[hook].__name__.lower()
+            raise PluginError(f"{kind} {name!r} of {plugin.package}: {reason(error)}") from error
 
     def owners(self) -> dict[str, Plugin]:
         """The plug-in behind every task, by the names of `tasks`."""
-        return {name: plugin for name, (plugin, _) in self._named("gpteval_register_tasks").items()}
+        table = self._of("gpteval_register_tasks")
+        return {name: self._rows[plugin.name] for name, (plugin, _) in table.items()}
 
     def select(self, names: Iterable[str]) -> list[Task]:
         """Tasks named by name, package/name or group, in registration order, each once.
 
-        "all" is the suite: every task but those that say they are no part of it.
+        "all" is every task there is.
 
         Raises:
-            UnknownNameError: A name that nobody registered, with the nearest that somebody did.
-            PluginError: A name that two packages use.
+            UnknownNameError: A name that nobody registered, with the nearest that somebody did; or
+                a task's metric that nobody did.
+            PluginError: A name that two packages use, or of a package that failed.
         """
         tasks, owners = self.tasks(), self.owners()
         groups = sorted({group for task in tasks.values() for group in task.groups})
@@ -122,65 +214,46 @@ class Registry:
             members = {
                 key
                 for key, task in tasks.items()
-                if name in (key, f"{owners[key].package}/{key}", *task.groups)
-                or (name == "all" and task.suite)
+                if name in (key, f"{owners[key].package}/{key}", ALL, *task.groups)
             }
             if not members:
-                self._refuse(name, [*tasks, *groups, "all"])
+                self._refuse("task or group", name, [*tasks, *groups, ALL])
             chosen |= members
-        return [task for key, task in tasks.items() if key in chosen]
+        selected = [task for key, task in tasks.items() if key in chosen]
+        for task in selected:
+            measures = [self.metric(metric) for metric in task.metrics]
+            if task.rule == "threshold" and measures[0].of_confusion is None:
+                raise PluginError(
+                    f'task {task.name!r}: the rule "threshold" needs a metric that is computed '
+                    f"from a confusion matrix, and {task.metrics[0]!r} is not"
+                )
+        return selected
 
-    def _refuse(self, name: str, known: list[str]) -> NoReturn:
-        """Say why no task answers to `name`."""
+    def _refuse(self, kind: str, name: str, known: list[str]) -> NoReturn:
+        """Say why nothing answers to `name`."""
         rivals = [key for key in known if key.endswith(f"/{name}")]
         if rivals:
-            raise PluginError(f"task {name!r} is ambiguous: write {' or '.join(rivals)}")
-        failed = [plugin for plugin in self.plugins if plugin.error and plugin.package in name]
+            raise PluginError(f"{kind} {name!r} is ambiguous: write {' or '.join(rivals)}")
+        failed = [plugin for plugin in self.plugins if plugin.error]
+        for plugin in failed:
+            if name.startswith((f"{plugin.package}/", f"{plugin.name}")):
+                raise PluginError(f"plug-in {plugin.name} failed: {plugin.error}")
+        hint = "(see `gpteval tasks`)" if "task" in kind else f"(known: {', '.join(known)})"
         if failed:
-            raise PluginError(f"plug-in {failed[0].name} failed to load: {failed[0].error}")
-        raise UnknownNameError("task or group", name, known, "(see `gpteval tasks`)")
-
-    def _offers(self, hook: str) -> list[tuple[Plugin, Any]]:
-        """What each plug-in returns from a registering hook, built-ins first, one row an item."""
-        rows: list[tuple[Plugin, Any]] = []
-        for plugin in self.plugins:
-            implementation = getattr(self._manager.get_plugin(plugin.name), hook, None)
-            if not plugin.error and implementation is not None:
-                rows += [(plugin, item) for item in implementation()]
-        return rows
-
-    def _named(self, hook: str) -> dict[str, tuple[Plugin, Any]]:
-        """Offers by name, by package/name where a name is used twice; asked for once."""
-        if hook not in self._asked:
-            self._asked[hook] = self._offers(hook)
-        offers = self._asked[hook]
-        uses = Counter(item.name for _, item in offers)
-        return {
-            item.name if uses[item.name] == 1 else f"{plugin.package}/{item.name}": (plugin, item)
-            for plugin, item in offers
-        }
+            hint += f"; plug-in {failed[0].name} failed: {failed[0].error}"
+        raise UnknownNameError(kind, name, known, hint)
 
 
-def installed() -> list[EntryPoint]:
-    """The entry points of group `gpteval`: built-ins first, then by package name."""
-    admitted = os.environ.get("GPTEVAL_PLUGINS")
-    names = None if admitted is None else {n.strip() for n in admitted.split(",")}
-    points = sorted(entry_points(group=GROUP), key=lambda p: (_distribution(p)[0], p.name))
-    own = [p for p in points if _distribution(p)[0] == OWN]
-    other = [p for p in points if _distribution(p)[0] != OWN]
-    return own + [p for p in other if names is None or _distribution(p)[0] in names]
+def _metric(name: str, item: Any) -> Any:
+    """A metric with its name and title; a plain function becomes one."""
+    if callable(item) and not isinstance(item, Metric):
+        item = Metric(name or getattr(item, "__name__", ""), item)
+    if not isinstance(item, Metric):
+        return item
+    return replace(item, name=name or item.name, title=item.title or name or item.name)
 
 
 @cache
 def registry() -> Registry:
     """The registry of this process, made on first use."""
     return Registry()
-
-
-def _distribution(point: EntryPoint) -> tuple[str, str]:
-    return (point.dist.name, point.dist.version) if point.dist else ("unknown", "0")
-
-
-def _reason(error: Exception) -> str:
-    first = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first}"

@@ -1,4 +1,4 @@
-"""What a task plug-in writes: `Task`, `Example`, `Prompt`, `Source`, `Split`, `PaperScore`.
+"""What a task plug-in writes: `Task`, `Example`, `Prompt`, `Source`, `Split`, `Suite` and the like.
 
 A task is a frozen value, not a class to inherit. The harness reads rows (official files, the hub,
 bundled samples); a task only says what a row means. This module imports neither torch nor datasets,
@@ -7,8 +7,9 @@ so listing tasks costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 Row = Mapping[str, Any]
@@ -17,7 +18,10 @@ Row = Mapping[str, Any]
 
 Label = str | int | float | None
 Kind = Literal["classify", "regress", "choose"]
-Reader = Literal["tsv", "jsonl", "csv", "copa", "race", "dpr", "wsc"]
+Reader = Literal["tsv", "jsonl", "csv"] | Callable[[Path], Iterable[tuple[int, Mapping[str, Any]]]]
+"""A layout known here, or a function that reads one file: it yields the line that a row stands on
+and the row's columns by name (see `Source.reader`)."""
+
 Rule = Literal["compare", "threshold"]
 """How a prompt's likelihoods become an answer: the likeliest candidate; or whether the mean token
 log-probability of the only one lies above a threshold chosen on the training split (CoLA)."""
@@ -170,11 +174,20 @@ class Source:
             files; a hub column of another name is renamed by `hub_columns`.
         config: The hub's configuration name.
         revision: The hub commit read; pinned, so that a number stays what it was.
-        reader: How the official files are laid out.
+        reader: How the official files are laid out: "tsv" (no quoting), "csv", "jsonl", or a
+            function from a path to rows, each with its line:
+
+                def read(path):
+                    for line, text in enumerate(path.read_text("utf-8").split("\n"), start=1):
+                        question, _, answer = text.partition("|")
+                        yield line, {"question": question, "answer": answer}
+
+            A ValueError it raises is told with the file, `DataError.at` with its line too.
         label: Column of the gold label.
         label_names: Raw label → label name, where the files hold numbers ({"0": "negative"}); for
             choices, raw label → index from 0, as digits ({"A": "0", "B": "1"}).
         id: Column that identifies a row; "" to use its place in the split, from 0.
+        numbered: The id column names a group (an article), in which the rows are then numbered.
         hub_columns: Hub column → official column.
         no_gold: Raw labels that mean "no gold label": the row is left out and counted.
         ask: Where to get the set, shown when it is not found.
@@ -190,6 +203,7 @@ class Source:
     label: str = "label"
     label_names: Mapping[str, str] = field(default_factory=dict)
     id: str = ""
+    numbered: bool = False
     hub_columns: Mapping[str, str] = field(default_factory=dict)
     no_gold: tuple[str, ...] = ()
     ask: str = ""
@@ -218,6 +232,27 @@ class PaperScore:
 
 
 @dataclass(frozen=True, slots=True)
+class Suite:
+    """Tasks whose scores are averaged into one: a benchmark's macro mean.
+
+    Attributes:
+        name: Short name ("glue"); a plug-in's is also reachable as package/name.
+        members: Task → the metrics that are averaged first, then over its splits; the mean of the
+            suite is over the tasks.
+        published: Figures of that mean, with the data versions they were measured on.
+        table: Row of a published table of ablations → task → score in percent, "" → its average as
+            printed; such a suite stands beside `gpteval ablate`, not on the leaderboard.
+        title: Shown in reports.
+    """
+
+    name: str
+    members: Mapping[str, tuple[str, ...]]
+    published: tuple[PaperScore, ...] = ()
+    table: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """A task: its rows' meaning, its metrics, its provenance. See `tasks/rte.py` for a whole one.
 
@@ -231,15 +266,16 @@ class Task:
         labels: Label names, in the order of the classifier's outputs (classify only).
         scale: Lowest and highest whole score (regress only): (0, 5) for STS-B.
         groups: Names that select several tasks at once ("glue", "nli").
-        suite: Whether the name "all" selects it; False for a set that is scored zero-shot in the
-            paper and fine-tuned only where it is named.
         evaluate: Splits that are scored when they have labels, the headline split last.
         train_task: Scored with the model fine-tuned on that task (breaking-NLI: "snli").
+        label_map: Label of that task → label of this one, where they are not the same names
+            ({"neutral": "not_entailment", "contradiction": "not_entailment"}): the probabilities
+            of labels that become one are added up.
         paper: The published figures.
         prompt: Turns one row into a question to a model that was not fine-tuned; None where no
             sensible likelihood heuristic is known.
         rule: How that question is answered.
-        probe: Name of the baseline that sees the last segment of every sequence alone, to find
+        blind: Name of the baseline that sees the last segment of every sequence alone, to find
             artefacts of the data ("hypothesis-only"); "" for none.
         title, licence, citation: Shown by `gpteval tasks show`.
     """
@@ -253,16 +289,21 @@ class Task:
     labels: tuple[str, ...] = ()
     scale: tuple[int, int] = (0, 0)
     groups: tuple[str, ...] = ()
-    suite: bool = True
     evaluate: tuple[str, ...] = ("dev",)
     train_task: str = ""
+    label_map: Mapping[str, str] = field(default_factory=dict)
     paper: tuple[PaperScore, ...] = ()
     prompt: Callable[[Row], Prompt] | None = None
     rule: Rule = "compare"
-    probe: str = ""
+    blind: str = ""
     title: str = ""
     licence: str = ""
     citation: str = ""
+
+    @property
+    def binary(self) -> bool:
+        """Whether there are two labels, of which the second is the positive one."""
+        return self.kind == "classify" and len(self.labels) == 2
 
     @property
     def outputs(self) -> int:

@@ -1,10 +1,10 @@
-"""The built-in tasks: one file each, registered through the same hook as a stranger's."""
+"""The built-in tasks, metrics, suites and recipes, registered through a stranger's hooks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from gpteval import Task, hookimpl
+from gpteval import FinetuneConfig, Metric, Suite, Task, hookimpl
 
 
 @hookimpl
@@ -35,3 +35,29 @@ def gpteval_register_tasks() -> Iterable[Task]:
         BREAKING_NLI,
         *(DPR, WSC273),
     ]
+
+
+@hookimpl
+def gpteval_register_metrics() -> Iterable[Metric]:
+    """Those of GLUE and its kin."""
+    from gpteval_tasks.metrics import METRICS
+
+    return METRICS
+
+
+@hookimpl
+def gpteval_register_suites() -> Iterable[Suite]:
+    """GLUE's macro mean, and the mean of the paper's ablations."""
+    from gpteval_tasks.glue import ABLATIONS, GLUE
+
+    return [GLUE, ABLATIONS]
+
+
+@hookimpl
+def gpteval_register_recipes() -> Mapping[str, FinetuneConfig]:
+    """GPT-1's (paper §4.1 and openai/finetune-transformer-lm), and one for the bundled samples.
+
+    On a few hundred rows the paper's rate teaches nothing.
+    """
+    sample = FinetuneConfig(lr=1e-3, batch_size=8, epochs=5, warmup=0.1, dropout=0.0)
+    return {"paper": FinetuneConfig(), "sample": sample}

@@ -44,7 +44,7 @@ COLA = Task(
     rule="threshold",
     metrics=("matthews",),
     labels=("unacceptable", "acceptable"),
-    groups=("glue",),
+    groups=("glue", "ablations"),
     evaluate=("dev",),
     paper=(PaperScore("matthews", 45.4, "test", "P t.4", best_before=35.0),),
     title="Corpus of Linguistic Acceptability",

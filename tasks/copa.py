@@ -7,7 +7,10 @@ The dev file holds what SuperGLUE calls train (items 1–400) and validation (40
 
 from __future__ import annotations
 
-from gpteval import Example, PaperScore, Part, Prompt, Row, Source, Split, Task
+from collections.abc import Iterator
+from pathlib import Path
+
+from gpteval import DataError, Example, PaperScore, Part, Prompt, Row, Source, Split, Task
 
 QUESTIONS = {
     "cause": "What was the cause of this?",
@@ -43,6 +46,21 @@ def _inside(sentence: str) -> str:
     return text if first == "I" else text[:1].lower() + text[1:]
 
 
+def read(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Every `item`: its attributes (id, asks-for, most-plausible-alternative) and p, a1, a2.
+
+    Raises:
+        DataError: Not well-formed XML, an entity declaration, or no items, with file:line.
+    """
+    from gpteval_tasks.xml import read_elements
+
+    items = read_elements(path, "item", ("p", "a1", "a2"))
+    for item in items:
+        yield item.line, item.attributes | {name: each[-1] for name, each in item.texts.items()}
+    if not items:
+        raise DataError.at(path, 1, "no items; expected <item> elements in <copa-corpus>")
+
+
 COPA = Task(
     name="copa",
     version=1,
@@ -51,7 +69,7 @@ COPA = Task(
         hub="aps/super_glue",
         config="copa",
         revision="3de24cf8022e94f4ee4b9d55a6f539891524d646",
-        reader="copa",
+        reader=read,
         splits={
             "train": Split(400, DEV_FILE, hub=DEV_HUB, part=Part(0, 400)),
             "dev": Split(100, DEV_FILE, hub=DEV_HUB, part=Part(400, 500)),

@@ -31,8 +31,8 @@ QNLI = Task(
     example=example,
     metrics=("accuracy",),
     labels=("entailment", "not_entailment"),
-    groups=("glue", "nli"),
-    probe="hypothesis-only",
+    groups=("glue", "ablations", "nli"),
+    blind="hypothesis-only",
     evaluate=("dev",),
     paper=(
         PaperScore("accuracy", 87.4, "test", "GLUE"),

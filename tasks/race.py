@@ -5,7 +5,15 @@
 
 from __future__ import annotations
 
-from gpteval import Example, PaperScore, Prompt, Row, Source, Split, Task
+import json
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from gpteval import DataError, Example, PaperScore, Prompt, Row, Source, Split, Task
+
+LISTS = ("questions", "options", "answers")
 
 
 def example(row: Row) -> Example:
@@ -33,6 +41,49 @@ def _split(name: str, rows: int, hub: str) -> Split:
     return Split(rows, (f"RACE/{name}/middle/*.txt", f"RACE/{name}/high/*.txt"), hub=hub)
 
 
+def read(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The questions on one article: one JSON file below `middle/` or `high/`.
+
+    The columns are those of the hub's copy: `example_id` is level and file name ("middle1011.txt"),
+    `answer` the letter.
+
+    Raises:
+        DataError: Not UTF-8, not whole JSON, or a question without its options or answer.
+    """
+    article = _article(path)
+    name = path.parent.name + path.name
+    for question, options, answer in zip(*(article[key] for key in LISTS), strict=True):
+        fields = {
+            "example_id": name,
+            "article": article["article"],
+            "question": question,
+            "options": options,
+            "answer": answer,
+        }
+        yield 1, fields
+
+
+def _article(path: Path) -> dict[str, Any]:
+    """The file's JSON object, checked: three lists of one length, and the options lists too."""
+    try:
+        article = json.loads(path.read_text("utf-8"))
+    except json.JSONDecodeError as error:
+        raise DataError.at(path, error.lineno, f"not whole JSON: {error}") from None
+    except RecursionError:
+        raise DataError.at(path, 1, "not whole JSON: nested too deeply") from None
+    if not isinstance(article, dict) or not {"article", *LISTS} <= article.keys():
+        raise DataError.at(path, 1, f"expected an object with article, {', '.join(LISTS)}")
+    lists = [article[key] for key in LISTS]
+    if not all(isinstance(value, list) for value in chain(lists, article["options"])):
+        raise DataError.at(
+            path, 1, f"expected {', '.join(LISTS)} to be lists, and each option list too"
+        )
+    if len({len(value) for value in lists}) > 1:
+        found = ", ".join(f"{len(article[key])} {key}" for key in LISTS)
+        raise DataError.at(path, 1, f"a question lacks its options or answer: {found}")
+    return article
+
+
 RACE = Task(
     name="race",
     version=1,
@@ -41,7 +92,7 @@ RACE = Task(
         hub="ehovy/race",
         config="all",
         revision="2fec9fd81f1dc971569a9b729c43f2f0e6436637",
-        reader="race",
+        reader=read,
         splits={
             "train": _split("train", 87866, "train"),
             "dev": _split("dev", 4887, "validation"),
@@ -51,13 +102,14 @@ RACE = Task(
         label="answer",
         label_names={"A": "0", "B": "1", "C": "2", "D": "3"},
         id="example_id",
+        numbered=True,
         ask="https://www.cs.cmu.edu/~glai1/data/race/",
         sample="gpteval_tasks:samples/race",
     ),
     example=example,
     prompt=prompt,
     metrics=("accuracy",),
-    groups=("choice",),
+    groups=("choice", "layers"),
     evaluate=("dev", "test"),
     paper=(
         PaperScore("accuracy", 59.0, "test", "P t.3", best_before=53.3),

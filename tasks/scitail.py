@@ -42,7 +42,7 @@ SCITAIL = Task(
     metrics=("accuracy",),
     labels=("entails", "neutral"),
     groups=("nli",),
-    probe="hypothesis-only",
+    blind="hypothesis-only",
     evaluate=("dev", "test"),
     paper=(PaperScore("accuracy", 88.3, "test", "P t.2", best_before=83.3),),
     title="SciTail",

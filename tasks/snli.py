@@ -42,7 +42,7 @@ SNLI = Task(
     metrics=("accuracy",),
     labels=("entailment", "neutral", "contradiction"),
     groups=("nli",),
-    probe="hypothesis-only",
+    blind="hypothesis-only",
     evaluate=("dev", "test"),
     paper=(PaperScore("accuracy", 89.9, "test", "P t.2", best_before=89.3),),
     title="Stanford NLI",

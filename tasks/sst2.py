@@ -36,7 +36,7 @@ SST2 = Task(
     prompt=prompt,
     metrics=("accuracy",),
     labels=LABELS,
-    groups=("glue",),
+    groups=("glue", "ablations"),
     evaluate=("dev",),
     paper=(PaperScore("accuracy", 91.3, "test", "P t.4", best_before=93.2),),
     title="Stanford Sentiment Treebank, two classes",

@@ -8,6 +8,7 @@ which the rest of the sentence is likelier (partial scoring).
 from __future__ import annotations
 
 from gpteval import Example, Prompt, Row, Source, Split, Task
+from gpteval_tasks.winograd_files import read_dpr, read_wsc
 
 POSSESSIVE = ("his", "its", "their", "her")
 """*her* is one only before a word: "her back", but "gave it to her.": two sentences of DPRD's test
@@ -53,7 +54,7 @@ DPR = Task(
     kind="choose",
     source=Source(
         hub="",
-        reader="dpr",
+        reader=read_dpr,
         splits={
             "train": Split(1322, ("winograd/dpr/train.c.txt",)),
             "test": Split(564, ("winograd/dpr/test.c.txt",)),
@@ -67,7 +68,6 @@ DPR = Task(
     prompt=prompt,
     metrics=("accuracy",),
     groups=("winograd",),
-    suite=False,
     evaluate=("test",),
     title="Definite Pronoun Resolution",
     licence="none stated; distributed for research",
@@ -81,7 +81,7 @@ WSC273 = Task(
     kind="choose",
     source=Source(
         hub="",
-        reader="wsc",
+        reader=read_wsc,
         splits={"test": Split(273, ("winograd/wsc273/WSCollection.xml",))},
         columns=COLUMNS,
         label="answer",
@@ -92,7 +92,6 @@ WSC273 = Task(
     prompt=prompt,
     metrics=("accuracy",),
     groups=("winograd",),
-    suite=False,
     evaluate=("test",),
     train_task="dpr",
     title="Winograd Schema Challenge",

@@ -12,12 +12,15 @@ from fabricated import result
 from rich.console import Console
 
 from gpteval import ConfigError
-from gpteval.cli.ablate import FIGURE_TASKS, TABLE_TASKS, command
+from gpteval.cli.ablate import FIGURE, TABLE, command
 from gpteval.plugins import registry
-from gpteval.report.ablations import AVERAGES, METRICS, PAPER, AblationTable
+from gpteval.report.ablations import AblationTable
 from gpteval.report.layers import check_plot, plot, points
 from gpteval.results.store import ResultStore
 from gpteval.studies.ablate import ablate
+from gpteval_tasks.glue import ABLATIONS
+
+METRICS = {task: metric for task, (metric,) in ABLATIONS.members.items()}
 
 
 def invoke(*options: object) -> Result:
@@ -38,17 +41,17 @@ def printed(table: AblationTable) -> str:
 
 
 def test_the_papers_averages_are_those_of_its_scores() -> None:
-    assert set(PAPER) == set(AVERAGES)
-    for setup, scores in PAPER.items():
+    for setup, row in ABLATIONS.table.items():
+        scores = [score for task, score in row.items() if task]
         assert len(scores) == len(METRICS)
-        assert fmean(scores) == pytest.approx(AVERAGES[setup], abs=0.07), setup
+        assert fmean(scores) == pytest.approx(row[""], abs=0.07), setup
 
 
 def test_the_tables_metrics_are_the_tasks_headlines() -> None:
     tasks = registry().tasks()
     assert {name: tasks[name].metrics[0] for name in METRICS} == dict(METRICS)
-    assert TABLE_TASKS.split(",") == list(METRICS)
-    assert set(FIGURE_TASKS.split(",")) <= set(tasks)
+    assert {t.name for t in registry().select([TABLE])} == set(METRICS)
+    assert {t.name for t in registry().select([FIGURE])} == {"race", "mnli"}
 
 
 def made(**scores: float) -> list[object]:
@@ -75,7 +78,7 @@ def test_with_all_eight_tasks_the_papers_average_is_the_printed_one() -> None:
 
 def test_the_table_is_made_of_runs_that_are_found_again(short: list[object]) -> None:
     first = [json.loads(line) for line in invoke(*short, "--json").stdout.splitlines()]
-    assert [r["setup"] for r in first] == [n for n in list(PAPER)[:3] for _ in range(2)]
+    assert [r["setup"] for r in first] == [n for n in list(ABLATIONS.table)[:3] for _ in range(2)]
     assert len({row["key"] for row in first}) == 6
     results = ResultStore(short[-1]).read()
     again = invoke(*short)
@@ -87,7 +90,7 @@ def test_the_table_is_made_of_runs_that_are_found_again(short: list[object]) -> 
 def test_an_lstm_is_the_last_row(short: list[object], tiny_directory: Path) -> None:
     settings = {"sample": True, "limit": 8, "changes": {"epochs": 1}, "results": short[-1]}
     found = ablate("copa", lstm=str(tiny_directory), model="mini", **settings)
-    assert list(found) == list(PAPER)
+    assert list(found) == list(ABLATIONS.table)
     assert found["LSTM"][0].model == str(tiny_directory)
 
 

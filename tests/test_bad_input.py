@@ -100,7 +100,7 @@ def test_a_bad_csv_is_named_with_its_line(tmp_path: Path, content: str, said: st
     [
         ("<c>\n" + ITEM.format(1, "a", ANSWERS), f"{COPA}:2: bad XML: no element found"),
         ("<c>\n" + ITEM.format(3, "a", ANSWERS) + "</c>", f"{COPA}:2: unknown label '3', expected"),
-        ("<c>\n" + ITEM.format(1, "a", "") + "</c>", f"{COPA}:2: an item without 'a1'"),
+        ("<c>\n" + ITEM.format(1, "a", "") + "</c>", f"{COPA}:2: a row without 'a1'"),
         ("<c/>", f"{COPA}:1: no items"),
         (
             '<!DOCTYPE c [<!ENTITY x SYSTEM "file:///etc/hostname">]>\n<c/>',

@@ -14,8 +14,8 @@ from conftest import TEXT
 import gpteval
 from gpteval import BpeTokenizer, Compute, save_checkpoint
 from gpteval.cli.curve import command
-from gpteval.config import ZeroshotConfig
 from gpteval.errors import ConfigError
+from gpteval.methods.settings import ZeroshotConfig
 from gpteval.plugins import registry
 from gpteval.progress import Silent
 from gpteval.report.curve import figure

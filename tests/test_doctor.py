@@ -13,8 +13,8 @@ from torch import Tensor
 from gpteval import Compute, Loaded, Trees, load_model
 from gpteval.cli.doctor import command
 from gpteval.compute.device import resolve
-from gpteval.config import Subject
 from gpteval.data.rows import load_split, origin
+from gpteval.methods.settings import Subject
 from gpteval.plugins import registry
 from gpteval.progress import Silent
 from gpteval.studies.doctor import ARRANGEMENTS, LIMIT, Change, Examined, batch_invariance

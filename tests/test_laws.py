@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = (
     {"errors", "progress", "config", "files", "task", "metric", "tree", "model", "records"},
     {"hookspecs"},
-    {"plugins"},
+    {"offers", "loading", "plugins"},
     {"data", "compute", "encode"},
     {"weights", "results", "corpus"},
     {"score"},
@@ -115,13 +115,41 @@ def test_the_harness_does_not_import_its_own_plugins() -> None:
         assert not [n for n in imports(path) if n.startswith(("gpteval_", "tasks", "models"))]
 
 
-def test_tasks_import_only_public_names_and_nothing_heavy() -> None:
+ORDINARY = {"sample", "paper", "ablations"}
+"""Names that are words of the harness too: an origin of rows, a column of a table."""
+
+
+def strings(path: Path) -> set[str]:
+    """String constants of a module that are no docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    told = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    constants = (n for n in ast.walk(tree) if isinstance(n, ast.Constant) and id(n) not in told)
+    return {n.value for n in constants if isinstance(n.value, str)}
+
+
+def test_the_harness_knows_no_name_of_what_plug_ins_offer() -> None:
+    """Defaults of the command line stand in config.py, and nowhere else."""
+    from gpteval.plugins import registry
+
+    known = registry()
+    names = {*known.tasks(), *known.metrics(), *known.suites(), *known.models(), *known.recipes()}
+    names |= {name for family in known.models().values() for name in family.references}
+    for path in modules("gpteval"):
+        if path.name != "config.py":
+            assert not strings(path) & (names - ORDINARY), path
+
+
+def test_tasks_import_only_public_names_and_never_torch() -> None:
     import gpteval
 
     public = {f"gpteval.{name}" for name in gpteval.__all__}
     for path in modules("tasks"):
         found = imports(path)
-        assert not {n.split(".")[0] for n in found} & HEAVY, path
+        assert "torch" not in {n.split(".")[0] for n in found}, path
         assert {n for n in found if n.startswith("gpteval.")} <= public, path
 
 

@@ -13,9 +13,10 @@ from gpteval.errors import ResultError, UnknownNameError
 from gpteval.plugins import registry
 from gpteval.report.footnotes import footnotes
 from gpteval.report.leaderboard import Leaderboard, json_rows, markdown
-from gpteval.report.standings import GLUE, standings
+from gpteval.report.standings import standings
 from gpteval.results.store import ResultStore
 from gpteval.task import PaperScore
+from gpteval_tasks.glue import GLUE
 
 PAPER = PaperScore("accuracy", 56.0, "test", "P t.2", best_before=61.7)
 V1 = PaperScore("accuracy", 88.1, "test", "P t.2", data="QNLI v1")
@@ -229,7 +230,7 @@ def test_a_task_that_is_not_installed_still_shows():
 
 
 def glue_results(**more):
-    return [r for r in installed_results(**more) if r.task in GLUE]
+    return [r for r in installed_results(**more) if r.task in GLUE.members]
 
 
 def test_the_glue_mean_averages_a_tasks_metrics_and_splits_first():
@@ -246,7 +247,7 @@ def test_the_glue_mean_averages_a_tasks_metrics_and_splits_first():
 
 def test_there_is_no_glue_mean_without_all_nine_tasks_of_one_setting():
     nine = glue_results()
-    for missing in GLUE:
+    for missing in GLUE.members:
         other = [r for r in glue_results(seed=1, recipe="sample") if r.task == missing]
         given = [r for r in nine if r.task != missing] + other
         assert "glue" not in {line.task for line in rows(*given, tasks=registry().tasks())}

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from gpteval import Compute, Loaded, Result, load_model
-from gpteval.config import RunConfig
 from gpteval.methods.finetune import Finetune
 from gpteval.methods.job import JobData
 from gpteval.methods.run import plan
 from gpteval.methods.session import Session
+from gpteval.methods.settings import RunConfig
 from gpteval.methods.unit import complete
 from gpteval.plugins import registry
 from gpteval.progress import Silent

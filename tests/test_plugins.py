@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from gpteval.errors import PluginError, UnknownNameError
-from gpteval.plugins import GROUP, Registry
+from gpteval.loading import GROUP
+from gpteval.plugins import Registry
 
 EXAMPLE = Path(__file__).parent / "plugin_example"
 
@@ -50,7 +51,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_broken_plugin_is_listed_with_its_reason_and_the_rest_goes_on(site: Path) -> None:
     package(site, "gpteval-crash", "raise ValueError('no such thing')\n")
     found = Registry()
-    assert found.plugins[-1].error == "ValueError: no such thing"
+    assert found.plugins[-1].error == "import: ValueError: no such thing"
     assert "rte" in found.tasks()
 
 
@@ -60,14 +61,22 @@ def test_a_hook_of_an_unknown_name_is_an_error_of_that_plugin(site: Path) -> Non
     assert "gpteval_register_taks" in found.plugins[0].error
 
 
-def test_two_tasks_of_one_name_are_told_apart_by_package(site: Path) -> None:
+def test_a_built_in_keeps_its_name_and_a_strangers_is_reached_by_package(site: Path) -> None:
     package(site, "gpteval-rival", task_module("rte"))
     found = Registry()
-    with pytest.raises(PluginError, match="gpteval/rte or gpteval-rival/rte"):
-        found.select(["rte"])
-    (task,) = found.select(["gpteval-rival/rte"])
-    assert task.name == "gpteval-rival/rte"
-    assert [t.name for t in found.select(["cola"])] == ["cola"]
+    (own,), (task,) = found.select(["rte"]), found.select(["gpteval-rival/rte"])
+    assert (own.name, task.name) == ("rte", "gpteval-rival/rte")
+    assert found.select(["gpteval/rte"]) == [own]
+    assert any("write gpteval-rival/rte" in line for line in found.plugins[-1].remarks)
+
+
+def test_two_strangers_of_one_name_are_told_apart_by_package(site: Path) -> None:
+    for name in ("gpteval-one", "gpteval-two"):
+        package(site, name, task_module("irony"))
+    found = Registry()
+    with pytest.raises(PluginError, match="gpteval-one/irony or gpteval-two/irony"):
+        found.select(["irony"])
+    assert found.select(["gpteval-two/irony"])[0].name == "gpteval-two/irony"
 
 
 def test_a_qualified_name_always_works(site: Path) -> None:
@@ -84,7 +93,7 @@ def test_an_unknown_task_names_the_nearest() -> None:
 
 def test_a_task_of_a_failed_plugin_is_refused_with_the_reason(site: Path) -> None:
     found = Registry(package(site, "gpteval-crash2", "import nothing_of_that_name\n"))
-    with pytest.raises(PluginError, match="failed to load: ModuleNotFoundError"):
+    with pytest.raises(PluginError, match="failed: import: ModuleNotFoundError"):
         found.select(["gpteval-crash2/anything"])
 
 

@@ -3,9 +3,10 @@ import pytest
 import scipy.stats
 from fabricated import predictions, task
 
+from gpteval.metric import Metric
 from gpteval.plugins import registry
 from gpteval.score import statistics
-from gpteval.score.metrics import Metric, metric
+from gpteval.score.metrics import metric
 from gpteval.score.statistics import interval
 
 CLASS_METRICS = ["accuracy", "f1", "macro_f1", "matthews"]
@@ -59,7 +60,7 @@ def test_the_scores_of_confusion_matrices_are_the_metrics(name):
         confusion = np.zeros((1, 3, 3))
         for label, answer in zip(labels, answers, strict=True):
             confusion[0, names.index(label), names.index(answer)] += 1
-        found = statistics.OF_CONFUSION[name](confusion)
+        found = metric(name).of_confusion(confusion)
         assert found == pytest.approx([metric(name).function(labels, answers, names)])
 
 
@@ -68,8 +69,7 @@ def test_weighted_correlations_are_those_of_the_drawn_examples(name):
     labels, answers = rated(count=30)
     clusters = np.arange(30)
     drawn = next(statistics._weights(clusters, 5, np.random.default_rng(0)))
-    given = predictions(labels.tolist(), answers.tolist())
-    found = statistics._bootstrap_correlation(given, iter([drawn]), ranked=name == "spearman")
+    found = metric(name).weighted(labels, answers, drawn)
     repeated = [(np.repeat(labels, times), np.repeat(answers, times)) for times in drawn]
     assert found == pytest.approx([metric(name).function(*pair, ()) for pair in repeated])
 
@@ -136,7 +136,7 @@ def test_large_splits_are_resampled_in_chunks_of_the_same_distribution(monkeypat
 
 def test_a_plug_ins_metric_is_resampled_by_calling_it(monkeypatch):
     added = Metric("error", lambda gold, said, _: np.mean(np.array(gold) != said), "error")
-    monkeypatch.setattr(registry(), "metrics", lambda: {"error": added})
+    monkeypatch.setattr(registry(), "metric", {"error": added, "accuracy": metric("accuracy")}.get)
     given = predictions(*(side.tolist() for side in answered(100)))
     low, high = interval(task("error"), given)
     expected = interval(task("accuracy"), given)

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 import gpteval
 from gpteval import Compute, ConfigError, GptevalError, Loaded, Result
 from gpteval.cli.run import command
-from gpteval.config import RunConfig
 from gpteval.files import digest
+from gpteval.methods.settings import RunConfig
 from gpteval.report.leaderboard import json_rows, markdown
 from gpteval.report.standings import standings
 from gpteval.results.store import ResultStore

@@ -11,15 +11,15 @@ import click
 from gpteval.cli.options import changes_from, chosen_seeds, options_from, suite_options
 from gpteval.config import Compute, FinetuneConfig
 
-TABLE_TASKS = "cola,sst2,mrpc,stsb,qqp,mnli,qnli,rte"
-FIGURE_TASKS = "race,mnli"
+TABLE, FIGURE = "ablations", "layers"
+"""Groups of the tasks that the paper shows."""
 
 
 @click.command()
 @click.option(
     "--tasks",
-    help=f"Names and groups, joined by commas; default: the paper's ({TABLE_TASKS}; with --layers "
-    f"{FIGURE_TASKS}).",
+    help=f"Names and groups, joined by commas; default: those of the paper, the group {TABLE}, or "
+    f"{FIGURE} with --layers.",
 )
 @suite_options
 @click.option("--lstm", help="A pre-trained LSTM, for the table's last row.")
@@ -63,9 +63,9 @@ def command(
         raise click.UsageError("--lstm is a row of the table, which --layers leaves out")
     settings["seeds"] = chosen_seeds(seed, seeds)
     if layers:
-        _layers(tasks or FIGURE_TASKS, picture, as_json, settings)
+        _layers(tasks or FIGURE, picture, as_json, settings)
     else:
-        _table(tasks or TABLE_TASKS, lstm, as_json, settings)
+        _table(tasks or TABLE, lstm, as_json, settings)
 
 
 def _table(tasks: str, lstm: str | None, as_json: bool, settings: dict[str, Any]) -> None:

@@ -13,8 +13,9 @@ from rich import box
 from rich.table import Table
 
 from gpteval.cli.options import data_dir_option, limit_option, options_from, sample_option
-from gpteval.config import Compute, ZeroshotConfig, task_names
+from gpteval.config import Compute, task_names
 from gpteval.errors import ResultError
+from gpteval.methods.settings import ZeroshotConfig
 
 if TYPE_CHECKING:
     from gpteval.studies.curve import Point

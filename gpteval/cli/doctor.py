@@ -12,7 +12,8 @@ from rich import box
 from rich.table import Table
 
 from gpteval.cli.options import data_dir_option, model_option, options_from, sample_option
-from gpteval.config import Compute, Subject, task_names
+from gpteval.config import Compute, task_names
+from gpteval.methods.settings import Subject
 
 if TYPE_CHECKING:
     from gpteval.studies.doctor import Change

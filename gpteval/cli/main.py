@@ -10,11 +10,12 @@ import os
 import shlex
 import sys
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from gpteval.errors import GptevalError
+from gpteval.loading import Plugin, reason
 from gpteval.plugins import registry
 
 COMMANDS = {
@@ -37,7 +38,18 @@ RESUMED = {"run", "zeroshot", "baselines", "ablate", "pretrain", "curve"}
 
 
 class Commands(click.Group):
-    """The built-in commands by name, imported when called; plug-ins may add more."""
+    """The built-in commands by name, imported when called; plug-ins may add more.
+
+    Attributes:
+        owners: A plug-in's command → the plug-in.
+        running: The plug-in whose command was asked for, if any.
+    """
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        """As click's."""
+        super().__init__(*arguments, **settings)
+        self.owners: dict[str, Plugin] = {}
+        self.running: Plugin | None = None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Built-ins in reading order, then the plug-ins'."""
@@ -48,7 +60,20 @@ class Commands(click.Group):
         if cmd_name in COMMANDS:
             command: click.Command = import_module(f"gpteval.cli.{cmd_name}").command
             return command
+        if cmd_name in self.owners:
+            self.running = self.owners[cmd_name]
         return super().get_command(ctx, cmd_name)
+
+    def take(self, plugin: Plugin, group: click.Group) -> None:
+        """Add a plug-in's commands; one whose name is taken is reached as package/name."""
+        for name, command in group.commands.items():
+            qualified = f"{plugin.package}/{name}"
+            taken = name in COMMANDS or name in self.commands
+            if taken:
+                whose = self.owners[name].package if name in self.owners else "gpteval itself"
+                registry().note(plugin, f"command {name!r} is {whose}'s: write {qualified}")
+            self.add_command(command, qualified if taken else name)
+            self.owners[qualified if taken else name] = plugin
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -97,7 +122,7 @@ def main() -> NoReturn:
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     try:
-        registry().add_commands(cli)
+        registry().add_commands(cli.take)
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as done:
         end(done.exit_code)
@@ -110,6 +135,10 @@ def main() -> NoReturn:
         again = shlex.join(["gpteval", *sys.argv[1:]])
         goes_on = f"; the same command goes on where it stopped: {again}"
         fail(f"interrupted{goes_on if RESUMED.intersection(sys.argv[1:2]) else ''}", 130)
+    except Exception as error:
+        if cli.running is None:
+            raise
+        fail(f"command of {cli.running.package}: {reason(error)}", 1)
     end(0)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 import click
 
-from gpteval.config import RECIPES
+from gpteval.plugins import registry
 
 if TYPE_CHECKING:
     from gpteval.records import Result
@@ -94,7 +94,7 @@ SUITE = (
     sample_option,
     click.option(
         "--recipe",
-        type=click.Choice(list(RECIPES)),
+        type=click.Choice(list(registry().recipes())),
         help="Named settings; default: paper (sample with --sample).",
     ),
     click.option("--seed", type=int, default=0, show_default=True, help="The first seed."),

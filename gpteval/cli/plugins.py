@@ -9,6 +9,7 @@ import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from gpteval.plugins import registry
 
@@ -20,7 +21,7 @@ def command(as_json: bool) -> None:
 
     GPTEVAL_PLUGINS=a,b admits only those packages, GPTEVAL_PLUGINS= only the built-ins.
     """
-    plugins = registry().plugins
+    plugins = registry().check()
     if as_json:
         click.echo(json.dumps([asdict(p) for p in plugins], indent=2))
         return
@@ -30,6 +31,6 @@ def command(as_json: bool) -> None:
     table.add_column("state and hooks", overflow="fold")
     for plugin in plugins:
         hooks = ", ".join(h.removeprefix("gpteval_") for h in plugin.hooks)
-        state = f"failed: {plugin.error}" if plugin.error else f"loaded: {hooks}"
-        table.add_row(plugin.name, plugin.version, state)
+        state = f"failed: {plugin.error}" if plugin.error else f"loaded: {hooks or 'no hooks'}"
+        table.add_row(plugin.name, plugin.version, Text("\n".join([state, *plugin.remarks])))
     Console().print(table, highlight=False)

@@ -10,7 +10,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from gpteval.plugins import Plugin, registry
+from gpteval.loading import Plugin
+from gpteval.plugins import registry
 
 if TYPE_CHECKING:
     from gpteval.task import Task

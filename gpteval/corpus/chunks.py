@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
-from gpteval.data.raw import broken
 from gpteval.errors import DataError
 
 PIECE = 1 << 16
@@ -100,7 +99,7 @@ def identity(path: Path) -> list[str | int]:
 def undecodable(path: Path, line: int, error: UnicodeDecodeError) -> DataError:
     """Bytes that are not UTF-8, in a text that begins on `line`."""
     line += error.object.count(b"\n", 0, error.start)
-    return broken(
+    return DataError.at(
         path, line, f"byte 0x{error.object[error.start]:02x} is not UTF-8: convert the file"
     )
 

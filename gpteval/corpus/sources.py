@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from gpteval.corpus.chunks import cut, filled, identity, opened, undecodable, unreadable
-from gpteval.data.raw import broken
 from gpteval.errors import DataError
 from gpteval.files import parse_json
 
@@ -139,12 +138,14 @@ class JsonLines(RowFile):
         except UnicodeDecodeError as error:
             raise undecodable(self.path, number, error) from None
         except ValueError as error:
-            raise broken(self.path, number, f"not whole JSON: {error}; mend the line") from None
+            raise DataError.at(
+                self.path, number, f"not whole JSON: {error}; mend the line"
+            ) from None
         if not isinstance(row, dict):
             shown = line.strip()[:40].decode(errors="replace")
-            raise broken(self.path, number, f"expected a JSON object, found {shown!r}")
+            raise DataError.at(self.path, number, f"expected a JSON object, found {shown!r}")
         if self.field not in row:
-            raise broken(self.path, number, _no_field(self.field, row))
+            raise DataError.at(self.path, number, _no_field(self.field, row))
         yield from filled(row[self.field], self.field, f"{self.path}:{number}")
 
 

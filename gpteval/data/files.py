@@ -7,26 +7,23 @@ TSV is read with quoting off and split on LF only: default quoting silently drop
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from gpteval.data.copa import read_copa
-from gpteval.data.race import read_race
 from gpteval.data.raw import (
     AbsentError,
     Layout,
     RawRow,
-    broken,
     empty,
     layout,
     undecodable,
     unreadable,
 )
-from gpteval.data.winograd import read_dpr, read_wsc
+from gpteval.errors import DataError, GptevalError
 from gpteval.files import parse_json
-from gpteval.task import Reader, Task
+from gpteval.task import Task
 
 
 def read_files(task: Task, split: str, directory: Path) -> Iterator[RawRow]:
@@ -38,8 +35,12 @@ def read_files(task: Task, split: str, directory: Path) -> Iterator[RawRow]:
     """
     official = task.source.splits[split]
     wanted = layout(task, official, labelled=official.labelled)
+    reader = task.source.reader
     for path in find_files(task, split, directory):
-        yield from READERS[task.source.reader](path, wanted)
+        if callable(reader):
+            yield from read_own(reader, path, wanted)
+        else:
+            yield from READERS[reader](path, wanted)
 
 
 def find_files(task: Task, split: str, directory: Path) -> list[Path]:
@@ -89,7 +90,7 @@ def read_tsv(path: Path, wanted: Layout) -> Iterator[RawRow]:
     for number, text in enumerate(lines, first):
         fields = text.rstrip("\r\n").split("\t")
         if len(fields) != len(names):
-            raise broken(path, number, _miscounted(fields, names))
+            raise DataError.at(path, number, _miscounted(fields, names))
         yield RawRow(pick(fields), str(path), number)
     _refuse_no_rows(path, number, first)
 
@@ -110,10 +111,10 @@ def read_csv(path: Path, wanted: Layout) -> Iterator[RawRow]:
                 continue
             first = first or records.line_num
             if len(fields) != len(names):
-                raise broken(path, records.line_num, _miscounted(fields, names))
+                raise DataError.at(path, records.line_num, _miscounted(fields, names))
             yield RawRow(pick(fields), str(path), records.line_num)
     except csv.Error as error:
-        raise broken(path, records.line_num, f"not CSV: {error}") from None
+        raise DataError.at(path, records.line_num, f"not CSV: {error}") from None
     _refuse_no_rows(path, records.line_num, first or records.line_num + 1)
 
 
@@ -130,27 +131,69 @@ def read_jsonl(path: Path, wanted: Layout) -> Iterator[RawRow]:
         try:
             value = parse_json(text)
         except ValueError as error:
-            raise broken(path, number, f"not whole JSON: {error}") from None
+            raise DataError.at(path, number, f"not whole JSON: {error}") from None
         if not isinstance(value, dict):
-            raise broken(path, number, f"expected a JSON object, found {text.strip()[:40]!r}")
+            raise DataError.at(path, number, f"expected a JSON object, found {text.strip()[:40]!r}")
         missing = [c for c in wanted.columns if c not in value]
         if missing:
-            raise broken(path, number, f"no field {missing[0]!r}; it has {', '.join(value)}")
+            raise DataError.at(path, number, f"no field {missing[0]!r}; it has {', '.join(value)}")
         yield RawRow({c: value[c] for c in wanted.columns}, str(path), number)
         found = True
     if not found:
-        raise broken(path, number, "no rows; get the file again")
+        raise DataError.at(path, number, "no rows; get the file again")
 
 
-READERS: Mapping[Reader, Callable[[Path, Layout], Iterator[RawRow]]] = {
+READERS: Mapping[str, Callable[[Path, Layout], Iterator[RawRow]]] = {
     "tsv": read_tsv,
     "csv": read_csv,
     "jsonl": read_jsonl,
-    "copa": read_copa,
-    "race": read_race,
-    "dpr": read_dpr,
-    "wsc": read_wsc,
 }
+"""The layouts known here; any other a task reads by a function of its own."""
+
+
+def read_own(
+    read: Callable[[Path], Iterable[tuple[int, Mapping[str, Any]]]], path: Path, wanted: Layout
+) -> Iterator[RawRow]:
+    """Rows of a file as a task's own function reads it.
+
+    Raises:
+        DataError: The function failed, or gave something else than lines and rows, or a row lacks a
+            column, or there are no rows.
+    """
+    found = False
+    for line, fields in _guarded(read, path):
+        missing = [c for c in wanted.columns if c not in fields]
+        if missing:
+            raise DataError.at(
+                path, line, f"a row without {missing[0]!r}; it has {', '.join(fields)}"
+            )
+        yield RawRow(fields, str(path), line)
+        found = True
+    if not found:
+        raise DataError.at(path, 1, "no rows; get the file again")
+
+
+def _guarded(
+    read: Callable[[Path], Iterable[tuple[int, Mapping[str, Any]]]], path: Path
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """What the function yields; whatever it raises is told with the file."""
+    try:
+        if not path.stat().st_size:
+            raise empty(path)
+        for item in read(path):
+            line, fields = item
+            if not isinstance(fields, Mapping) or not isinstance(line, int):
+                raise TypeError(f"its reader yields {item!r:.60}, not a line and a row")
+            yield line, fields
+    except UnicodeDecodeError as error:
+        raise undecodable(path, error.object.count(b"\n", 0, error.start) + 1, error) from None
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except GptevalError:
+        raise
+    except Exception as error:  # a stranger's reader may raise anything
+        reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise DataError(f"{path}: can't be read by its task's reader: {reason}") from error
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -178,7 +221,7 @@ def _picker(
     """From the fields of a line to the wanted columns, without a dict of all of them."""
     missing = [c for c in columns if c not in names]
     if missing:
-        raise broken(path, 1, f"no column {missing[0]!r}; the header has {', '.join(names)}")
+        raise DataError.at(path, 1, f"no column {missing[0]!r}; the header has {', '.join(names)}")
     if len(columns) == 1:
         place = names.index(columns[0])
         return lambda fields: {columns[0]: fields[place]}
@@ -193,4 +236,4 @@ def _miscounted(fields: list[str], names: tuple[str, ...]) -> str:
 
 def _refuse_no_rows(path: Path, last: int, first: int) -> None:
     if last < first:
-        raise broken(path, max(last, 1), "no rows after the header; get the file again")
+        raise DataError.at(path, max(last, 1), "no rows after the header; get the file again")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gpteval.data.raw import RawRow, broken
+from gpteval.data.raw import RawRow
+from gpteval.errors import DataError
 from gpteval.task import Label, Task
 
 
@@ -26,7 +27,7 @@ def label_reader(task: Task) -> Callable[[RawRow], Label]:
             return known[name]
         label = _number(task, name)
         if label is None:
-            raise broken(
+            raise DataError.at(
                 row.path, row.line, f"unknown label {name!r}, expected {_expected(task, known)}"
             )
         return label

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from gpteval.data.files import read_files
 from gpteval.data.hub import read_hub
 from gpteval.data.labels import label_reader
-from gpteval.data.raw import AbsentError, RawRow, broken
+from gpteval.data.raw import AbsentError, RawRow
 from gpteval.data.samples import read_sample, sample_splits
 from gpteval.errors import ConfigError, DataError
 from gpteval.task import Part, Row, Task
@@ -181,7 +181,7 @@ def _rows(task: Task, raws: Iterable[RawRow], *, labelled: bool) -> Iterator[Row
     seen: set[str] = set()
     for row_id, raw in _identified(task, raws):
         if row_id in seen:
-            raise broken(raw.path, raw.line, f"id {row_id!r} stands on an earlier row too")
+            raise DataError.at(raw.path, raw.line, f"id {row_id!r} stands on an earlier row too")
         seen.add(row_id)
         row: dict[str, Any] = {name: _text(raw, name) for name in columns}
         row["id"] = row_id
@@ -190,17 +190,14 @@ def _rows(task: Task, raws: Iterable[RawRow], *, labelled: bool) -> Iterator[Row
 
 
 def _identified(task: Task, raws: Iterable[RawRow]) -> Iterator[tuple[str, RawRow]]:
-    """Rows with their ids: the id column, or the place in the split.
-
-    RACE's id column names the article, in which the questions are then numbered.
-    """
+    """Rows with their ids: the id column, its place in a group, or the place in the split."""
     source = task.source
-    asked: Counter[str] = Counter()
+    members: Counter[str] = Counter()
     for number, raw in enumerate(raws):
         row_id = str(raw.fields[source.id]) if source.id else str(number)
-        if source.reader == "race":
-            article, row_id = row_id, f"{row_id}/{asked[row_id]}"
-            asked[article] += 1
+        if source.numbered:
+            group, row_id = row_id, f"{row_id}/{members[row_id]}"
+            members[group] += 1
         yield row_id, raw
 
 
@@ -208,12 +205,12 @@ def _text(raw: RawRow, column: str) -> str | list[str]:
     """A column's value as text, or as a list of texts."""
     value = raw.fields[column]
     if value is None:
-        raise broken(raw.path, raw.line, f"column {column!r} has no value")
+        raise DataError.at(raw.path, raw.line, f"column {column!r} has no value")
     texts = [str(v) for v in value] if isinstance(value, list) else [str(value)]
     try:
         "".join(texts).encode()
     except UnicodeEncodeError as error:
         half = error.object[error.start]
         problem = f"column {column!r} has half a character, {half!r}: mend the file"
-        raise broken(raw.path, raw.line, problem) from None
+        raise DataError.at(raw.path, raw.line, problem) from None
     return texts if isinstance(value, list) else texts[0]

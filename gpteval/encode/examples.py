@@ -36,7 +36,7 @@ class Specials:
 
 def encode_examples(
     examples: Sequence[Example],
-    task: Task,
+    task: Task | None,
     tokenizer: Tokenizer,
     specials: Specials,
     context: int,
@@ -47,7 +47,7 @@ def encode_examples(
 
     Args:
         examples: In file order.
-        task: Decides the targets.
+        task: Decides the targets; None where nobody trains on these.
         tokenizer: Of the model.
         specials: Ids of the added tokens.
         context: Most tokens of one sequence.
@@ -66,7 +66,8 @@ def encode_examples(
             for segments in example.sequences
         ]
         tree = fold(sequences) if share else fold(sequences, min_shared=context + 1)
-        encoded.append(Encoded(example.id, tree, target(task, example), index))
+        soft = () if task is None else target(task, example)
+        encoded.append(Encoded(example.id, tree, soft, index))
     return encoded
 
 

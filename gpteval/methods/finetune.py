@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpteval.config import RunConfig
 from gpteval.files import digest
 from gpteval.methods.job import JobData
+from gpteval.methods.settings import RunConfig
 from gpteval.methods.unit import Answers, rounded
 from gpteval.progress import Progress
 from gpteval.records import Mode, Prediction
@@ -102,7 +102,7 @@ class Finetune:
         return {
             "recipe": self.config.recipe_name,
             "config": self.settings,
-            "changed": self.config.config.changed("paper") | self.transfer.setting,
+            "changed": self.config.config.changed | self.transfer.setting,
             "seed": self.seed,
             "data": self.data.record(task, split),
             "model": self.loaded.reference,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from gpteval.data.raw import made
+from gpteval.data.raw import examples_of
 from gpteval.files import digest
 from gpteval.methods.unit import SplitName, data_record
 from gpteval.records import DataRecord
@@ -75,7 +75,7 @@ class JobData:
         """Every split as examples, in file order."""
         tasks = {t.name: t for t in (self.job.task, *(t for t, _ in self.job.scored))}
         return {
-            (name, split): [made(tasks[name], row, tasks[name].example) for row in rows.rows]
+            (name, split): examples_of(tasks[name], rows.rows)
             for (name, split), rows in self.rows.items()
         }
 
@@ -88,7 +88,7 @@ class JobData:
             self._trees[specials] = {
                 name: encode_examples(
                     examples,
-                    self.job.task,
+                    self.job.task if name[0] == self.job.task.name else None,
                     self.loaded.tokenizer,
                     specials,
                     self.loaded.model.context,

@@ -13,15 +13,16 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gpteval.config import Subject, task_names
-from gpteval.data.raw import AbsentError, made
+from gpteval.config import task_names
+from gpteval.data.raw import AbsentError, examples_of
 from gpteval.features.tfidf import SETTINGS as FEATURES
 from gpteval.features.tfidf import TextFeatures
 from gpteval.files import digest
 from gpteval.methods.job import Job
 from gpteval.methods.run import plan
+from gpteval.methods.settings import Subject
 from gpteval.methods.unit import Answers, SplitName, complete, data_record, rounded
-from gpteval.plugins import registry
+from gpteval.plugins import ALL, registry
 from gpteval.progress import Progress, Silent
 from gpteval.records import Mode, Prediction, Result
 from gpteval.task import Example, Label, Task
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-ALL = "all"
 TFIDF = "tfidf"
 RECIPE = "baseline"
 VERSION = 1
@@ -81,8 +81,7 @@ def execute(config: Subject, progress: Progress) -> list[Result]:
     from gpteval.data.rows import origin
     from gpteval.results.store import ResultStore
 
-    known = registry()
-    tasks = list(known.tasks().values()) if ALL in config.tasks else known.select(config.tasks)
+    tasks = registry().select(config.tasks)
     rows_from = origin(config.data_dir, config.sample)
     store = ResultStore(config.results_directory)
     results: list[Result] = []
@@ -95,7 +94,7 @@ def execute(config: Subject, progress: Progress) -> list[Result]:
             absent.append(error)
             continue
         loading = time.perf_counter() - began
-        for name in (TFIDF, job.task.probe):
+        for name in (TFIDF, job.task.blind):
             if name:
                 results += complete(Linear(name, job, rows, config.limit, loading), store, progress)
     if not results:
@@ -141,7 +140,7 @@ class Linear:
         limit: int | None,
         loading: float = 0.0,
     ) -> None:
-        """`name` is `TFIDF`, or the task's probe; `rows` as `read` gives them with `limit`."""
+        """`name` is `TFIDF`, or the task's blind one; `rows` as `read` gives them with `limit`."""
         self.name, self.job, self.rows, self.limit = name, job, rows, limit
         self.train = rows[job.task.name, "train"]
         self.scored = [(task, split) for task, split in job.scored if (task.name, split) in rows]
@@ -211,7 +210,7 @@ class Linear:
         }
 
     def _examples(self, task: Task, split: str) -> list[Example]:
-        return [made(task, row, task.example) for row in self.rows[task.name, split].rows]
+        return examples_of(task, self.rows[task.name, split].rows)
 
     def _rows_digest(self, task: Task) -> str:
         """Of the rows trained on and of those scored for `task`."""
@@ -252,12 +251,18 @@ class LinearModel:
         likely = self.linear.predict_proba(columns)
         if task.kind == "choose":
             return _choices(examples, likely[:, -1])
-        known = {name: place for place, name in enumerate(self.linear.classes_)}
-        rows = ([row[known[n]] if n in known else 0.0 for n in task.labels] for row in likely)
+        rows = (self._shares(task, row) for row in likely)
         return [
             _prediction(example, task.labels[_highest(row)], row)
             for example, row in zip(examples, rows, strict=True)
         ]
+
+    def _shares(self, task: Task, likely: Sequence[float]) -> list[float]:
+        """Probabilities of the classes that were met in training as those of a task's labels."""
+        shares = dict.fromkeys(task.labels, 0.0)
+        for label, share in zip(self.linear.classes_, likely, strict=True):
+            shares[task.label_map.get(label, label)] += float(share)
+        return list(shares.values())
 
     @property
     def parameters(self) -> int:

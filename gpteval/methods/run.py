@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from gpteval.config import RunConfig, task_names
-from gpteval.errors import PluginError
+from gpteval.config import task_names
+from gpteval.errors import ConfigError, PluginError
 from gpteval.methods.job import Job, JobData
+from gpteval.methods.settings import RunConfig
 from gpteval.methods.unit import complete
 from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
@@ -57,7 +58,7 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
         progress: Told where the run stands.
         session: What a study's variants share; None for a run by itself.
     """
-    tasks = registry().select(config.tasks)
+    tasks, without = trainable(config.tasks)
     # torch is imported from here on, when every name is known to be right.
     from gpteval.methods.finetune import Finetune
     from gpteval.methods.session import Session
@@ -67,6 +68,8 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
     alone = session is None
     session = session or Session(config, together=True)
     told = session.told(progress)
+    if without:
+        told.say(f"left out, for they have no training split: {', '.join(without)}")
     with session.world.in_turn():  # what the first one downloads, the others find
         loaded = session.model(config.model_reference)
         begin_with = transfers(config.transfer_layers, loaded)
@@ -86,11 +89,44 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
     return results
 
 
+def trainable(names: Sequence[str]) -> tuple[list[Task], list[str]]:
+    """The tasks of these names that can be fine-tuned, and the names of the others.
+
+    Raises:
+        UnknownNameError: A name that nobody registered.
+        ConfigError: One that was named by itself can't be, or none can.
+    """
+    chosen = registry().select(names)
+    able = [task for task in chosen if task.train_task or "train" in task.source.splits]
+    without = [task.name for task in chosen if task not in able]
+    named = [name for name in without if name in names] or ([] if able else without)
+    if named:
+        raise ConfigError(
+            f"{', '.join(named)} can't be fine-tuned: no training split; see gpteval zeroshot"
+        )
+    return able, without
+
+
+def misfit(task: Task, trained: Task) -> str:
+    """Why a task can't be scored with a model of another, after its name; "" where it can."""
+    if (task.kind, task.scale) != (trained.kind, trained.scale):
+        return f"{trained.name!r}, which is of kind {trained.kind} {trained.scale}"
+    names = {label: task.label_map.get(label, label) for label in trained.labels}
+    strange = next((label for label, name in names.items() if name not in task.labels), None)
+    if strange is None:
+        return ""
+    return (
+        f"{trained.name!r}, whose label {strange!r} is none of {', '.join(task.labels)}: say in "
+        "label_map what it is here"
+    )
+
+
 def plan(selected: Sequence[Task], rows_from: Origin) -> list[Job]:
     """One job per training task; a task with a `train_task` rides along with that one's model.
 
     Raises:
-        PluginError: A task is scored with the model of a task that nobody registered.
+        PluginError: A task is scored with the model of a task that nobody registered, or whose
+            labels are others.
     """
     from gpteval.data.rows import scored_splits
 
@@ -103,5 +139,7 @@ def plan(selected: Sequence[Task], rows_from: Origin) -> list[Job]:
                 f"task {task.name!r} is scored with a model fine-tuned on {name!r}, "
                 "which no installed package registers"
             )
+        if wrong := misfit(task, known[name]):
+            raise PluginError(f"task {task.name!r} is scored with a model fine-tuned on {wrong}")
         riders.setdefault(name, []).extend((task, s) for s in scored_splits(task, rows_from))
     return [Job(known[name], tuple(scored)) for name, scored in riders.items()]

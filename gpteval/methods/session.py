@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from gpteval.config import Subject
+from gpteval.methods.settings import Subject
 from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
 

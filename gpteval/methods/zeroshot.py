@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gpteval.config import ZeroshotConfig, task_names
+from gpteval.config import task_names
 from gpteval.errors import ConfigError
 from gpteval.files import digest
 from gpteval.methods.questions import Questions, asked_splits
+from gpteval.methods.settings import ZeroshotConfig
 from gpteval.methods.unit import Answers, Baselines, complete, data_record, rounded
-from gpteval.plugins import registry
+from gpteval.plugins import ALL, registry
 from gpteval.progress import Progress, Silent
 from gpteval.records import Mode, Prediction, Result
 from gpteval.task import Label, Task
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from gpteval.methods.session import Session
     from gpteval.model import Loaded
 
-ALL = "all"
 RECIPE = "zero-shot"
 
 
@@ -85,17 +85,16 @@ def scorable(names: Sequence[str]) -> tuple[list[Task], list[str]]:
     """The tasks of these names that have a heuristic, and the names of the others.
 
     Args:
-        names: Task names, package/names, groups, or "all": every task there is.
+        names: Task names, package/names, groups, or "all".
 
     Raises:
         UnknownNameError: A name that nobody registered.
         ConfigError: None of them has a heuristic.
     """
-    every = list(registry().tasks().values())
-    chosen = every if ALL in names else registry().select(names)
+    chosen = registry().select(names)
     able = [task for task in chosen if task.prompt is not None]
     if not able:
-        known = [t.name for t in every if t.prompt is not None]
+        known = [t.name for t in registry().tasks().values() if t.prompt is not None]
         raise ConfigError(
             f"no likelihood heuristic is known for {', '.join(t.name for t in chosen)}: "
             f"take some of {', '.join(known)}, or see `gpteval baselines --help`"

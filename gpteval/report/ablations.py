@@ -10,39 +10,11 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.text import Text
 
+from gpteval.plugins import registry
 from gpteval.records import Result
 from gpteval.report.footnotes import footnotes
 from gpteval.report.standings import Row, standings
 from gpteval.report.table import Column, fitting_columns, terminal_table
-
-METRICS: Mapping[str, str] = {
-    "cola": "matthews",
-    "sst2": "accuracy",
-    "mrpc": "f1",
-    "stsb": "pearson",
-    "qqp": "f1",
-    "mnli": "accuracy",
-    "qnli": "accuracy",
-    "rte": "accuracy",
-}
-"""The table's tasks in its order, with the metric it gives; MNLI's is the mean of both halves."""
-
-SOURCE = "P t.5"
-PAPER: Mapping[str, tuple[float, ...]] = {
-    "full": (45.4, 91.3, 82.3, 82.0, 70.3, 81.8, 88.1, 56.0),
-    "no pre-training": (18.9, 84.0, 79.4, 30.9, 65.5, 75.7, 71.2, 53.8),
-    "no auxiliary LM": (47.9, 92.0, 84.9, 83.2, 69.8, 81.1, 86.9, 54.4),
-    "LSTM": (30.3, 90.5, 83.2, 71.8, 68.1, 73.7, 81.1, 54.6),
-}
-"""Scores on GLUE's test splits, by row of the table, in the order of `METRICS`."""
-
-AVERAGES: Mapping[str, float] = {
-    "full": 74.7,
-    "no pre-training": 59.9,
-    "no auxiliary LM": 75.0,
-    "LSTM": 69.1,
-}
-"""As printed there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +50,7 @@ class AblationTable:
             sample = any(row.result.data.origin == "sample" for row in rows)
             theirs = {} if sample else _paper(setup, scores)
             if theirs:
-                whole = len(theirs) == len(METRICS)
-                average = AVERAGES[setup] if whole else fmean(theirs.values())
+                average = _average(setup, theirs)
                 found.append(Line(setup, "GPT-1", average, theirs))
         return found
 
@@ -98,7 +69,7 @@ class AblationTable:
         yield terminal_table(lines, kept, options.max_width, _ends)
         yield Text()
         if any(line.whose == "GPT-1" for line in lines):
-            yield Text(f"GPT-1: {SOURCE}, on GLUE's test splits; nothing is subtracted", "dim")
+            yield Text("GPT-1: P t.5, on GLUE's test splits; nothing is subtracted", "dim")
         yield Text("average: over the tasks that the line has; mnli: of both halves", "dim")
         for name, text in footnotes(every):
             if not name.startswith(("(", "GPT-1")):
@@ -119,7 +90,7 @@ class AblationTable:
                 "majority": row.majority,
                 "paper": _paper(setup, {row.task: row.score}).get(row.task),
                 "paper_split": "test",
-                "paper_source": SOURCE,
+                "paper_source": "P t.5",
                 "marks": {mark.name: mark.detail for mark in row.marks},
                 "key": row.result.key,
             }
@@ -129,7 +100,7 @@ class AblationTable:
 
 
 def _rows(results: Sequence[Result]) -> list[Row]:
-    return [row for row in standings(results) if row.headline and row.task != "glue"]
+    return [row for row in standings(results) if row.headline and not row.suite]
 
 
 def _by_task(rows: Sequence[Row]) -> dict[str, float]:
@@ -140,10 +111,22 @@ def _by_task(rows: Sequence[Row]) -> dict[str, float]:
     return {task: fmean(scores) for task, scores in halves.items()}
 
 
+def _published(setup: str) -> Mapping[str, float]:
+    """The published row of that setup: by task, and its average under "" as printed."""
+    tables = (suite.table for suite in registry().suites().values())
+    return next((table[setup] for table in tables if setup in table), {})
+
+
 def _paper(setup: str, ours: Mapping[str, float]) -> dict[str, float]:
     """The paper's scores of the tasks that we have."""
-    theirs = dict(zip(METRICS, PAPER[setup], strict=True))
+    theirs = _published(setup)
     return {task: theirs[task] for task in ours if task in theirs}
+
+
+def _average(setup: str, scores: Mapping[str, float]) -> float:
+    """The printed mean where the tasks are those it is of, else the mean of these."""
+    printed = _published(setup)
+    return printed[""] if {"", *scores} == set(printed) else fmean(scores.values())
 
 
 def _column(task: str) -> Column[Line]:

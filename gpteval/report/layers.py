@@ -54,7 +54,7 @@ def points(results: Sequence[Result], layers: int) -> list[Point]:
     """The figure's points, task by task, from nothing to all `layers` of the model."""
     rows: dict[tuple[str, int], Row] = {}
     for row in standings(results, all_splits=True):
-        if row.headline and row.task != "glue" and row.split == base_split(row.split):
+        if row.headline and not row.suite and row.split == base_split(row.split):
             kept = Transfer.of(row.result.config).layers
             place = row.task, layers if kept is None else kept
             if place not in rows or row.split == "dev":

@@ -15,7 +15,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gpteval.config import RECIPES
+from gpteval.plugins import registry
 from gpteval.records import Mode, Result
 from gpteval.report.footnotes import LEGEND, footnotes
 from gpteval.report.standings import HALVES, Row, base_split, standings
@@ -27,7 +27,6 @@ from gpteval.report.table import (
     terminal_table,
 )
 from gpteval.score.heuristics import title
-from gpteval.score.metrics import metrics
 from gpteval.weights.transfer import Transfer
 
 
@@ -121,7 +120,7 @@ def json_rows(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 def _columns(rows: Sequence[Row], common: Collection[str]) -> list[Column[Row]]:
     """All columns; the first to give way have the highest number."""
-    titles = {name: entry.title for name, entry in metrics().items()}
+    titles = {name: entry.title for name, entry in registry().metrics().items()}
     named = _model_names(rows)
     return [
         Column("task", lambda row: row.task if row.headline else "", style="bold"),
@@ -195,7 +194,8 @@ def _metric(row: Row, titles: dict[str, str]) -> str:
 
 def _recipe(row: Row) -> str:
     """Its name, and the settings that are not the named recipe's."""
-    named = asdict(RECIPES[row.result.recipe]) if row.result.recipe in RECIPES else {}
+    recipe = registry().recipes().get(row.result.recipe)
+    named = asdict(recipe) if recipe else {}
     own = {k: v for k, v in row.result.config.items() if named.get(k, v) != v}
     return " ".join([row.result.recipe, *(f"{k}={v}" for k, v in own.items())])
 
@@ -240,12 +240,12 @@ def _seeds(row: Row) -> str:
 
 
 def _table(rows: Sequence[Row], columns: Sequence[Column[Row]], width: int) -> Table:
-    """The rows, with a line above the GLUE means and above the zero-shot scores."""
+    """The rows, with a line above the means of suites and above the zero-shot scores."""
     return terminal_table(rows, columns, width, _ends)
 
 
 def _ends(row: Row, following: Row) -> bool:
-    mean = following.task == "glue" != row.task
+    mean = following.suite and not row.suite
     tuned = row.result.mode == "finetune" != following.result.mode
     return mean or tuned
 

@@ -13,25 +13,13 @@ from statistics import fmean, median
 
 from gpteval.plugins import registry
 from gpteval.records import Mode, Result
-from gpteval.task import PaperScore, Task
+from gpteval.task import PaperScore, Suite, Task
 
-GLUE: Mapping[str, tuple[str, ...]] = {
-    "cola": ("matthews",),
-    "sst2": ("accuracy",),
-    "mrpc": ("f1", "accuracy"),
-    "stsb": ("pearson", "spearman"),
-    "qqp": ("f1", "accuracy"),
-    "mnli": ("accuracy",),
-    "qnli": ("accuracy",),
-    "rte": ("accuracy",),
-    "wnli": ("accuracy",),
-}
-"""The nine tasks of the official macro mean, with the metrics averaged first (Wang et al. 2018)."""
+MEAN = "macro mean"
+"""What the mean of a suite is called that has no published one."""
 
 HALVES: tuple[tuple[Mode, ...], ...] = (("finetune",), ("zeroshot", "baseline"))
 """Modes whose rows stand together; within a task in the order of the modes."""
-
-GLUE_PAPER = PaperScore("macro mean", 72.8, "test", "P t.4", best_before=68.9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +45,7 @@ class Row:
         comparable: Whether it may be subtracted.
         marks: In a fixed order.
         result: One of the results behind the row, for model, recipe and mode.
+        suite: Whether it is the mean of a suite, whose name stands for the task's.
     """
 
     task: str
@@ -71,6 +60,7 @@ class Row:
     comparable: bool
     marks: tuple[Mark, ...]
     result: Result
+    suite: bool = False
 
     @property
     def score(self) -> float:
@@ -106,7 +96,7 @@ def standings(
 ) -> list[Row]:
     """The leaderboard's rows: fine-tuned scores, then zero-shot ones with baselines among them.
 
-    In each half tasks stand in the order they are registered, the GLUE mean last.
+    In each half tasks stand in the order they are registered, the means of suites last.
 
     Args:
         results: As they were written; of a setting and seed scored twice the later one counts.
@@ -130,8 +120,14 @@ def standings(
     rows: list[Row] = []
     for modes in HALVES:
         groups = [group for group in everything if group.first.mode in modes]
-        rows += [row for group in groups for row in _task_rows(group)] + _glue_rows(groups)
+        rows += [row for group in groups for row in _task_rows(group)]
+        rows += [row for suite in averaged() for row in _suite_rows(suite, groups)]
     return rows
+
+
+def averaged() -> list[Suite]:
+    """The suites whose mean is a row of the leaderboard."""
+    return [suite for suite in registry().suites().values() if not suite.table]
 
 
 def _headline_splits(results: Sequence[Result]) -> list[Result]:
@@ -244,12 +240,12 @@ def _missing(result: Result) -> str:
     return ", ".join(found) or "selection rows are missing"
 
 
-def _glue_rows(groups: Iterable[Group]) -> list[Row]:
-    """The official macro mean of every model and setting, over the seeds that have all nine."""
+def _suite_rows(suite: Suite, groups: Iterable[Group]) -> list[Row]:
+    """The suite's mean of every model and setting, over the seeds that have all its members."""
     entrants: dict[str, dict[int, dict[tuple[str, str], Group]]] = {}
     for group in groups:
         r = group.first
-        if r.task in GLUE and set(GLUE[r.task]) <= set(r.scores):
+        if r.task in suite.members and set(suite.members[r.task]) <= set(r.scores):
             sample = r.data.origin == "sample"
             setting = [r.mode, r.model, r.model_digest, r.recipe, r.changed, r.data.limit, sample]
             seeds = entrants.setdefault(json.dumps([setting, base_split(r.split)]), {})
@@ -257,34 +253,38 @@ def _glue_rows(groups: Iterable[Group]) -> list[Row]:
                 seeds.setdefault(result.seed, {})[r.task, r.split] = group
     rows = []
     for seeds in entrants.values():
-        whole = {n: g for n, g in seeds.items() if {task for task, _ in g} == set(GLUE)}
+        whole = {n: g for n, g in seeds.items() if {task for task, _ in g} == set(suite.members)}
         if whole:
-            rows.append(_glue_row(whole))
+            rows.append(_suite_row(suite, whole))
     return rows
 
 
-def _glue_row(seeds: Mapping[int, Mapping[tuple[str, str], Group]]) -> Row:
+def _suite_row(suite: Suite, seeds: Mapping[int, Mapping[tuple[str, str], Group]]) -> Row:
     groups = list(next(iter(seeds.values())).values())
     r = groups[0].first
-    marks = tuple(dict.fromkeys(Mark(m.name) for g in groups for m in _marks(g, "")))
-    beside = r.data.origin != "sample" and r.mode == "finetune"
+    marks = [Mark(m.name) for g in groups for m in _marks(g, "")]
     complete = not any(m.name in ("cut", "limit") for m in marks)
+    beside = r.data.origin != "sample" and r.mode == "finetune"
+    published = suite.published if beside else ()
+    marks += [Mark("†", f"{p.score} on {p.data}, {p.split}") for p in published if p.data]
+    paper = next((p for p in published if not p.data), None)
     return Row(
-        task="glue",
-        metric=GLUE_PAPER.metric,
+        task=suite.name,
+        metric=next((p.metric for p in suite.published), MEAN),
         split=base_split(r.split),
         n=sum(g.first.n for g in groups),
         headline=True,
         scores=tuple(
-            _macro((g.first.task, _of_seed(g, seed)) for g in members.values())
+            _mean(suite, ((g.first.task, _of_seed(g, seed)) for g in members.values()))
             for seed, members in seeds.items()
         ),
         interval=None,
-        majority=_macro((g.first.task, g.first.baselines["majority"]) for g in groups),
-        paper=GLUE_PAPER if beside else None,
-        comparable=beside and complete and base_split(r.split) == GLUE_PAPER.split,
-        marks=marks,
+        majority=_mean(suite, ((g.first.task, g.first.baselines["majority"]) for g in groups)),
+        paper=paper,
+        comparable=paper is not None and complete and base_split(r.split) == paper.split,
+        marks=tuple(dict.fromkeys(marks)),
         result=r,
+        suite=True,
     )
 
 
@@ -292,9 +292,10 @@ def _of_seed(group: Group, seed: int) -> Mapping[str, float]:
     return next(r.scores for r in group.results if r.seed == seed)
 
 
-def _macro(scored: Iterable[tuple[str, Mapping[str, float]]]) -> float:
+def _mean(suite: Suite, scored: Iterable[tuple[str, Mapping[str, float]]]) -> float:
     """Mean over tasks, each the mean over its splits and metrics, in percent."""
     means: dict[str, list[float]] = {}
     for task, scores in scored:
-        means.setdefault(task, []).append(fmean(scores[metric] for metric in GLUE[task]))
+        metrics = suite.members[task]
+        means.setdefault(task, []).append(fmean(scores[metric] for metric in metrics))
     return 100 * fmean(fmean(each) for each in means.values())

@@ -8,7 +8,7 @@ from dataclasses import replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from gpteval.score.metrics import score
+from gpteval.score.metrics import metric, score
 
 if TYPE_CHECKING:
     from gpteval.records import Prediction
@@ -50,16 +50,14 @@ def majority(
 
 
 def random_guess(task: Task, predictions: Sequence[Prediction]) -> dict[str, float]:
-    """Expected scores of guessing uniformly: accuracy 1/K, correlations 0; F1 is left out.
-
-    K is the number of labels, or of an example's answers (the length of its scores).
-    """
+    """Expected scores of guessing uniformly, by the metrics that know theirs (`Metric.chance`)."""
     expected: dict[str, float] = {}
-    if "accuracy" in task.metrics and task.kind != "regress":
-        expected["accuracy"] = fmean(1 / len(task.labels or p.scores) for p in predictions)
-    return expected | {
-        name: 0.0 for name in task.metrics if name in ("matthews", "pearson", "spearman")
-    }
+    for name in task.metrics:
+        chance = metric(name).chance
+        guess = chance(task, predictions) if chance else None
+        if guess is not None:
+            expected[name] = guess
+    return expected
 
 
 def _constant_answer(task: Task, labels: Sequence[str | int | float]) -> str | int | float:

@@ -14,8 +14,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from gpteval.records import Prediction
-from gpteval.score.metrics import headline, score
-from gpteval.score.statistics import OF_CONFUSION
+from gpteval.score.metrics import headline, metric, score
 
 if TYPE_CHECKING:
     from gpteval.score.likelihood import Likelihood, PromptLikelihoods
@@ -62,7 +61,7 @@ def predict(
     if task.kind == "choose":
         scored = [(_means(each.candidates), _choice_variants(each)) for each in found]
     else:
-        scored = _label_scores(found)
+        scored = _label_scores(task, found)
     return [
         _prediction(prompt, answer(task, scores), scores, variants)
         for prompt, (scores, variants) in zip(prompts, scored, strict=True)
@@ -85,7 +84,7 @@ def scores_of(task: Task, predictions: Sequence[Prediction]) -> dict[str, float]
     for variant in predictions[0].variants:
         other = [replace(p, prediction=answer(task, p.variants[variant])) for p in predictions]
         found[f"{task.metrics[0]}_{variant}"] = headline(task, other)
-    if task.kind == "classify" and {p.label for p in predictions} == set(task.labels):
+    if task.binary and {p.label for p in predictions} == set(task.labels):
         found[ROC_AUC] = _roc_auc(task, predictions)
     return found
 
@@ -129,7 +128,9 @@ def fit_threshold(task: Task, labels: Sequence[object], scores: Sequence[float])
     confusion = np.stack([np.stack(row, -1) for row in rows], 1).astype(np.float64)  # (T, 2, 2)
     ranked = values[order]
     apart = ranked[1:] > ranked[:-1]
-    measured = np.where(apart, OF_CONFUSION[task.metrics[0]](confusion), -np.inf)
+    of_confusion = metric(task.metrics[0]).of_confusion
+    assert of_confusion is not None  # checked when the task was offered
+    measured = np.where(apart, of_confusion(confusion), -np.inf)
     best = int(measured.argmax())
     return float((ranked[best] + ranked[best + 1]) / 2)
 
@@ -166,7 +167,9 @@ def _choice_variants(found: PromptLikelihoods) -> dict[str, Scores]:
     }
 
 
-def _label_scores(found: Sequence[PromptLikelihoods]) -> list[tuple[Scores, dict[str, Scores]]]:
+def _label_scores(
+    task: Task, found: Sequence[PromptLikelihoods]
+) -> list[tuple[Scores, dict[str, Scores]]]:
     """Of labels: raw, calibrated by the neutral text, and, of two, split at the median.
 
     The median is that of the scored split: it presumes that both labels are equally frequent.
@@ -176,7 +179,7 @@ def _label_scores(found: Sequence[PromptLikelihoods]) -> list[tuple[Scores, dict
         (scores, {"calibrated": _less(scores, each.neutral)})
         for scores, each in zip(totals, found, strict=True)
     ]
-    if len(totals[0]) == 2:
+    if task.binary:
         middle = median(second - first for first, second in totals)
         for (first, second), variants in rows:
             variants["median"] = (round(first + middle, DIGITS), second)

@@ -1,18 +1,19 @@
 """How sure a score is: its 95 % interval over the examples it was measured on.
 
 The interval is a percentile bootstrap that resamples clusters (the questions on one article) where
-examples name any, else examples; accuracy over independent examples has Wilson's closed form, which
-stays honest near 0 and 1. It says nothing about training seeds: those show in the range over seeds.
+examples name any, else examples; a proportion of independent examples has Wilson's closed form,
+which stays honest near 0 and 1. It says nothing about training seeds: those show in the range over
+seeds.
 
 Shape letters: n examples, C clusters, B resamples, K classes. numpy comes with scikit-learn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gpteval.score.metrics import metric
+from gpteval.score.metrics import computed, headline, metric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,17 +45,18 @@ def interval(
     """
     import numpy as np
 
-    name = task.metrics[0]
+    measure = metric(task.metrics[0])
     clusters = _clusters(predictions)
-    if name == "accuracy" and clusters.max() + 1 == len(clusters):
-        return _wilson(sum(p.label == p.prediction for p in predictions), len(predictions))
+    if measure.proportion and clusters.max() + 1 == len(clusters):
+        successes = headline(task, predictions) * len(predictions)
+        return _wilson(round(successes), len(predictions))
     generator = np.random.default_rng(seed)
-    if name in OF_CONFUSION:
-        scores = _bootstrap_classes(task, predictions, clusters, resamples, generator)
-    elif name in ("pearson", "spearman"):
-        scores = _bootstrap_correlation(
-            predictions, _weights(clusters, resamples, generator), ranked=name == "spearman"
-        )
+    if measure.of_confusion and task.kind != "regress":
+        drawn = _confusions(task, predictions, clusters, resamples, generator)
+        scores = measure.of_confusion(drawn)
+    elif measure.weighted and task.kind == "regress":
+        weights = _weights(clusters, resamples, generator)
+        scores = _bootstrap_numbers(measure.weighted, predictions, weights)
     else:
         scores = _bootstrap_any(task, predictions, _weights(clusters, resamples, generator))
     low, high = np.percentile(scores, [2.5, 97.5])
@@ -93,14 +95,14 @@ def _weights(
         yield times[:, clusters]
 
 
-def _bootstrap_classes(
+def _confusions(
     task: Task,
     predictions: Sequence[Prediction],
     clusters: Indices,
     resamples: int,
     generator: np.random.Generator,
 ) -> Array:
-    """Resampled scores, (B,), of a metric that only needs the confusion matrix.
+    """Resampled confusion matrices, gold by predicted, (B, K, K).
 
     Clusters with equal confusion counts are alike, so drawing C clusters is one multinomial draw
     over the distinct counts: without clusters there are at most K² of them, however many examples.
@@ -119,99 +121,20 @@ def _bootstrap_classes(
     sizes = [min(rows, resamples - start) for start in range(0, resamples, rows)]
     total = int(often.sum())
     drawn = (generator.multinomial(total, often / total, size=size) @ distinct for size in sizes)
-    confusion = np.concatenate(list(drawn)).reshape(resamples, k, k).astype(np.float64)
-    return OF_CONFUSION[task.metrics[0]](confusion)
+    return np.concatenate(list(drawn)).reshape(resamples, k, k).astype(np.float64)
 
 
-def _accuracies(confusion: Array) -> Array:
-    """(B, K, K), gold by predicted → (B,)."""
-    share: Array = confusion.trace(axis1=1, axis2=2) / confusion.sum((1, 2))
-    return share
-
-
-def _f1s(confusion: Array) -> Array:
-    """F1 of every class, (B, K, K) → (B, K); 0 for a class that does not occur."""
-    import numpy as np
-
-    hits = confusion.diagonal(axis1=1, axis2=2)
-    scores: Array = 2 * hits / np.maximum(confusion.sum(1) + confusion.sum(2), 1)
-    return scores
-
-
-def _macro_f1s(confusion: Array) -> Array:
-    """Mean over the classes that occur in each resample, (B, K, K) → (B,)."""
-    occurs = confusion.sum(1) + confusion.sum(2) > 0
-    mean: Array = _f1s(confusion).sum(1) / occurs.sum(1)
-    return mean
-
-
-def _matthews(confusion: Array) -> Array:
-    """Gorodkin's K-class form (as in scikit-learn), (B, K, K) → (B,)."""
-    gold, predicted = confusion.sum(2), confusion.sum(1)
-    total, right = confusion.sum((1, 2)), confusion.trace(axis1=1, axis2=2)
-    covariance = right * total - (gold * predicted).sum(1)
-    spread = (total**2 - (gold**2).sum(1)) * (total**2 - (predicted**2).sum(1))
-    return _divide(covariance, spread**0.5)
-
-
-OF_CONFUSION: Mapping[str, Callable[[Array], Array]] = {
-    "accuracy": _accuracies,
-    "f1": lambda confusion: _f1s(confusion)[:, 1],
-    "macro_f1": _macro_f1s,
-    "matthews": _matthews,
-}
-"""Metrics of confusion matrices, gold by predicted: (B, K, K) → (B,)."""
-
-
-def _bootstrap_correlation(
-    predictions: Sequence[Prediction], weights: Iterator[Indices], ranked: bool
+def _bootstrap_numbers(
+    measure: Callable[[Array, Array, Indices], Array],
+    predictions: Sequence[Prediction],
+    weights: Iterator[Indices],
 ) -> Array:
-    """Resampled Pearson correlations, (B,), of the values or of their ranks in each resample."""
+    """Resampled scores, (B,), of a metric that takes all resamples of a chunk at once."""
     import numpy as np
 
-    sides = [
-        _standardised(np.array([p.label for p in predictions], dtype=np.float64)),
-        _standardised(np.array([p.prediction for p in predictions], dtype=np.float64)),
-    ]
-    chunks: list[Array] = []
-    for weight in weights:
-        x, y = (_midranks(side, weight) if ranked else side[None] for side in sides)
-        chunks.append(_weighted_correlation(x, y, weight))
-    return np.concatenate(chunks)
-
-
-def _standardised(values: Array) -> Array:
-    result: Array = (values - values.mean()) / (values.std() or 1.0)
-    return result
-
-
-def _midranks(values: Array, weight: Indices) -> Array:
-    """Ranks from 0 to 1 in each resample, ties at their mean rank, (n,) and (B, n) → (B, n)."""
-    import numpy as np
-
-    _, place, sizes = np.unique(values, return_inverse=True, return_counts=True)
-    starts = np.cumsum(sizes) - sizes
-    tied = np.add.reduceat(weight[:, np.argsort(place)], starts, axis=1)
-    middle = np.cumsum(tied, axis=1) - tied / 2
-    ranks: Array = middle[:, place] / weight.sum(1, keepdims=True)
-    return ranks
-
-
-def _weighted_correlation(x: Array, y: Array, weight: Indices) -> Array:
-    """(B or 1, n) twice and (B, n) → (B,); 0 where one side is constant."""
-    total = weight.sum(1, keepdims=True)
-    x = x - (weight * x).sum(1, keepdims=True) / total
-    y = y - (weight * y).sum(1, keepdims=True) / total
-    spread = (weight * x * x).sum(1) * (weight * y * y).sum(1)
-    return _divide((weight * x * y).sum(1), spread**0.5)
-
-
-def _divide(numerator: Array, denominator: Array) -> Array:
-    """Quotients, 0 where the denominator is, but for rounding (a real one is far above it)."""
-    import numpy as np
-
-    zeros = np.zeros_like(numerator)
-    return np.divide(numerator, denominator, out=zeros, where=denominator > 1e-9)
+    gold = np.array([p.label for p in predictions], dtype=np.float64)
+    predicted = np.array([p.prediction for p in predictions], dtype=np.float64)
+    return np.concatenate([measure(gold, predicted, weight) for weight in weights])
 
 
 def _bootstrap_any(
@@ -220,11 +143,10 @@ def _bootstrap_any(
     """Resampled scores, (B,), of a plug-in's metric, one call per resample."""
     import numpy as np
 
-    function = metric(task.metrics[0]).function
     scores: list[float] = []
     for chunk in weights:
         for weight in chunk:
             drawn = [predictions[i] for i in np.repeat(np.arange(len(weight)), weight).tolist()]
             labels, answers = [p.label for p in drawn], [p.prediction for p in drawn]
-            scores.append(function(labels, answers, task.labels))
+            scores.append(computed(task.metrics[0], task, labels, answers))
     return np.array(scores)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gpteval.config import NOTHING, RunConfig, task_names
+from gpteval.config import NOTHING, task_names
 from gpteval.errors import ConfigError
 from gpteval.methods.run import execute
+from gpteval.methods.settings import RunConfig
 from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
 from gpteval.weights.transfer import layer_count

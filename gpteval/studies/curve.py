@@ -13,9 +13,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from gpteval.config import ZeroshotConfig
 from gpteval.errors import ConfigError
+from gpteval.methods.settings import ZeroshotConfig
 from gpteval.methods.zeroshot import execute, scorable
+from gpteval.plugins import registry
 from gpteval.progress import Progress
 from gpteval.task import Task
 
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 
 SNAPSHOTS = "checkpoints"
 """Where `gpteval pretrain --snapshots` puts them, below its output directory."""
-
-
-GUESSED = ("accuracy", "matthews", "pearson", "spearman")
-"""Headline metrics whose score of a random guess is known (`gpteval.score.chance`)."""
 
 
 class Checkpoint(NamedTuple):
@@ -100,7 +97,7 @@ def normalisable(config: ZeroshotConfig) -> list[Task]:
         ConfigError: There is none.
     """
     able, _ = scorable(config.tasks)
-    guessed = [task for task in able if task.metrics[0] in GUESSED]
+    guessed = [task for task in able if registry().metric(task.metrics[0]).chance]
     found = [task for task in guessed if config.sample or best_before(task) is not None]
     if not found:
         raise ConfigError(
@@ -115,7 +112,8 @@ def best_before(task: Task) -> float | None:
     known = [
         round(score.best_before / 100, 6)
         for score in task.paper
-        if score.metric == task.metrics[0] and score.best_before is not None and not score.data
+        if score.metric == task.metrics[0] and score.best_before is not None
+        if not score.data
     ]
     return known[0] if known else None
 

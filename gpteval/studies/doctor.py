@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from operator import ne
 from typing import TYPE_CHECKING
 
-from gpteval.config import Subject
 from gpteval.data.raw import made
+from gpteval.methods.settings import Subject
 from gpteval.methods.zeroshot import scorable
 from gpteval.progress import Progress
 from gpteval.task import Task

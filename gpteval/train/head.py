@@ -28,7 +28,7 @@ class TaskModel(nn.Module):
         super().__init__()
         self.specials = Specials.after(model.add_tokens(Specials.COUNT))
         self.model = model
-        self.kind = task.kind
+        self.task = task
         self.dropout = dropout
         self.linear = nn.Linear(model.width, task.outputs)
         nn.init.normal_(self.linear.weight, std=0.02)
@@ -40,7 +40,7 @@ class TaskModel(nn.Module):
 
     def _answered(self, batch: Batch, ends: Tensor) -> Tensor:
         """Task logits from the states of the extract tokens, (M, D)."""
-        if self.kind == "choose":
+        if self.task.kind == "choose":
             # One mask for all answers of an example [C].
             keep = F.dropout(
                 ends.new_ones(batch.examples, ends.shape[1]), self.dropout, self.training

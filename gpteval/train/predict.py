@@ -33,7 +33,8 @@ def predict(
 
     Args:
         model: The fine-tuned model; left in evaluation mode.
-        task: Its task.
+        task: The one it was trained on, or one that is scored with that one's model: its labels
+            are read by name.
         examples: The split, in file order.
         encoded: The same, encoded.
         autocast: Context to compute in.
@@ -43,8 +44,8 @@ def predict(
         TrainingError: One example alone does not fit in memory.
     """
     own = dealt(encoded, world.rank, world.size) if world else encoded
-    found = probabilities(model, task.outputs, own, autocast=autocast)
-    answers = task.outputs
+    answers = model.task.outputs
+    found = probabilities(model, answers, own, autocast=autocast)
     if task.kind == "choose":
         answers = max((len(e.tree.ends) for e in encoded), default=0)
     table = torch.zeros(len(examples), answers)
@@ -52,7 +53,23 @@ def predict(
         table[index, : len(row)] = row
     if world:
         table = world.total(table)
+    table = renamed(table, model.task, task)
     return [_prediction(task, *pair) for pair in zip(examples, table, strict=True)]
+
+
+def renamed(table: Tensor, trained: Task, task: Task) -> Tensor:
+    """Probabilities of one task's labels as those of another's, by name, (n, C) → (n, C').
+
+    Args:
+        table: In the order of the training task's labels; of other kinds, left as they are.
+        trained: The training task.
+        task: The one that is scored; `fits` that one.
+    """
+    names = [task.label_map.get(label, label) for label in trained.labels]
+    if task.kind != "classify" or names == list(task.labels):
+        return table
+    places = torch.tensor([task.labels.index(name) for name in names])
+    return table.new_zeros(len(table), len(task.labels)).index_add(1, places, table)
 
 
 @torch.inference_mode()

@@ -22,7 +22,9 @@ def load_model(reference: str) -> Loaded:
     """
     families = registry().models()
     name = _family(reference, families)
-    return replace(families[name].load(reference), family=name)
+    with registry().guard("gpteval_register_models", name):
+        loaded = families[name].load(reference)
+        return replace(loaded, family=name)
 
 
 def _family(reference: str, families: dict[str, ModelFamily]) -> str:

@@ -1,15 +1,25 @@
-"""A whole gpteval plug-in: one task with its bundled sample, one metric, one command."""
+"""A whole gpteval plug-in: a task with its reader and sample, a metric, suite, recipe, command."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import click
 
-from gpteval import Example, Metric, Row, Source, Split, Task, hookimpl
+from gpteval import Example, FinetuneConfig, Metric, Row, Source, Split, Suite, Task, hookimpl
 
 
 def example(row: Row) -> Example:
     """A sentence and whether it affirms or denies."""
     return Example.single(row, row["sentence"])
+
+
+def read(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """A file of our own layout: `label | sentence` on every line."""
+    for line, text in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        label, _, sentence = text.partition("|")
+        yield line, {"label": label.strip(), "sentence": sentence.strip()}
 
 
 POLARITY = Task(
@@ -21,11 +31,11 @@ POLARITY = Task(
     groups=("toy",),
     source=Source(
         hub="",
-        reader="jsonl",
+        reader=read,
         columns=("sentence",),
         splits={
-            "train": Split(rows=64, files=("polarity/train.jsonl",)),
-            "dev": Split(rows=16, files=("polarity/dev.jsonl",)),
+            "train": Split(rows=64, files=("polarity/train.txt",)),
+            "dev": Split(rows=16, files=("polarity/dev.txt",)),
         },
         sample="gpteval_polarity:sample",
     ),
@@ -61,3 +71,15 @@ def gpteval_register_commands(cli: click.Group) -> None:
     def polarity() -> None:
         """Say what this plug-in is for."""
         click.echo("affirms or denies")
+
+
+@hookimpl
+def gpteval_register_suites() -> list[Suite]:
+    """Ours beside one of the built-in tasks."""
+    return [Suite("pair", {"polarity": ("agreement",), "sst2": ("accuracy",)}, title="Pair")]
+
+
+@hookimpl
+def gpteval_register_recipes() -> dict[str, FinetuneConfig]:
+    """One pass at a high rate."""
+    return {"hasty": FinetuneConfig(lr=1e-3, epochs=1, batch_size=8)}

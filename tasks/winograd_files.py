@@ -9,15 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from gpteval.data.raw import Layout, RawRow, broken, read_bytes, undecodable
-from gpteval.data.xml import Element, read_elements
+from gpteval import DataError
+
+if TYPE_CHECKING:
+    from gpteval_tasks.xml import Element
+
 
 TEXTS = ("txt1", "pron", "txt2", "answer", "correctAnswer")
 LINES = ("sentence", "pronoun", "candidates", "answer")
 
 
-def read_dpr(path: Path, wanted: Layout) -> Iterator[RawRow]:
+def read_dpr(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Blocks of four lines: sentence, pronoun, two candidates with a comma, the right one.
 
     Where the pronoun occurs more than once the file does not say which is meant: the first after
@@ -27,45 +31,42 @@ def read_dpr(path: Path, wanted: Layout) -> Iterator[RawRow]:
         DataError: Not UTF-8, no blocks, a block of other than four lines, other than two
             candidates, an answer that is neither, a sentence without the pronoun; with file:line.
     """
-    try:
-        text = read_bytes(path).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise undecodable(path, error.object.count(b"\n", 0, error.start) + 1, error) from None
     found = False
-    for line, block in _blocks(text):
-        yield _row(path, line, _split(path, line, block))
+    for line, block in _blocks(path.read_bytes().decode("utf-8")):
+        yield line, _row(_split(path, line, block))
         found = True
     if not found:
-        raise broken(path, 1, f"no schemas; expected blocks of {', '.join(LINES)}")
+        raise DataError.at(path, 1, f"no schemas; expected blocks of {', '.join(LINES)}")
 
 
-def read_wsc(path: Path, wanted: Layout) -> Iterator[RawRow]:
+def read_wsc(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Every `schema`: `txt1`, `pron`, `txt2`, two `answer`s, `correctAnswer` A or B.
 
     Raises:
         DataError: Not well-formed XML, no schemas, a schema without one of these; with file:line.
     """
+    from gpteval_tasks.xml import read_elements
+
     schemas = read_elements(path, "schema", TEXTS)
     for schema in schemas:
-        yield _row(path, schema.line, _parts(path, schema))
+        yield schema.line, _row(_parts(path, schema))
     if not schemas:
-        raise broken(path, 1, "no schemas; expected <schema> elements in <collection>")
+        raise DataError.at(path, 1, "no schemas; expected <schema> elements in <collection>")
 
 
 Parts = tuple[str, str, str, Sequence[str], int]
 """Before the pronoun, the pronoun, after it, the candidates, the right one's index."""
 
 
-def _row(path: Path, line: int, parts: Parts) -> RawRow:
+def _row(parts: Parts) -> dict[str, Any]:
     before, pronoun, after, candidates, answer = parts
-    fields = {
+    return {
         "before": before,
         "pronoun": pronoun,
         "after": after,
         "candidates": list(candidates),
         "answer": str(answer),
     }
-    return RawRow(fields, str(path), line)
 
 
 def _blocks(text: str) -> Iterator[tuple[int, list[str]]]:
@@ -81,18 +82,22 @@ def _blocks(text: str) -> Iterator[tuple[int, list[str]]]:
 
 def _split(path: Path, line: int, block: Sequence[str]) -> Parts:
     if len(block) != len(LINES):
-        raise broken(
+        raise DataError.at(
             path, line, f"a schema of {len(block)} lines, expected four: {', '.join(LINES)}"
         )
     sentence, pronoun, named, answer = block
     candidates = [name.strip() for name in named.split(",")]
     if len(candidates) != 2:
-        raise broken(path, line + 2, f"{len(candidates)} candidates, expected two with a comma")
+        raise DataError.at(
+            path, line + 2, f"{len(candidates)} candidates, expected two with a comma"
+        )
     if answer not in candidates:
-        raise broken(path, line + 3, f"answer {answer!r} is neither of {', '.join(candidates)}")
+        raise DataError.at(
+            path, line + 3, f"answer {answer!r} is neither of {', '.join(candidates)}"
+        )
     places = [m.span() for m in re.finditer(rf"\b{re.escape(pronoun)}\b", sentence)]
     if not places:
-        raise broken(path, line + 1, f"the pronoun {pronoun!r} is not in the sentence")
+        raise DataError.at(path, line + 1, f"the pronoun {pronoun!r} is not in the sentence")
     named_at = max(sentence.lower().find(name.lower()) for name in candidates)
     start, stop = next((place for place in places if place[0] > named_at), places[0])
     before, after = sentence[:start].strip(), sentence[stop:].strip()
@@ -105,11 +110,11 @@ def _parts(path: Path, schema: Element) -> Parts:
     }
     missing = [name for name in TEXTS if not texts[name]]
     if missing:
-        raise broken(path, schema.line, f"a schema without <{missing[0]}>")
+        raise DataError.at(path, schema.line, f"a schema without <{missing[0]}>")
     if len(texts["answer"]) != 2:
-        raise broken(path, schema.line, f"{len(texts['answer'])} answers, expected two")
+        raise DataError.at(path, schema.line, f"{len(texts['answer'])} answers, expected two")
     right = texts["correctAnswer"][0].strip(" .")
     if right not in ("A", "B"):
-        raise broken(path, schema.line, f"unknown label {right!r}, expected A or B")
+        raise DataError.at(path, schema.line, f"unknown label {right!r}, expected A or B")
     before, pronoun, after = (texts[name][0] for name in TEXTS[:3])
     return before, pronoun, after, texts["answer"], "AB".index(right)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
 
-from gpteval.data.raw import broken, read_bytes
+from gpteval import DataError
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,14 @@ class _Reader:
     def parse(self) -> None:
         """Read the whole file."""
         try:
-            self._parser.Parse(read_bytes(self._path), True)
+            self._parser.Parse(self._path.read_bytes(), True)
         except expat.ExpatError as error:
             reason = expat.ErrorString(error.code)
-            raise broken(self._path, error.lineno, f"bad XML: {reason}") from None
+            raise DataError.at(self._path, error.lineno, f"bad XML: {reason}") from None
         except (LookupError, ValueError) as error:  # of an encoding that the file declares
-            raise broken(self._path, 1, f"bad XML: {error}; convert the file to UTF-8") from None
+            raise DataError.at(
+                self._path, 1, f"bad XML: {error}; convert the file to UTF-8"
+            ) from None
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if name == self._name:
@@ -85,4 +87,4 @@ class _Reader:
         raise self._error(f"uses the entity {name!r}, whose declaration is not read")
 
     def _error(self, problem: str) -> Exception:
-        return broken(self._path, self._parser.CurrentLineNumber, problem)
+        return DataError.at(self._path, self._parser.CurrentLineNumber, problem)

@@ -1,0 +1,134 @@
+"""What is measured, on what, by which recipe: the settings of a run, of a scoring, of a study."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from gpteval.config import (
+    ALL,
+    MODEL,
+    NOTHING,
+    RECIPE,
+    SAMPLE_MODEL,
+    SAMPLE_RECIPE,
+    Compute,
+    FinetuneConfig,
+)
+from gpteval.errors import ConfigError, UnknownNameError
+from gpteval.plugins import registry
+
+LAYERS = re.compile(rf"\s*({ALL}|({NOTHING}|\d+)(\.\.({ALL}|\d+))?)\s*")
+
+
+def recipe(name: str, changes: Mapping[str, Any] | None = None) -> FinetuneConfig:
+    """A named recipe with some settings changed.
+
+    Raises:
+        UnknownNameError: No such recipe, or no such setting.
+    """
+    known = [f.name for f in fields(FinetuneConfig)]
+    for setting in changes or {}:
+        if setting not in known:
+            raise UnknownNameError("setting", setting, known)
+    return replace(registry().recipe(name), **(changes or {}))
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is measured, on what, and where the results go.
+
+    Attributes:
+        tasks: Task names, package/names and groups.
+        model: Model reference; None for `mini` on samples and `openai-gpt` elsewhere.
+        data_dir: Directory of official files; None for `GPTEVAL_DATA`, else the hub.
+        sample: Use the bundled samples instead.
+        limit: Most rows of every split; None for all.
+        results: Where records and predictions go; None for `runs` on samples, else `results`.
+        compute: Device and precision.
+    """
+
+    tasks: tuple[str, ...]
+    model: str | None = None
+    data_dir: str | Path | None = None
+    sample: bool = False
+    limit: int | None = None
+    results: str | Path | None = None
+    compute: Compute = field(default_factory=Compute)
+
+    def __post_init__(self) -> None:
+        """Refuse what no run can use."""
+        if self.sample and self.data_dir:
+            raise ConfigError("--sample and --data-dir exclude each other: choose one")
+        if self.limit is not None and self.limit < 1:
+            raise ConfigError(f"--limit is at least 1, not {self.limit}")
+        if not self.tasks:
+            raise ConfigError("no task named: give names or groups, joined by commas")
+
+    @property
+    def model_reference(self) -> str:
+        """The model to load."""
+        return self.model or (SAMPLE_MODEL if self.sample else MODEL)
+
+    @property
+    def results_directory(self) -> Path:
+        """Where records go."""
+        return Path(self.results or ("runs" if self.sample else "results"))
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroshotConfig(Subject):
+    """Everything a zero-shot scoring depends on, beside the code.
+
+    Attributes:
+        untrained: Score a model of the same shape with random weights too, as a baseline.
+    """
+
+    untrained: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig(Subject):
+    """Everything a run depends on, beside the code.
+
+    Attributes:
+        recipe: Named recipe; None for `sample` on samples and `paper` elsewhere.
+        changes: Settings of the recipe to change.
+        seeds: One run each.
+        save_seconds: Time between two saves of an unfinished training, from which a killed run
+            goes on.
+        transfer_layers: How much of the pre-trained model to keep (paper §5): "all"; a number of
+            layers beside the embeddings, the rest with fresh weights; "none" of it. Several
+            ("0..4", "none,0,2") are one run each.
+    """
+
+    recipe: str | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    seeds: tuple[int, ...] = (0,)
+    save_seconds: float = 60.0
+    transfer_layers: str = ALL
+
+    def __post_init__(self) -> None:
+        """Refuse what no run can use."""
+        Subject.__post_init__(self)
+        if not self.seeds:
+            raise ConfigError("at least one seed is needed")
+        if not all(map(LAYERS.fullmatch, self.transfer_layers.split(","))):
+            raise ConfigError(
+                "--transfer-layers is all, none, a number of layers, or several (0..4 or 0,2,4), "
+                f"not {self.transfer_layers!r}"
+            )
+        _ = self.config  # so that a wrong setting is found before anything is loaded
+
+    @property
+    def recipe_name(self) -> str:
+        """The recipe to start from."""
+        return self.recipe or (SAMPLE_RECIPE if self.sample else RECIPE)
+
+    @property
+    def config(self) -> FinetuneConfig:
+        """The recipe with its changes."""
+        return recipe(self.recipe_name, self.changes)

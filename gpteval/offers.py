@@ -1,0 +1,148 @@
+"""Checking what plug-ins offer: a task, model family, metric, suite or recipe that makes no sense.
+
+Every check returns what is wrong, in words for one line, or "" where nothing is. What only shows on
+data (rows, prompts) is checked when data is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from gpteval.config import FinetuneConfig
+from gpteval.metric import Metric
+from gpteval.model import ModelFamily
+from gpteval.task import PaperScore, Source, Split, Suite, Task
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+LAYOUTS = ("tsv", "csv", "jsonl")
+
+
+def fault(item: Any, kind: type) -> str:
+    """What is wrong with an offered item of a kind; "" where nothing is."""
+    if not isinstance(item, kind):
+        return f"a {type(item).__name__} ({item!r:.40}) where a {kind.__name__} is due"
+    check: Callable[[Any], str] = CHECKS[kind]
+    return check(item)
+
+
+def _task(task: Task) -> str:
+    return _named(task) or next(filter(None, _task_faults(task)), "")
+
+
+def _task_faults(task: Task) -> Iterable[str]:
+    """Each of them "", where it is none."""
+    yield _types(task, Task)
+    yield _source(task.source)
+    splits = task.source.splits
+    yield _unless(task.metrics, "no metrics: name at least one")
+    yield _unless(task.evaluate, "evaluate names no split")
+    unknown = [s for s in task.evaluate if s not in splits]
+    yield _unless(not unknown, f"evaluate names {unknown!r}, and its splits are {list(splits)}")
+    if task.kind == "classify":
+        yield _unless(len(task.labels) > 1, f"kind classify needs two labels, not {task.labels!r}")
+        yield _unless(len(set(task.labels)) == len(task.labels), f"a label twice: {task.labels!r}")
+        strange = [v for v in task.source.label_names.values() if v not in task.labels]
+        yield _unless(not strange, f"label_names lead to {strange!r}, not among {task.labels!r}")
+        strange = [v for v in task.label_map.values() if v not in task.labels]
+        yield _unless(not strange, f"label_map leads to {strange!r}, not among {task.labels!r}")
+    else:
+        yield _unless(not task.labels, f"labels are for kind classify, not {task.kind}")
+    if task.kind == "regress":
+        low, high = task.scale
+        yield _unless(low < high, f"kind regress needs a scale that rises, not {task.scale!r}")
+    if task.rule == "threshold":
+        yield _unless(task.binary, 'the rule "threshold" needs kind classify with two labels')
+    yield next((f"paper: {wrong}" for p in task.paper if (wrong := _types(p, PaperScore))), "")
+
+
+def _source(source: Source) -> str:
+    """What is wrong with a source, beside the types of its fields."""
+    if wrong := _types(source, Source):
+        return f"source: {wrong}"
+    if not callable(source.reader) and source.reader not in LAYOUTS:
+        return f"source: reader {source.reader!r} is none of {', '.join(LAYOUTS)}, nor a function"
+    if not source.splits:
+        return "source: no splits"
+    faults = {name: _types(split, Split) for name, split in source.splits.items()}
+    return next((f"split {name}: {wrong}" for name, wrong in faults.items() if wrong), "")
+
+
+def _family(family: ModelFamily) -> str:
+    return _named(family) or _types(family, ModelFamily)
+
+
+def _metric(metric: Metric) -> str:
+    wrong = _named(metric) or _types(metric, Metric)
+    bounded = metric.lower < metric.upper if not wrong else True
+    return wrong or _unless(bounded, f"lower {metric.lower} is not below upper {metric.upper}")
+
+
+def _suite(suite: Suite) -> str:
+    wrong = _named(suite) or _types(suite, Suite) or _unless(suite.members, "no members")
+    without = [] if wrong else [task for task, metrics in suite.members.items() if not metrics]
+    return wrong or _unless(not without, f"no metrics for {without}")
+
+
+def _recipe(recipe: FinetuneConfig) -> str:
+    return _types(recipe, FinetuneConfig)
+
+
+CHECKS: Mapping[type, Callable[[Any], str]] = {
+    Task: _task,
+    ModelFamily: _family,
+    Metric: _metric,
+    Suite: _suite,
+    FinetuneConfig: _recipe,
+}
+
+
+def _named(item: Any) -> str:
+    name = item.name
+    good = isinstance(name, str) and NAME.fullmatch(name)
+    return _unless(good, f"name {name!r:.40} is not of letters, digits, _ - and .")
+
+
+def _unless(holds: object, problem: str) -> str:
+    return "" if holds else problem
+
+
+def _types(item: Any, kind: type) -> str:
+    """The first field that is not of its annotated type."""
+    hints = get_type_hints(kind)
+    for field in fields(kind):
+        value = getattr(item, field.name)
+        if not _fits(value, hints[field.name]):
+            return f"{field.name} can't be {value!r:.40}"
+    return ""
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a value is of an annotated type, as far as a plug-in's fields go.
+
+    typeguard would do it too, and takes longer to import than all of this package.
+    """
+    origin, of = get_origin(kind), get_args(kind)
+    fits = True
+    if origin is Literal:
+        fits = value in of
+    elif origin in (UnionType, Union):
+        fits = any(_fits(value, each) for each in of)
+    elif origin is Callable:
+        fits = callable(value)
+    elif origin is Mapping:
+        fits = isinstance(value, Mapping)
+        fits = fits and all(_fits(k, of[0]) and _fits(v, of[1]) for k, v in value.items())
+    elif origin is tuple:
+        each = of[:1] * len(value) if isinstance(value, tuple) and of[-1] is ... else of
+        fits = isinstance(value, tuple) and len(each) == len(value)
+        fits = fits and all(map(_fits, value, each))
+    elif kind in (int, float):  # a whole number is a float too, a truth value is neither
+        fits = isinstance(value, kind if kind is int else (int, float)) and value is not True
+        fits = fits and value is not False
+    elif kind is not Any:
+        fits = isinstance(value, kind)
+    return fits
