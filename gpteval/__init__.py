@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpteval.config import Compute, FinetuneConfig, PretrainConfig
 from gpteval.errors import CheckpointError, ConfigError, DataError, GptevalError, PluginError
+from gpteval.files import replacing
 from gpteval.hookspecs import hookimpl
 from gpteval.metric import Metric
 from gpteval.model import Loaded, Model, ModelFamily, Tokenizer
@@ -83,6 +84,7 @@ __all__ = [
     "read_json",
     "read_tensors",
     "recipe",
+    "replacing",
     "run",
     "save_checkpoint",
     "score_baselines",

@@ -236,8 +236,11 @@ class Registry(Plugins):
             raise PluginError(f"{kind} {name!r} is ambiguous: write {' or '.join(rivals)}")
         failed = [plugin for plugin in self.plugins if plugin.error]
         for plugin in failed:
-            if name.startswith((f"{plugin.package}/", f"{plugin.name}")):
-                raise PluginError(f"plug-in {plugin.name} failed: {plugin.error}")
+            whole = name.startswith((f"{plugin.package}/", plugin.name))
+            about = [line for line in (plugin.error, *plugin.remarks) if f" {name}: " in line]
+            if whole or about:
+                line = about[0] if about else plugin.error
+                raise PluginError(f"plug-in {plugin.name} failed: {line}")
         hint = "(see `gpteval tasks`)" if "task" in kind else f"(known: {', '.join(known)})"
         if failed:
             hint += f"; plug-in {failed[0].name} failed: {failed[0].error}"

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import cache
-from types import UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar
 
 SCHEMA = 1
+Record = TypeVar("Record", bound="Result | Prediction")
 
 Mode = Literal["finetune", "zeroshot", "baseline"]
 
@@ -121,33 +120,52 @@ class Result:
     schema: int = field(default=SCHEMA)
 
 
-def misfit(record: Any) -> str:
-    """The first field of a dataclass value that is not of its annotated type; "" where all are."""
-    kind: Any = type(record)
-    kinds = _kinds(kind)
-    return next(
-        (f.name for f in fields(record) if not _fits(getattr(record, f.name), kinds[f.name])), ""
-    )
+class NewerError(ValueError):
+    """A record that a later gpteval wrote."""
 
 
-@cache
-def _kinds(kind: Any) -> Mapping[str, Any]:
-    return get_type_hints(kind)
+def read_record(line: str | bytes, kind: type[Record]) -> Record:
+    """A record from its JSON.
+
+    Args:
+        line: Strict JSON: no NaN, no infinity.
+        kind: `Result` or `Prediction`.
+
+    Raises:
+        NewerError: Its schema is a later one.
+        ValueError: Not JSON, a field missing, unknown or of another type; it is named.
+    """
+    import msgspec
+
+    try:
+        found = msgspec.json.decode(line)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"expected an object, found {found!r:.40}")
+    schema = found.get("schema", SCHEMA)
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise NewerError(f"schema {schema}, and this gpteval reads up to {SCHEMA}")
+    unknown = found.keys() - FIELDS[kind]
+    if unknown:
+        raise ValueError(f"unknown field {min(unknown)!r:.40}")
+    record = msgspec.convert(found, kind)
+    if isinstance(record, Result) and not record.scores:
+        raise ValueError("no scores")
+    return record
 
 
-def _fits(value: Any, kind: Any) -> bool:
-    """Whether a value read from JSON is of an annotated type; a whole number is a float too."""
-    origin, of = get_origin(kind), get_args(kind)
-    if origin is Literal:
-        return value in of
-    if origin is UnionType:
-        return any(_fits(value, each) for each in of)
-    if origin in (Mapping, dict):
-        return isinstance(value, dict) and all(_fits(each, of[1]) for each in value.values())
-    if origin in (tuple, list):
-        length = len(value) if isinstance(value, origin) else -1
-        kinds = of if origin is tuple and of[-1] is not ... else of[:1] * length
-        return len(kinds) == length and all(map(_fits, value, kinds))
-    if kind in (int, float) and isinstance(value, bool):
-        return False
-    return kind is Any or isinstance(value, (int, float) if kind is float else kind)
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of `records.jsonl` and of the predictions' files."""
+    import msgspec
+
+    (result, prediction), parts = msgspec.json.schema_components([Result, Prediction])
+    for part in parts.values():
+        part.pop("description", None)  # the docstring, whose indentation is Python's affair
+    lines = {"records.jsonl": result, "predictions": prediction}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **lines, "$defs": parts}
+
+
+FIELDS: dict[Any, set[str]] = {
+    kind: {field.name for field in fields(kind)} for kind in (Result, Prediction)
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from gpteval import Loaded, Model, ModelFamily, hookimpl
 
@@ -82,7 +82,7 @@ def _load_gpt(reference: str) -> Loaded:
 def _build_gpt(config: Mapping[str, Any]) -> Model:
     from gpteval_models.gpt import build
 
-    return build(config)
+    return cast("Model", build(config))
 
 
 def _gpt_layer(name: str) -> int:
@@ -98,7 +98,7 @@ def _load_lstm(reference: str) -> Loaded:
 def _build_lstm(config: Mapping[str, Any]) -> Model:
     from gpteval_models.lstm import build
 
-    return build(config)
+    return cast("Model", build(config))
 
 
 def _load_openai(reference: str, name: str, splitting: str) -> Loaded:
@@ -122,7 +122,7 @@ def _load_huggingface(reference: str) -> Loaded:
 def _build_huggingface(config: Mapping[str, Any]) -> Model:
     from gpteval_models.huggingface import build
 
-    return build(config)
+    return cast("Model", build(config))
 
 
 def _huggingface_layer(name: str) -> int:

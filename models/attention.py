@@ -77,7 +77,8 @@ def attend(  # noqa: PLR0913, D417 (transformers calls it so)
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
         options = {"dropout": dropout, "scaling": scaling, **more}
-        return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+        read, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+        return read, None
     asked = [name for name in BEYOND if more.get(name) is not None]
     if asked:
         raise ValueError(f"this attention has no {asked[0]}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from gpteval import (
     BpeTokenizer,
@@ -21,6 +21,8 @@ from gpteval_models.lstm import LSTM, LSTMConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from gpteval import Model
 
 FAMILY = "gpt"
 
@@ -100,7 +102,7 @@ def identify(
         )
     parameters = sum(p.numel() for p in model.parameters())
     return Loaded(
-        model=model,
+        model=cast("Model", model),
         tokenizer=tokenizer,
         reference=reference,
         digest=weights_digest(model, tokenizer),

@@ -35,7 +35,7 @@ class Dropout:
         """A copy of `x` with entries dropped."""
         if not self.rate:
             return x
-        return _Drop.apply(x, self) if x.is_cpu else F.dropout(x, self.rate)
+        return _Drop.apply(x, self) if x.is_cpu else F.dropout(x, self.rate)  # type: ignore[no-untyped-call]
 
     def unscaled(self, table: Tensor) -> Tensor:
         """A copy of `table` with entries dropped and the others as they are, not yet scaled.
@@ -43,14 +43,15 @@ class Dropout:
         Who reads a few rows of a large matrix, or multiplies by it, scales those instead.
         """
         if table.is_cpu:
-            return _Zeros.apply(table, self)
+            zeroed: Tensor = _Zeros.apply(table, self)  # type: ignore[no-untyped-call]
+            return zeroed
         return F.dropout(table, self.rate) / self.scale
 
     def add(self, x: Tensor, update: Tensor) -> Tensor:
         """`x` + dropout of `update`, whose memory is used for it."""
         if not self.rate:
             return x + update
-        return _DropAdd.apply(x, update, self) if x.is_cpu else x + F.dropout(update, self.rate)
+        return _DropAdd.apply(x, update, self) if x.is_cpu else x + F.dropout(update, self.rate)  # type: ignore[no-untyped-call]
 
     def places(self, size: int) -> Tensor:
         """Which of the next `size` entries are dropped, in order."""

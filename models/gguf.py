@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import shutil
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from gpteval import cache_directory
+from gpteval import cache_directory, replacing
 
 logger = logging.getLogger(__name__)
 
@@ -46,19 +44,12 @@ def _convert(file: Path, directory: Path) -> None:
     options = LOCAL | {"gguf_file": file.name}
     lm = AutoModelForCausalLM.from_pretrained(file.parent, dtype=torch.float32, **options)
     tokenizer = AutoTokenizer.from_pretrained(file.parent, **options)
-    partial = directory.with_name(f".{directory.name}.{os.uname().nodename}.{os.getpid()}")
     # transformers calls such a model quantised and saves none; its weights are fp32 by now.
     lm.config.__dict__.pop("quantization_config", None)
-    try:
+    with replacing(directory) as partial:
         lm.config.save_pretrained(partial)
         save_model(lm, str(partial / "model.safetensors"), metadata={"format": "pt"})
         tokenizer.save_pretrained(partial)
-        partial.rename(directory)
-    except OSError:
-        if not directory.is_dir():  # else another process was first
-            raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 @cache

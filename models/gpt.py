@@ -173,7 +173,8 @@ class Block(nn.Module):
         """All that follows attention, (N, D) and what was read (N, D) → (N, D)."""
         x = self.norm1(dropout.add(x, read))
         update = self.down(F.gelu(self.up(x), approximate="tanh"))  # (N, D) → (N, 4D) → (N, D)
-        return self.norm2(dropout.add(x, update))
+        states: Tensor = self.norm2(dropout.add(x, update))
+        return states
 
 
 class Attention(nn.Module):
@@ -192,7 +193,8 @@ class Attention(nn.Module):
         qkv = self.qkv(x).view(len(x), 3, self.heads, -1)  # (N, 3, H, C)
         q, kv = qkv.split((1, 2), dim=1)  # (N, 1, H, C), (N, 2, H, C)
         read = blocks.attend(q, kv, dropout, qkv.shape[-1] ** -0.5).reshape(x.shape)  # (N, D)
-        return self.out(read if rows is None else read.index_select(0, rows))
+        states: Tensor = self.out(read if rows is None else read.index_select(0, rows))
+        return states
 
 
 def build(config: Mapping[str, Any]) -> GPT:

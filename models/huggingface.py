@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ from gpteval_models.packed import arrange
 from gpteval_models.rows import TREE_TOKENS, groups, leaf_paths, reading, tree_mask, whole_trees
 
 if TYPE_CHECKING:
-    from gpteval import Span, Trees
+    from gpteval import Model, Span, Trees
 
 INIT = 0.02
 HUB_FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
@@ -66,7 +66,7 @@ class HuggingFaceModel(nn.Module):
             if isinstance(module, nn.Dropout):
                 module.p = rate
             elif isinstance(getattr(module, "attention_dropout", None), float):
-                module.attention_dropout = rate
+                setattr(module, "attention_dropout", rate)  # noqa: B010 (of no declared type)
 
     def hidden(self, trees: Trees) -> Tensor:
         """Final hidden states of every token, (N, D)."""
@@ -126,11 +126,13 @@ class HuggingFaceModel(nn.Module):
         lengths = torch.tensor([len(row) for row in rows], device=tokens.device)
         mask = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
         output = self.lm.base_model(input_ids=tokens, attention_mask=mask.long(), use_cache=False)
-        return output.last_hidden_state[mask]
+        states: Tensor = output.last_hidden_state[mask]
+        return states
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores of every next token, (..., D) → (..., V)."""
-        return self.lm.get_output_embeddings()(hidden)
+        scores: Tensor = self.lm.get_output_embeddings()(hidden)
+        return scores
 
     def add_tokens(self, count: int) -> int:
         """Append `count` embeddings ~ N(0, 0.02); return the id of the first."""
@@ -228,7 +230,7 @@ def _identify(reference: str, model: HuggingFaceModel, tokenizer: Any, unused: i
     model.reading = reading(model, TOLERANCE)
     adapted = HuggingFaceTokenizer(tokenizer)
     return Loaded(
-        model=model,
+        model=cast("Model", model),
         tokenizer=adapted,
         reference=reference,
         digest=weights_digest(model, adapted),

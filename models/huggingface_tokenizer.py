@@ -40,11 +40,12 @@ class HuggingFaceTokenizer:
         if not texts:
             return []
         encoded = self._tokenizer(list(texts), add_special_tokens=False, verbose=False)
-        return encoded["input_ids"]
+        ids: list[list[int]] = encoded["input_ids"]
+        return ids
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of a run of ids."""
-        return self._tokenizer.decode(list(ids))
+        return str(self._tokenizer.decode(list(ids)))
 
     def save(self, directory: Path) -> None:
         """Write transformers' tokenizer files."""
@@ -56,4 +57,5 @@ def _start(tokenizer: Any) -> int | None:
     full = tokenizer("a")["input_ids"]
     if full[: len(bare)] != bare:
         return int(full[0])
-    return tokenizer.get_vocab().get(SEPARATOR, tokenizer.bos_token_id)
+    start: int | None = tokenizer.get_vocab().get(SEPARATOR, tokenizer.bos_token_id)
+    return start

@@ -93,7 +93,8 @@ class LSTM(nn.Module):
             order += [torch.arange(s.start, s.stop) for s in spans]
             ends |= {(s.start, s.stop): end for s, end in zip(spans, last, strict=True)}
         place = torch.argsort(torch.cat(order)).to(read.device)
-        return self.out(F.dropout(torch.cat(states).index_select(0, place), rate))
+        hidden: Tensor = self.out(F.dropout(torch.cat(states).index_select(0, place), rate))
+        return hidden
 
     def _recur(
         self, rows: Sequence[Tensor], begin: tuple[Tensor, Tensor] | None

@@ -65,7 +65,8 @@ def load_openai(reference: str, source: str, splitting: str) -> Loaded:
     model = GPT(config)
     load_weights(model, translate(tensors), directory)
     names = ("encoder_bpe_40000.json", "vocab_40000.bpe") if ours else ("vocab.json", "merges.txt")
-    tokenizer = BpeTokenizer.of(*_read_bpe(directory, *names), splitting)
+    ids, merges = _read_bpe(directory, *names)
+    tokenizer = BpeTokenizer.of(ids, merges, "bert" if splitting == "bert" else "openai")
     return identify(reference, model, tokenizer, {"splitting": splitting})
 
 
@@ -132,7 +133,8 @@ def _read_numpy(directory: Path) -> tuple[GPTConfig, dict[str, Tensor]]:
 
 def _read_part(path: Path) -> np.ndarray:
     try:
-        return np.load(path, allow_pickle=False).astype(np.float32, copy=False)
+        values: np.ndarray = np.load(path, allow_pickle=False).astype(np.float32, copy=False)
+        return values
     except FileNotFoundError as error:
         raise CheckpointError(f"{path.parent} has no {path.name}") from error
     except (ValueError, EOFError) as error:

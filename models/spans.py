@@ -142,7 +142,7 @@ def _attend(block: Block, q: Tensor, kv: Tensor, dropout: Dropout, scale: float)
     if q.shape[1] != k.shape[1]:  # every head of keys serves several of queries
         k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], 1) for x in (k, v))
     if dropout.rate and q.is_cpu:
-        read = Attend.apply(q, k, v, block.mask, dropout, scale)
+        read: Tensor = Attend.apply(q, k, v, block.mask, dropout, scale)  # type: ignore[no-untyped-call]
     else:
         causal = not block.seen
         mask = None if causal else block.mask.to(q.dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -113,6 +114,51 @@ def test_the_training_loop_is_four_hops_from_readme() -> None:
 def test_the_harness_does_not_import_its_own_plugins() -> None:
     for path in modules("gpteval"):
         assert not [n for n in imports(path) if n.startswith(("gpteval_", "tasks", "models"))]
+
+
+WRITERS = {"write_text", "write_bytes", "rename"}
+"""Calls that write or move a file in place."""
+
+
+def calls(path: Path) -> list[ast.Call]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+
+
+def writes(call: ast.Call) -> bool:
+    """Whether a call writes a file by a name of its own: `files.py` alone may, whole or not."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    constants = [a.value for a in call.args if isinstance(a, ast.Constant)]
+    opened = name == "open" and any(str(c)[:1] in "wax" for c in constants if c)
+    # str.replace takes two, Path.replace one
+    moved = name == "replace" and len(call.args) == 1 and not call.keywords
+    return name in WRITERS or opened or moved
+
+
+@pytest.mark.parametrize("folder", ["gpteval", "models", "tasks"])
+def test_files_are_written_in_one_place(folder: str) -> None:
+    """But for what lies in a directory that `replacing` puts in place."""
+    places = {"files.py": 99, "checkpoint.py": 1}
+    for path in modules(folder):
+        found = [call for call in calls(path) if writes(call)]
+        assert len(found) <= places.get(path.name, 0), (path, [c.lineno for c in found])
+
+
+def test_what_is_imported_is_declared() -> None:
+    """In the core dependencies, or in the extra of those who need it."""
+    from importlib.metadata import packages_distributions
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *(line for each in extras.values() for line in each)]
+    declared = {re.split(r"[<>=\[ ]", line)[0].lower().replace("_", "-") for line in wanted}
+    known = packages_distributions()
+    for folder in ("gpteval", "tasks", "models"):
+        for path in modules(folder):
+            tops = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names)
+            for top in tops - {"gpteval", "gpteval_tasks", "gpteval_models"}:
+                names = {n.lower().replace("_", "-") for n in known.get(top, [top])}
+                assert names & declared, f"{path} imports {top}, which pyproject does not declare"
 
 
 ORDINARY = {"sample", "paper", "ablations"}

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from fabricated import predictions, result
 
+import gpteval
 from gpteval.errors import ResultError
-from gpteval.records import SCHEMA, Prediction
+from gpteval.records import SCHEMA, Prediction, json_schema
 from gpteval.results.store import ResultStore
 
 TESTS = Path(__file__).parent
+RESULTS = TESTS.parent / "results"
 
 
 def python(code, *arguments):
@@ -119,7 +121,7 @@ def test_a_bad_line_in_the_middle_is_named(tmp_path, line):
     store.append([result()])
     good = store.records.read_bytes()
     store.records.write_bytes(good + line.encode("latin-1") + b"\n" + good)
-    with pytest.raises(ResultError, match=r"records\.jsonl:2: not a record") as error:
+    with pytest.raises(ResultError, match=r"records\.jsonl:2: not a result") as error:
         store.read()
     assert "\n" not in str(error.value)
 
@@ -128,8 +130,8 @@ def test_a_bad_line_in_the_middle_is_named(tmp_path, line):
     ("change", "message"),
     [
         ({"schema": SCHEMA + 1}, "upgrade gpteval"),
-        ({"task": None}, "missing 1 required positional argument: 'task'"),
-        ({"colour": "red"}, "unexpected keyword argument 'colour'"),
+        ({"task": None}, "missing required field `task`"),
+        ({"colour": "red"}, "unknown field 'colour'"),
         ({"data": {"origin": "files"}}, "not a result"),
         ({"interval": None}, "interval"),
     ],
@@ -220,3 +222,14 @@ def test_missing_or_damaged_predictions_are_named(tmp_path):
     (tmp_path / "bad.jsonl").write_text('{"id": "1", "label": 0, "prediction": 0}\n{"id": "2"}\n')
     with pytest.raises(ResultError, match=r"bad\.jsonl:2: not a prediction"):
         store.read_predictions(result(predictions="bad.jsonl"))
+
+
+def test_the_published_schema_is_that_of_the_code():
+    published = json.loads(
+        (Path(gpteval.__file__).parent / "records.schema.json").read_text("utf-8")
+    )
+    assert published == json.loads(json.dumps(json_schema()))
+
+
+def test_committed_records_are_of_the_published_schema():
+    assert [r for d in (RESULTS, RESULTS / "layers") for r in ResultStore(d).read()]

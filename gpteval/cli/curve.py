@@ -81,10 +81,10 @@ def command(
 
 
 def _write(path: Path, content: bytes) -> None:
-    from gpteval.results.store import replace_file
+    from gpteval.files import write_whole
 
     try:
-        replace_file(path, content)
+        write_whole(path, content)
     except OSError as error:
         raise ResultError(f"{path} can't be written: {error.strerror or error}") from error
     click.echo(f"gpteval: {path}", err=True)

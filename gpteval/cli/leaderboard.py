@@ -132,12 +132,12 @@ def _text(view: View, layout: str, made: str) -> str:
 
 
 def _write(text: str, output: Path | None) -> None:
-    from gpteval.results.store import replace_file
+    from gpteval.files import write_whole
 
     if output is None:
         click.echo(text, nl=False)
         return
     try:
-        replace_file(output, text.encode())
+        write_whole(output, text)
     except OSError as error:
         raise ResultError(f"{output} can't be written: {error.strerror or error}") from error

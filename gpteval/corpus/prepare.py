@@ -14,6 +14,7 @@ from gpteval.corpus.report import survey
 from gpteval.corpus.tokens import TokenFile, encode_documents
 from gpteval.encode.tokenizer import BpeTokenizer
 from gpteval.errors import ResultError
+from gpteval.files import write_whole
 from gpteval.progress import Progress
 
 
@@ -80,7 +81,7 @@ def _tokenizer(
     try:
         page.unlink(missing_ok=True)
         tokenizer.save(directory)
-        page.write_text(key, "utf-8")
+        write_whole(page, key)
     except Exception as error:  # the library raises bare Exception
         raise ResultError(
             f"the tokenizer can't be written to {directory} ({error}): make room, or name another "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +16,7 @@ from gpteval.data.raw import AbsentError
 from gpteval.data.rows import SplitRows, load_split, origin, scored_splits
 from gpteval.encode.tokenizer import BpeTokenizer
 from gpteval.errors import DataError, ResultError
-from gpteval.files import parse_json
+from gpteval.files import read_json, write_whole
 from gpteval.plugins import registry
 from gpteval.progress import Progress
 from gpteval.task import Task
@@ -136,17 +135,13 @@ def _tell(found: dict[str, Any], page: Path, progress: Progress) -> None:
 def _earlier(page: Path) -> dict[str, Any]:
     """What the page says; {} where there is none, or it is damaged."""
     try:
-        return dict(parse_json(page.read_bytes()))
+        return dict(read_json(page))
     except (OSError, ValueError, TypeError):
         return {}
 
 
 def _write(page: Path, found: dict[str, Any]) -> None:
-    temporary = page.with_name(f".{page.name}.{os.getpid()}")
     try:
-        temporary.write_text(json.dumps(found, indent=1, ensure_ascii=False), "utf-8")
-        temporary.replace(page)
+        write_whole(page, json.dumps(found, indent=1, ensure_ascii=False))
     except OSError as error:
         raise ResultError(f"{page} can't be written ({error.strerror}): make room") from error
-    finally:
-        temporary.unlink(missing_ok=True)

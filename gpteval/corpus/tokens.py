@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from gpteval.corpus.documents import Corpus
 from gpteval.errors import DataError, ResultError
-from gpteval.files import parse_json
+from gpteval.files import append, read_json, write_whole
 from gpteval.model import Tokenizer
 from gpteval.progress import Progress, Silent
 
@@ -131,7 +131,7 @@ def encode_documents(
 
 def open_tokens(target: Path) -> TokenFile:
     """Map a token file that `encode_documents` wrote."""
-    page = json.loads(target.with_suffix(".json").read_text("utf-8"))
+    page = read_json(target.with_suffix(".json"))
     tokens = np.memmap(target, np.dtype(page["dtype"]), mode="r")
     records = np.memmap(target.with_suffix(".documents"), RECORD, mode="r")
     return TokenFile(
@@ -231,27 +231,23 @@ class _Build:
     def _encode(self) -> None:
         """Write the tokens of the pieces that wait."""
         start = [] if self.tokenizer.start is None else [self.tokenizer.start]
-        with self.target.open("ab") as file:
-            end = file.tell() // self.dtype.itemsize
-            encoded = self.tokenizer.encode([text for text, _ in self._pieces])
-            for (_, begins), ids in zip(self._pieces, encoded, strict=True):
-                if begins:
-                    self._starts.append(end)
-                whole = np.asarray(start + ids if begins else ids, self.dtype)
-                file.write(whole.tobytes())  # unlike `tofile` it says why it can't
-                end += len(whole)
-            file.flush()
-            os.fsync(file.fileno())
+        end = self.target.stat().st_size // self.dtype.itemsize
+        encoded = self.tokenizer.encode([text for text, _ in self._pieces])
+        content: list[bytes] = []
+        for (_, begins), ids in zip(self._pieces, encoded, strict=True):
+            if begins:
+                self._starts.append(end)
+            whole = np.asarray(start + ids if begins else ids, self.dtype)
+            content.append(whole.tobytes())
+            end += len(whole)
+        append(self.target, b"".join(content))
         self._pieces, self._waiting = [], 0
 
     def _save(self) -> None:
         """Between two documents: write what waits, then the page that counts it in."""
         self._encode()
         rows = [(i, row, self._starts.popleft(), size) for i, row, size in self._ended]
-        with self.table.open("ab") as file:
-            file.write(np.array(rows, RECORD).tobytes())
-            file.flush()
-            os.fsync(file.fileno())
+        append(self.table, np.array(rows, RECORD).tobytes())
         tokens = self.target.stat().st_size // self.dtype.itemsize
         documents = self.page["documents"] + len(rows)
         self._ended, self._unsaved = [], 0
@@ -260,13 +256,7 @@ class _Build:
     def _turn(self, **facts: Any) -> None:
         """Write the page with some facts changed, under a temporary name first."""
         self.page |= facts
-        page = self.target.with_suffix(".json")
-        temporary = page.with_name(f".{page.name}.{os.getpid()}")
-        try:
-            temporary.write_text(json.dumps(self.page), "utf-8")
-            temporary.replace(page)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_whole(self.target.with_suffix(".json"), json.dumps(self.page))
 
     def _cut(self) -> None:
         """Drop what was written after the page; from here on the page is of an unfinished file."""
@@ -285,7 +275,7 @@ class _Build:
 def _page(target: Path) -> dict[str, Any]:
     """The page of a token file; {} where there is none, or the files lack what it says."""
     try:
-        page = parse_json(target.with_suffix(".json").read_bytes())
+        page = read_json(target.with_suffix(".json"))
         documents, tokens = int(page["documents"]), int(page["tokens"])
         rows = target.with_suffix(".documents").stat().st_size // RECORD.itemsize
         length = target.stat().st_size // np.dtype(page["dtype"]).itemsize

@@ -2,8 +2,8 @@
 
 A file holds the ids of one list of texts by one tokenizer, and its name is the digest of both. It
 begins with the SHA-256 of what follows: 32-bit little-endian numbers, the length of every text's
-ids, then all ids. A file that is damaged counts as absent. Files lie in `$GPTEVAL_CACHE`, else in
-`gpteval` under `$XDG_CACHE_HOME` or `~/.cache`; one that was not used for 30 days is removed.
+ids, then all ids. A file that is damaged counts as absent. Files lie in `$GPTEVAL_CACHE`, else
+where the system keeps caches; one that was not used for 30 days is removed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gpteval.files import write_whole
 from gpteval.model import Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -63,12 +63,13 @@ def cache_directory() -> Path:
     """Where the files lie; it need not be there.
 
     Raises:
-        RuntimeError: The system names no home directory.
+        RuntimeError: A home directory is named that the system doesn't know.
     """
     if named := os.environ.get(VARIABLE):
         return Path(named).expanduser()
-    system = os.environ.get("XDG_CACHE_HOME")
-    return (Path(system) if system else Path.home() / ".cache") / "gpteval"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("gpteval", appauthor=False)
 
 
 def _key(tokenizer: Tokenizer, texts: Sequence[str]) -> str:
@@ -107,16 +108,10 @@ def _write(path: Path, ids: Sequence[Sequence[int]]) -> None:
     lengths = np.fromiter(map(len, ids), NUMBER, len(ids))
     numbers = np.fromiter(chain.from_iterable(ids), NUMBER, int(lengths.sum()))
     content = lengths.tobytes() + numbers.tobytes()
-    partial = None
     try:
         _remove_unused(path.parent)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
-            partial = Path(file.name)
-            file.write(hashlib.sha256(content).digest() + content)
-        partial.replace(path)
+        write_whole(path, hashlib.sha256(content).digest() + content)
     except OSError as error:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
         _tell(str(error))
 
 

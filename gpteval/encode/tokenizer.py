@@ -22,6 +22,7 @@ from typing import Literal
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from gpteval.errors import CheckpointError, ConfigError
+from gpteval.files import replacing
 
 Splitting = Literal["fast", "bert", "openai"]
 
@@ -131,9 +132,8 @@ class BpeTokenizer:
 
     def save(self, directory: Path) -> None:
         """Write `tokenizer.json`, in the format of the `tokenizers` library."""
-        partial = directory / f"{FILE}.partial"
-        self._tokenizer.save(str(partial), pretty=False)
-        partial.replace(directory / FILE)
+        with replacing(directory / FILE) as partial:
+            self._tokenizer.save(str(partial), pretty=False)
 
     @property
     def vocab_size(self) -> int:

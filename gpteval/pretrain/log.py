@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gpteval.files import append, parse_json, replacing, write_whole
+
 FILE = "curve.jsonl"
 PICTURE = "curve.png"
 
@@ -27,18 +29,15 @@ class Curve:
         """Keep what was written up to an update; later points and a torn line are made again."""
         path = self.directory / FILE
         lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else []
-        points = [json.loads(line) for line in lines]
+        points = [parse_json(line) for line in lines]
         self.points = [point for point in points if point["update"] <= update]
-        partial = path.with_name(f".{FILE}")
-        partial.write_text("".join(map(_line, self.points)), encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, "".join(map(_line, self.points)))
 
     def add(self, point: Mapping[str, Any], *, write: bool) -> None:
         """Take a point, and put it on disk if this process is the one that writes."""
         self.points.append(dict(point))
         if write:
-            with (self.directory / FILE).open("a", encoding="utf-8") as file:
-                file.write(_line(point))
+            append(self.directory / FILE, _line(point).encode())
 
 
 def _line(point: Mapping[str, Any]) -> str:
@@ -69,7 +68,6 @@ def draw(points: Sequence[Mapping[str, Any]], target: Path) -> bool:
     rates.plot(tokens, [point["lr"] for point in points], color="gray", linewidth=1)
     rates.set_ylabel("learning rate")
     rates.set_xlabel("tokens")
-    partial = target.with_name(f".{target.name}")
-    figure.savefig(partial, format="png", dpi=150)
-    partial.replace(target)
+    with replacing(target) as partial:
+        figure.savefig(partial, format="png", dpi=150)
     return True

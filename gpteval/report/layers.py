@@ -14,10 +14,10 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.text import Text
 
 from gpteval.errors import ConfigError, ResultError
+from gpteval.files import write_whole
 from gpteval.records import Result
 from gpteval.report.standings import Row, base_split, standings
 from gpteval.report.table import Column, terminal_table
-from gpteval.results.store import replace_file
 from gpteval.weights.transfer import Transfer
 
 KINDS = (".png", ".svg", ".pdf")
@@ -146,8 +146,8 @@ def plot(found: Sequence[Point], path: Path, title: str) -> None:
     figure.savefig(picture, format=path.suffix[1:], dpi=150)
     lines = "".join(f"{json.dumps(row)}\n" for row in json_rows(found))
     try:
-        replace_file(path, picture.getvalue())
-        replace_file(path.with_suffix(".jsonl"), lines.encode())
+        write_whole(path, picture.getvalue())
+        write_whole(path.with_suffix(".jsonl"), lines)
     except OSError as error:
         raise ResultError(f"{path} can't be written: {error.strerror or error}") from error
 

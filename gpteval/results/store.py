@@ -19,8 +19,8 @@ import jsonlines
 from filelock import FileLock
 
 from gpteval.errors import ResultError
-from gpteval.files import parse_json
-from gpteval.records import SCHEMA, DataRecord, Prediction, Result, misfit
+from gpteval.files import append, parse_json, write_whole
+from gpteval.records import NewerError, Prediction, Record, Result, read_record
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class ResultStore:
         names = ", ".join(dict.fromkeys(result.task for result in results))
         with _saving(f"{self.records}: the results of {names} are not saved"), self._locked():
             self._mend()
-            _append(self.records, lines)
+            append(self.records, lines)
 
     def read(self) -> list[Result]:
         """Every result in the order written; none where the directory does not exist.
@@ -57,7 +57,7 @@ class ResultStore:
         if not whole:
             with _saving(f"{self.records}: its torn last line can't be set aside"), self._locked():
                 self._mend()
-        return [_result(row, place) for row, place in _rows(self.records)]
+        return list(_records(self.records, Result, "restore the line or delete it"))
 
     def finished(self, key: str) -> list[Result]:
         """The results of the run with this key, one per split; empty where it has not finished."""
@@ -78,7 +78,7 @@ class ResultStore:
         """
         path = f"predictions/{task}-{split}-{key[:12]}.jsonl"
         with _saving(f"{self.directory / path}: the predictions of {task} {split} are not saved"):
-            replace_file(self.directory / path, _lines(map(_compact, predictions)))
+            write_whole(self.directory / path, _lines(map(_compact, predictions)))
         return path
 
     def read_predictions(self, result: Result) -> list[Prediction]:
@@ -93,7 +93,7 @@ class ResultStore:
                 f"no predictions of {result.task} {result.split} at {path}: copy them beside "
                 f"{self.records.name}, or run the task again"
             )
-        return [_prediction(row, place) for row, place in _rows(path)]
+        return list(_records(path, Prediction, "run the task again"))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -108,10 +108,10 @@ class ResultStore:
         content = self.records.read_bytes()
         torn = content.rpartition(b"\n")[2]
         if _is_json(torn):
-            _append(self.records, b"\n")
+            append(self.records, b"\n")
             return
         aside = self.records.with_suffix(".torn.jsonl")
-        _append(aside, torn + b"\n")
+        append(aside, torn + b"\n")
         os.truncate(self.records, len(content) - len(torn))
         logger.warning(
             "%s: the last line was cut short by a killed run; it is kept in %s, and that run's "
@@ -119,24 +119,6 @@ class ResultStore:
             self.records,
             aside.name,
         )
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name in its directory, then rename: never half a file.
-
-    Raises:
-        OSError: It could not be written; a file of that name is as it was.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -162,20 +144,6 @@ def _reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _append(path: Path, content: bytes) -> None:
-    """Append all of `content` and force it to disk, or leave the file as it was."""
-    size = path.stat().st_size if path.exists() else 0
-    try:
-        with path.open("ab") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        if path.exists():
-            os.truncate(path, size)
-        raise
-
-
 def _ends_with_newline(path: Path) -> bool:
     with path.open("rb") as file:
         if file.seek(0, os.SEEK_END) == 0:
@@ -198,60 +166,25 @@ def _lines(rows: Iterable[dict[str, Any]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _rows(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
-    """Each line's object with its file:line."""
+def _records(path: Path, kind: type[Record], hint: str) -> Iterator[Record]:
+    """The record of each line.
+
+    Raises:
+        ResultError: A line that is none, with file:line, the reason, and what to do.
+    """
     with _reading(path):
         lines = path.read_bytes().splitlines()
-    try:
-        for number, row in enumerate(
-            jsonlines.Reader(lines, loads=parse_json).iter(type=dict), start=1
-        ):
-            yield row, f"{path}:{number}"
-    except jsonlines.InvalidLineError as error:
-        reason = str(error).splitlines()[0]
-        raise ResultError(
-            f"{path}:{error.lineno}: not a record: {reason}; restore the line or delete it"
-        ) from error
-
-
-def _result(row: dict[str, Any], place: str) -> Result:
-    try:
-        if row["schema"] > SCHEMA:
-            raise ResultError(
-                f"{place}: record of schema {row['schema']}, and this gpteval reads up to "
-                f"{SCHEMA}: upgrade gpteval"
-            )
-        nested = {
-            "data": DataRecord(**row["data"]),
-            "interval": tuple(row["interval"]),
-            "history": tuple(row["history"]),
-        }
-        result = Result(**{**row, **nested})
-    except (KeyError, TypeError) as error:
-        raise ResultError(
-            f"{place}: not a result of this gpteval ({error}); restore the line or delete it"
-        ) from error
-    wrong = misfit(result) or misfit(result.data) or ("scores" if not result.scores else "")
-    if wrong:
-        shown = repr(row.get(wrong, row["data"].get(wrong)))[:40]
-        raise ResultError(f"{place}: {wrong} can't be {shown}; restore the line or delete it")
-    return result
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield read_record(line, kind)
+        except NewerError as error:
+            raise ResultError(f"{path}:{number}: a record of {error}: upgrade gpteval") from error
+        except ValueError as error:
+            what = f"not a {kind.__name__.lower()} of this gpteval ({error})"
+            raise ResultError(f"{path}:{number}: {what}; {hint}") from error
 
 
 def _compact(prediction: Prediction) -> dict[str, Any]:
     row = asdict(prediction) | {"scores": [round(score, 6) for score in prediction.scores]}
     needed = ("id", "label", "prediction")
     return {name: value for name, value in row.items() if value or name in needed}
-
-
-def _prediction(row: dict[str, Any], place: str) -> Prediction:
-    try:
-        variants = {name: tuple(scores) for name, scores in row.get("variants", {}).items()}
-        nested = {"scores": tuple(row.get("scores", ())), "variants": variants}
-        prediction = Prediction(**{**row, **nested})
-    except (AttributeError, TypeError) as error:
-        raise ResultError(f"{place}: not a prediction ({error}); run the task again") from error
-    if wrong := misfit(prediction):
-        shown = repr(row[wrong])[:40]
-        raise ResultError(f"{place}: {wrong} can't be {shown}; run the task again")
-    return prediction

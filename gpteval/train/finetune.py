@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
+from msgspec import convert
 from torch import Tensor
 
 from gpteval.compute.cost import Work
@@ -30,7 +31,6 @@ from gpteval.encode.batch import Batch, Encoded
 from gpteval.encode.batching import dealt, epoch_order, micro_batches
 from gpteval.errors import CheckpointError, ConfigError, TrainingError
 from gpteval.progress import Progress, Silent
-from gpteval.records import misfit
 from gpteval.train.guard import RECENT, Figures
 from gpteval.train.head import TaskModel
 from gpteval.train.optimiser import adamw, clipped_step, gradient_norm, set_rate, warmup_linear
@@ -308,12 +308,9 @@ class Finetuning:
         """Take up a saved state."""
         self._best, facts = load_state(path, self.model, self.optimiser)
         try:
-            self.done, self._best_score = Training(**facts["done"]), float(facts["best"])
-            wrong = misfit(self.done)
+            self.done, self._best_score = convert(facts["done"], Training), float(facts["best"])
         except (LookupError, TypeError, ValueError) as error:
-            wrong = str(error)
-        if wrong:
             raise CheckpointError(
-                f"{path} holds no account of a training ({wrong}): delete it to start over"
-            )
+                f"{path} holds no account of a training ({error}): delete it to start over"
+            ) from error
         self.done.resumed = self.done.updates

@@ -45,7 +45,7 @@ class Figures:
         self._values = values.to("cpu", non_blocking=values.is_cuda)
         self._arrived: Any = None
         if loss.is_cuda:
-            self._arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._arrived = torch.cuda.Event()
             self._arrived.record()
         self._mean, self._where = mean, where
 

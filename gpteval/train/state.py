@@ -7,7 +7,6 @@ before or the state after, whole. Tensors as safetensors, the rest as JSON in it
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from gpteval.compute.distributed import like, whole
 from gpteval.errors import CheckpointError, ResultError
+from gpteval.files import replacing
 
 _DAMAGE = (SafetensorError, OSError, LookupError, ValueError, TypeError, RuntimeError)
 """What reading a file raises that is no saved state."""
@@ -57,18 +57,13 @@ def save_state(
     copies = {name: whole(tensor).detach().cpu().clone() for name, tensor in tensors.items()}
     if not write:
         return
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(copies, partial, metadata={"facts": json.dumps(facts)})
-        partial.replace(path)
+        with replacing(path) as partial:
+            save_file(copies, partial, metadata={"facts": json.dumps(facts)})
     except (OSError, SafetensorError) as error:
         raise ResultError(
             f"can't save the unfinished training to {path}: {error}; what was saved before is there"
         ) from error
-    finally:
-        if partial.exists():
-            partial.unlink()
 
 
 def read_facts(path: Path) -> dict[str, Any]:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -18,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from gpteval.errors import CheckpointError
-from gpteval.files import parse_json
+from gpteval.files import parse_json, replacing
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -55,32 +53,15 @@ def save_checkpoint(
     """
     if directory.exists() and not (directory / CONFIG).is_file():
         raise CheckpointError(f"{directory} exists and is no checkpoint: choose another name")
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
-    try:
-        config = {"family": family, "model": dict(model.config()), **(details or {})}
-        text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+    config = {"family": family, "model": dict(model.config()), **(details or {})}
+    text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+    tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in _weights(model).items()}
+    with replacing(directory) as partial:
+        partial.mkdir()
         (partial / CONFIG).write_text(text, encoding="utf-8")
-        tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in _weights(model).items()}
         save_file(tensors, partial / WEIGHTS, metadata={"format": "pt"})
+        (partial / WEIGHTS).chmod(0o644)  # safetensors writes for the owner alone
         tokenizer.save(partial)
-        # mkdtemp and safetensors write for the owner alone.
-        partial.chmod(0o755)
-        (partial / WEIGHTS).chmod(0o644)
-        _put(partial, directory)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _put(partial: Path, directory: Path) -> None:
-    """Rename a finished directory into place; an earlier one leaves only then."""
-    if not directory.exists():
-        partial.replace(directory)
-        return
-    earlier = Path(mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
-    directory.replace(earlier)
-    partial.replace(directory)
-    shutil.rmtree(earlier)
 
 
 def read_config(directory: Path) -> dict[str, Any]:
