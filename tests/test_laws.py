@@ -135,7 +135,7 @@ def writes(call: ast.Call) -> bool:
     return name in WRITERS or opened or moved
 
 
-@pytest.mark.parametrize("folder", ["gpteval", "models", "tasks"])
+@pytest.mark.parametrize("folder", ["gpteval", "models"])
 def test_files_are_written_in_one_place(folder: str) -> None:
     """But for what lies in a directory that `replacing` puts in place."""
     places = {"files.py": 99, "checkpoint.py": 1}
