@@ -1,4 +1,4 @@
-"""The loss of predicting tokens, forward and backward: ours with torch's chunked one and the plain one.
+"""The loss of predicting tokens, forward and backward: ours, torch's chunked one, the plain one.
 
 D 768, V 40,478 as in GPT-1. Ours takes a weight for every token (fine-tuning's auxiliary loss);
 torch's `F.linear_cross_entropy` chunks only sums and means of unweighted tokens, so the sides are

@@ -68,7 +68,7 @@ class FinetuneConfig:
         return {name: value for name, value in asdict(self).items() if value != base[name]}
 
 
-PROBED_ROWS = 500
+MONITORED_ROWS = 500
 """Most rows of a split that a model in pre-training is asked: the first ones."""
 
 
@@ -157,7 +157,7 @@ class Reading:
         "default: none, or with --data-dir all that are there.",
     )
     data_dir: str = option(
-        "", "Directory of official files, of --probe too; default: $GPTEVAL_DATA, or hub."
+        "", "Directory of official files, of --monitor too; default: $GPTEVAL_DATA, or hub."
     )
 
 

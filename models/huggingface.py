@@ -226,7 +226,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _identify(reference: str, model: HuggingFaceModel, tokenizer: Any, unused: int) -> Loaded:
-    probe(model)
+    check_logits(model)
     model.reading = reading(model, TOLERANCE)
     adapted = HuggingFaceTokenizer(tokenizer)
     return Loaded(
@@ -244,7 +244,7 @@ def _identify(reference: str, model: HuggingFaceModel, tokenizer: Any, unused: i
 
 
 @torch.no_grad()
-def probe(model: HuggingFaceModel) -> None:
+def check_logits(model: HuggingFaceModel) -> None:
     """Check that logits of hidden states are the model's own (some scale or cap theirs).
 
     Raises:

@@ -30,7 +30,7 @@ WORDS = "the a captain boy ship sea saw sold old and was glad of apples . home w
 TIMES = {"seconds", "utilisation"}
 SMALL = ["--context", "16", "--merges", "40", "--held-out", "1", "--batch-size", "2", "--device"]
 SMALL += ["cpu", "--warmup", "2", "--lr", "1e-3", "--updates", "30"]
-OFTEN = ["--save-updates", "3", "--evaluate", "7", "--snapshots", "2", "--probe", "cola"]
+OFTEN = ["--save-updates", "3", "--evaluate", "7", "--snapshots", "2", "--monitor", "cola"]
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_a_probe_leaves_the_model_as_it_was(corpus: Path, tmp_path: Path) -> Non
     training = trained(corpus, tmp_path)
     assert "zero_shot" not in training.point(0.1, 1.0)
     training.losses, training.marks = [2.0], {1}
-    training.probe = lambda model: {"evaluates": float(not model.eval().training)}
+    training.monitor = lambda model: {"evaluates": float(not model.eval().training)}
     assert training.point(0.1, 1.0)["zero_shot"] == {"evaluates": 1.0}
     assert training.model.training
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gpteval.cli.options import options_from
-from gpteval.config import PROBED_ROWS, PretrainConfig, Reading, Sharing, Upkeep, task_names
+from gpteval.config import MONITORED_ROWS, PretrainConfig, Reading, Sharing, Upkeep, task_names
 
 
 @click.command()
@@ -20,18 +20,18 @@ from gpteval.config import PROBED_ROWS, PretrainConfig, Reading, Sharing, Upkeep
     help="Directory to write: model/, curve.jsonl, tokens/; an unfinished training there goes on.",
 )
 @click.option(
-    "--probe",
+    "--monitor",
     default="",
     help="Tasks asked by likelihood wherever the held-out loss is measured, names and groups by "
-    f"commas: the first {PROBED_ROWS} rows of their splits, from --data-dir or $GPTEVAL_DATA, else "
-    "the bundled samples; default: none.",
+    f"commas: the first {MONITORED_ROWS} rows of their splits, from --data-dir or $GPTEVAL_DATA, "
+    "else the bundled samples; default: none.",
 )
 @options_from(PretrainConfig, "config")
 @options_from(Reading, "reading")
 @options_from(Upkeep, "upkeep")
 @options_from(Sharing, "compute")
 def command(
-    corpus: tuple[Path, ...], output: Path, probe: str, reading: Reading, **settings: Any
+    corpus: tuple[Path, ...], output: Path, monitor: str, reading: Reading, **settings: Any
 ) -> None:
     """Train a language model on a corpus, to fine-tune later.
 
@@ -43,7 +43,7 @@ def command(
     others, and with --overlap how many test examples share 13 words in a row with the corpus. The
     settings are those of the paper, except for the length of training.
 
-    With --probe the curve has zero-shot scores too; the training is the same with and without.
+    With --monitor the curve has zero-shot scores too; the training is the same with and without.
 
     A training that was killed goes on with the same command. torchrun shares every batch among
     processes: the losses are those of one process, but for rounding and dropout.
@@ -52,7 +52,7 @@ def command(
     gpteval pretrain BOOKS --output mine --batch-size 4 --updates 7000 --lr 2e-3 --dropout 0
     gpteval run --sample --tasks glue --model mine/model
     The same with scores on the way:
-    gpteval pretrain BOOKS --output mine --evaluate 500 --probe copa,rocstories
+    gpteval pretrain BOOKS --output mine --evaluate 500 --monitor copa,rocstories
     The paper's, on eight GPUs:
     torchrun --nproc-per-node 8 -m gpteval pretrain BOOKS --output gpt1 \\
         --preset gpt1 --merges 40000 --epochs 100
@@ -60,12 +60,14 @@ def command(
     from gpteval.cli.progress import listener
     from gpteval.compute.distributed import started_as
     from gpteval.pretrain.pretrain import pretrain
-    from gpteval.studies.probe import read_probes
+    from gpteval.studies.monitor import read_monitors
 
-    progress, names, probes = listener(), task_names(probe), None
+    progress, names, monitors = listener(), task_names(monitor), None
     if names and not started_as():
-        probes = read_probes(names, reading.data_dir, progress).encoded
-    done = pretrain(corpus, output, reading=reading, probes=probes, progress=progress, **settings)
+        monitors = read_monitors(names, reading.data_dir, progress).encoded
+    done = pretrain(
+        corpus, output, reading=reading, monitors=monitors, progress=progress, **settings
+    )
     if started_as():
         return
     measured = "" if done.bits_per_byte is None else f", {done.bits_per_byte:.3f} bits per byte"

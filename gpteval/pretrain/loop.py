@@ -18,7 +18,7 @@ from gpteval.errors import ConfigError, TrainingError
 from gpteval.pretrain.log import Curve
 from gpteval.pretrain.pretraining import Pretraining
 from gpteval.progress import Progress
-from gpteval.train.state import load_state, read_facts, save_state
+from gpteval.train.state import Cadence, load_state, read_facts, save_state
 
 STATES = "unfinished"
 SNAPSHOTS = "checkpoints"
@@ -59,7 +59,7 @@ class Course:
         self.snapshots = {round(i * updates / count) for i in range(count + 1)} if count else set()
         training.marks |= self.snapshots - {0}
         self._began = time.monotonic()
-        self._saved, self._pause = self._began, upkeep.save_seconds
+        self._cadence = Cadence(upkeep.save_seconds)
         self._resume()
 
     def run(self) -> None:
@@ -122,11 +122,16 @@ class Course:
         return float(self.training.seconds["clock"]) + time.monotonic() - self._began
 
     def _save_when_due(self) -> None:
-        training, now, every = self.training, time.monotonic(), self.upkeep.save_updates
-        late = 0.0 if every else float(training.world.first and now - self._saved >= self._pause)
+        training, every = self.training, self.upkeep.save_updates
+        late = 0.0 if every else float(training.world.first and self._cadence.due)
         due = training.update % every == 0 if every else training.world.sums(late)[0] > 0
         if not due or training.update == training.config.updates:
             return
+        with self._cadence.saving():
+            self._save()
+
+    def _save(self) -> None:
+        training = self.training
         facts = training.facts()
         facts["seconds"] = facts["seconds"] | {"clock": self._clock()}
         path = self.output / STATES / f"update-{training.update:08}.safetensors"
@@ -137,9 +142,6 @@ class Course:
         if first:
             for old in self._states()[: -self.upkeep.keep]:
                 old.unlink()
-        self._saved = time.monotonic()
-        # A save that is slow itself is made more rarely.
-        self._pause = max(self.upkeep.save_seconds, 20 * (self._saved - now))
 
     def _snapshot(self) -> None:
         if self.training.update in self.snapshots:

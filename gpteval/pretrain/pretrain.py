@@ -27,7 +27,7 @@ from gpteval.errors import ConfigError, UnknownNameError
 from gpteval.plugins import registry
 from gpteval.pretrain.log import PICTURE, draw
 from gpteval.pretrain.loop import Course, refuse_changes, settings
-from gpteval.pretrain.pretraining import Pretraining, Probe
+from gpteval.pretrain.pretraining import Monitor, Pretraining
 from gpteval.progress import Progress, Silent
 from gpteval.weights.checkpoint import CONFIG, read_config, save_checkpoint
 
@@ -62,7 +62,7 @@ def pretrain(
     reading: Reading | None = None,
     compute: Sharing | None = None,
     upkeep: Upkeep | None = None,
-    probes: Callable[[BpeTokenizer, int, Machine], Probe] | None = None,
+    monitors: Callable[[BpeTokenizer, int, Machine], Monitor] | None = None,
     progress: Progress | None = None,
 ) -> Pretrained:
     """Train a model on a corpus and write it, with its tokenizer, as a checkpoint.
@@ -77,7 +77,7 @@ def pretrain(
         reading: How the corpus is read, with which tokenizer, and what is looked up in it.
         compute: Device and precision, and whether processes split the weights.
         upkeep: What is saved along the way.
-        probes: From tokenizer, context and machine to what asks the model on the way; only the
+        monitors: From tokenizer, context and machine to what asks the model on the way; only the
             first process needs it.
         progress: Told where the run stands.
 
@@ -85,9 +85,9 @@ def pretrain(
         GptevalError: Anything the user can mend, before training begins where possible.
     """
     compute = compute or Sharing()
-    if probes and compute.shard:
+    if monitors and compute.shard:
         raise ConfigError(
-            "--probe asks a whole model and --shard splits it: leave out --probe, and score "
+            "--monitor asks a whole model and --shard splits it: leave out --monitor, and score "
             "--snapshots with gpteval curve"
         )
     world, machine = join(resolve(compute), shard=compute.shard)
@@ -107,8 +107,8 @@ def pretrain(
         if done:
             told.say(f"{output}: finished before, not run again")
             return done
-        if probes:
-            training.probe = probes(words, config.context, machine)
+        if monitors:
+            training.monitor = monitors(words, config.context, machine)
         keeper = _Keeper(family, training, words)
         course = Course(training, output, upkeep or Upkeep(), keeper, told)
         return _completed(course)

@@ -25,6 +25,7 @@ from gpteval.corpus.windows import Windows
 from gpteval.errors import ConfigError, TrainingError
 from gpteval.pretrain.bits_per_byte import Objective, bits_per_byte
 from gpteval.results.provenance import commit, versions
+from gpteval.train.guard import RECENT, unsound
 from gpteval.train.optimiser import adamw, clip_gradients, set_rate, warmup_cosine
 
 if TYPE_CHECKING:
@@ -33,13 +34,10 @@ if TYPE_CHECKING:
 POINTS = 200
 """Points of the training curve, spread evenly over the updates."""
 
-RECENT = 100
-"""Updates whose mean loss a spike is measured against; before so many, there is none."""
-
 PASS_TOKENS = {"cpu": 1024, "mps": 8192, "cuda": 32768}
 """Tokens of one forward and backward pass; larger batches are split."""
 
-Probe = Callable[["Model"], dict[str, float]]
+Monitor = Callable[["Model"], dict[str, float]]
 """Asks a model tasks: task → score. It may leave the model in evaluation mode."""
 
 PFS_DAY = 1e15 * 86400
@@ -56,7 +54,7 @@ class Pretraining:
         recent: Loss of the last `RECENT` updates.
         marks: Updates at which the curve has a point with the held-out loss, whatever the interval.
         seconds: Time of training so far, by the clock and in updates alone.
-        probe: Scores the model where the held-out loss is measured; may be set, on the first
+        monitor: Scores the model where the held-out loss is measured; may be set, on the first
             process. The others wait for it in the exchange that comes next.
     """
 
@@ -96,7 +94,7 @@ class Pretraining:
         self.losses, self.recent = list[float](), list[float]()
         self.marks = {config.updates}
         self.seconds = {"clock": 0.0, "updates": 0.0}
-        self.probe: Probe | None = None
+        self.monitor: Monitor | None = None
 
     def step(self) -> tuple[float, float, float]:
         """Make one update; returns its learning rate, loss and gradient norm.
@@ -112,12 +110,9 @@ class Pretraining:
         self.world.seed(config.seed, update)
         loss = self._gradients(self.windows.starts(update))
         norm = whole(clip_gradients(self.model, config.clip)).item()
-        if not math.isfinite(loss + norm):
-            what = "loss" if not math.isfinite(loss) else "norm of the gradient"
-            value = norm if math.isfinite(loss) else loss
+        if wrong := unsound(loss, norm):
             raise TrainingError(
-                f"the {what} is {value} {self.where(update)}: lower --lr, raise --warmup, or use "
-                "--precision fp32"
+                f"{wrong} {self.where(update)}: lower --lr, raise --warmup, or use --precision fp32"
             )
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
@@ -141,12 +136,12 @@ class Pretraining:
         Raises:
             TrainingError: It is more.
         """
-        before = self.recent[:-1]
-        mean = sum(before) / max(1, len(before))
-        if margin and len(self.recent) == RECENT and self.recent[-1] > mean + margin:
+        if not margin or len(self.recent) < RECENT:
+            return
+        *before, last = self.recent
+        if wrong := unsound(last, 0.0, sum(before) / len(before), margin):
             raise TrainingError(
-                f"the loss leapt to {self.recent[-1]:.3f} from a mean of {mean:.3f} "
-                f"{self.where(self.update)}: look at these texts, lower --lr, or go on "
+                f"{wrong} {self.where(self.update)}: look at these texts, lower --lr, or go on "
                 "with --spike 0"
             )
 
@@ -244,16 +239,16 @@ class Pretraining:
         return loss.detach()  # read once per update: a GPU is not waited for in between
 
     def _measures(self) -> bool:
-        """Whether it is time to read the held-out documents, and to probe."""
+        """Whether it is time to read the held-out documents, and to monitor."""
         every = self.config.evaluate
         return self.update in self.marks or bool(every and self.update % every == 0)
 
     def _zero_shot(self) -> dict[str, dict[str, float]]:
-        """What the probe says of the model, which trains on as it was."""
-        if self.probe is None:
+        """What the monitor says of the model, which trains on as it was."""
+        if self.monitor is None:
             return {}
         mode = self.model.training
-        found = self.probe(self.model)
+        found = self.monitor(self.model)
         self.model.train(mode)
         return {"zero_shot": found}
 

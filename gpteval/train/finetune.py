@@ -34,7 +34,7 @@ from gpteval.progress import Progress, Silent
 from gpteval.train.guard import RECENT, Figures
 from gpteval.train.head import TaskModel
 from gpteval.train.optimiser import adamw, clipped_step, gradient_norm, set_rate, warmup_linear
-from gpteval.train.state import load_state, save_state
+from gpteval.train.state import Cadence, load_state, save_state
 
 EARLY_CHECKS = (1000, 2000, 4000, 8000, 16000, 32000)
 """Updates of the first epoch after which the development score is taken as well [C]."""
@@ -105,8 +105,7 @@ class Finetuning:
         self.done = Training()
         self.most_tokens = TRAINING_TOKENS[self.device.type]
         self._best_score, self._best = -math.inf, dict[str, Tensor]()
-        self._saved = time.monotonic()
-        self._pause = saving.seconds if saving else math.inf
+        self._cadence = Cadence(saving.seconds if saving else math.inf)
         self._unread = deque[Figures]()
         self._late = int(self.device.type == "cuda")  # updates whose figures may be unread
 
@@ -283,15 +282,12 @@ class Finetuning:
             self._best_score = score
 
     def _save_when_due(self) -> None:
-        due = self.world.first and time.monotonic() - self._saved >= self._pause
-        if self.saving is None or not due:
+        if self.saving is None or not (self.world.first and self._cadence.due):
             return
         self._read(late=0)
         facts = {"done": asdict(self.done), "best": self._best_score}
-        began = time.monotonic()
-        save_state(self.saving.path, self.model, self.optimiser, self._best, facts)
-        self._saved = time.monotonic()
-        self._pause = max(self.saving.seconds, 20 * (self._saved - began))
+        with self._cadence.saving():
+            save_state(self.saving.path, self.model, self.optimiser, self._best, facts)
 
     def _resume(self) -> None:
         """Go on from a saved state if there is one."""

@@ -60,10 +60,23 @@ class Figures:
         loss, norm, wrong = self._values.tolist()
         if not wrong:
             return float(loss)
-        if not math.isfinite(loss):
-            what = f"the loss is {loss}"
-        elif not math.isfinite(norm):
-            what = f"the norm of the gradient is {norm}"
-        else:
-            what = f"the loss leapt to {loss:.3f} from a mean of {self._mean:.3f}"
+        what = unsound(loss, norm, self._mean, LEAP)
         raise TrainingError(f"{what} {self._where}: lower --lr, or use --precision fp32")
+
+
+def unsound(loss: float, norm: float, mean: float = math.inf, margin: float = 0.0) -> str:
+    """Why an update may not stand, in words; "" where it may.
+
+    Args:
+        loss: Of the whole batch.
+        norm: Of the whole gradient.
+        mean: Of the losses before; infinite where there are too few.
+        margin: Nats above that mean at which a loss has leapt.
+    """
+    if not math.isfinite(loss):
+        return f"the loss is {loss}"
+    if not math.isfinite(norm):
+        return f"the norm of the gradient is {norm}"
+    if loss > mean + margin:
+        return f"the loss leapt to {loss:.3f} from a mean of {mean:.3f}"
+    return ""

@@ -7,7 +7,9 @@ before or the state after, whole. Tensors as safetensors, the rest as JSON in it
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,32 @@ from gpteval.files import replacing
 
 _DAMAGE = (SafetensorError, OSError, LookupError, ValueError, TypeError, RuntimeError)
 """What reading a file raises that is no saved state."""
+
+
+class Cadence:
+    """When an unfinished training is due to be saved; a save that is slow itself comes more rarely.
+
+    Attributes:
+        seconds: Least time between two saves.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        """The first is due `seconds` from now."""
+        self.seconds = self._pause = seconds
+        self._last = time.monotonic()
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time."""
+        return time.monotonic() - self._last >= self._pause
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Time a save; the next is due no sooner than twenty times as long after it."""
+        began = time.monotonic()
+        yield
+        self._last = time.monotonic()
+        self._pause = max(self.seconds, 20 * (self._last - began))
 
 
 def save_state(

@@ -3,8 +3,8 @@
 Logits are the largest tensor of a training: 83 MB for a window of GPT-1's, and as much again for
 their softmax and for its gradient. Here those of a few places are made, turned into their own
 gradient in place, multiplied back and let go, all in the forward pass; the backward pass only
-scales what is there. torch's `F.linear_cross_entropy` does the same and was slower when it was tried
-(benchmarks/token_loss.py); it takes no weights of single tokens.
+scales what is there. torch's `F.linear_cross_entropy` does the same and was slower when it was
+tried (benchmarks/token_loss.py); it takes no weights of single tokens.
 
 Shape letters: N places, D width, V vocabulary.
 """

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gpteval.config import PROBED_ROWS
+from gpteval.config import MONITORED_ROWS
 from gpteval.errors import ConfigError, DataError
 from gpteval.methods.questions import Questions, asked_splits
 from gpteval.methods.zeroshot import scorable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Probes:
+class Monitors:
     """What a model in training is asked, whatever its tokenizer.
 
     Attributes:
@@ -55,8 +55,8 @@ class Probes:
         return scores
 
 
-def read_probes(names: Sequence[str], data_dir: str, progress: Progress) -> Probes:
-    """Read the first `PROBED_ROWS` rows of what is scored.
+def read_monitors(names: Sequence[str], data_dir: str, progress: Progress) -> Monitors:
+    """Read the first `MONITORED_ROWS` rows of what is scored.
 
     Args:
         names: Tasks and groups.
@@ -71,7 +71,7 @@ def read_probes(names: Sequence[str], data_dir: str, progress: Progress) -> Prob
     tasks, without = scorable(names)
     if without:
         raise ConfigError(
-            f"no likelihood heuristic is known for {', '.join(without)}: leave out of --probe "
+            f"no likelihood heuristic is known for {', '.join(without)}: leave out of --monitor "
             "what has none"
         )
     from gpteval.data.rows import Origin, load_split, origin
@@ -82,12 +82,12 @@ def read_probes(names: Sequence[str], data_dir: str, progress: Progress) -> Prob
     found: list[tuple[Task, Mapping[str, SplitRows], str]] = []
     for task in tasks:
         splits = asked_splits(task, rows_from)
-        rows = {split: load_split(task, split, rows_from, PROBED_ROWS) for split in splits}
+        rows = {split: load_split(task, split, rows_from, MONITORED_ROWS) for split in splits}
         found.append((task, rows, splits[-1]))
     scored = [rows[split] for _, rows, split in found]
     told = ", ".join(f"{each.task} ({len(each.rows)} rows of {each.split})" for each in scored)
     progress.say(f"asked on the way, from {rows_from.directory or 'the samples'}: {told}")
-    return Probes(found)
+    return Monitors(found)
 
 
 def _questions(
@@ -101,4 +101,4 @@ def _questions(
     try:
         return Questions(task, rows, split, tokenizer, context)
     except DataError as error:
-        raise DataError(f"--probe {task.name} with --context {context}: {error}") from None
+        raise DataError(f"--monitor {task.name} with --context {context}: {error}") from None

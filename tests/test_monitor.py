@@ -13,9 +13,9 @@ from official import write_cola
 
 from gpteval import Compute, GptevalError, load_model, score_zeroshot
 from gpteval.cli.pretrain import command
-from gpteval.config import PROBED_ROWS
+from gpteval.config import MONITORED_ROWS
 from gpteval.progress import Silent
-from gpteval.studies.probe import read_probes
+from gpteval.studies.monitor import read_monitors
 
 SMALL = ["--context", "16", "--merges", "40", "--held-out", "1", "--batch-size", "2"]
 SMALL += ["--updates", "6", "--warmup", "2", "--lr", "1e-3", "--evaluate", "4", "--device", "cpu"]
@@ -38,9 +38,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def asked(corpus: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A training with probes."""
+    """A training that is monitored."""
     output = tmp_path_factory.mktemp("asked")
-    pretrain(corpus, output, "--probe", "cola", "--data-dir", str(data))
+    pretrain(corpus, output, "--monitor", "cola", "--data-dir", str(data))
     return output
 
 
@@ -77,27 +77,30 @@ def test_weights_and_losses_are_those_of_a_training_without(
 
 
 def test_the_first_rows_are_asked(tmp_path: Path) -> None:
-    ((_, rows, _),) = read_probes(
-        ["cola"], str(write_cola(tmp_path, PROBED_ROWS + 2)), Silent()
+    ((_, rows, _),) = read_monitors(
+        ["cola"], str(write_cola(tmp_path, MONITORED_ROWS + 2)), Silent()
     ).rows
     assert list(rows) == ["train", "dev"]
-    assert [row["id"] for row in rows["dev"].rows] == [str(n) for n in range(PROBED_ROWS)]
+    assert [row["id"] for row in rows["dev"].rows] == [str(n) for n in range(MONITORED_ROWS)]
 
 
 def test_samples_are_asked_where_there_is_no_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GPTEVAL_DATA", raising=False)
-    ((task, rows, _),) = read_probes(["copa"], "", Silent()).rows
+    ((task, rows, _),) = read_monitors(["copa"], "", Silent()).rows
     assert (task.name, rows["test"].origin.kind) == ("copa", "sample")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--probe", "colla"], "unknown task or group 'colla'; did you mean 'cola'"),
-        (["--probe", "rte"], "no likelihood heuristic is known for rte"),
-        (["--probe", "cola,rte"], "no likelihood heuristic is known for rte: leave out of --probe"),
-        (["--probe", "cola", "--shard"], "--probe asks a whole model and --shard splits it"),
-        (["--probe", "cola", "--context", "1"], "--probe cola with --context 1: example 0: "),
+        (["--monitor", "colla"], "unknown task or group 'colla'; did you mean 'cola'"),
+        (["--monitor", "rte"], "no likelihood heuristic is known for rte"),
+        (
+            ["--monitor", "cola,rte"],
+            "no likelihood heuristic is known for rte: leave out of --monitor",
+        ),
+        (["--monitor", "cola", "--shard"], "--monitor asks a whole model and --shard splits it"),
+        (["--monitor", "cola", "--context", "1"], "--monitor cola with --context 1: example 0: "),
     ],
 )
 def test_a_mistake_is_one_clear_line_before_training(
