@@ -14,7 +14,7 @@ from gpteval.corpus.documents import find_documents
 from gpteval.corpus.tokens import encode_documents, open_tokens
 from gpteval.errors import TrainingError
 from gpteval.pretrain.bits_per_byte import bits_per_byte
-from gpteval.pretrain.loop import Course
+from gpteval.pretrain.loop import TrainingLoop
 from gpteval.pretrain.pretraining import PASS_TOKENS, Pretraining
 from gpteval.progress import Silent
 from gpteval_models.gpt import GPT, GPTConfig
@@ -64,7 +64,7 @@ def training(corpus, tmp_path):
 
 def course(training, output, **upkeep):
     """The training with nothing to write but its curve and states."""
-    return Course(training, output, Upkeep(**upkeep), lambda *_: None, Silent())
+    return TrainingLoop(training, output, Upkeep(**upkeep), lambda *_: None, Silent())
 
 
 def test_a_small_model_learns_more_than_word_frequencies(training, tmp_path):

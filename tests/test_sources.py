@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gpteval import DataError
-from gpteval.corpus.chunks import PIECE, cut
+from gpteval.corpus.chunks import CHUNK, cut
 from gpteval.corpus.sources import source
 
 TEXTS = ["The sea was calm.", "Nobody said “good morning”.\nÅse did.", "The boy went home."]
@@ -114,7 +114,7 @@ def test_pieces_are_cut_at_blanks_and_lose_nothing():
     text = " ".join(f"word{n},\n" if n % 9 == 0 else f"w{n}" for n in range(40_000))
     pieces = list(cut([text[:100_000], text[100_000:]]))
     assert "".join(pieces) == text
-    assert len(pieces) > 3 and max(map(len, pieces)) <= PIECE
+    assert len(pieces) > 3 and max(map(len, pieces)) <= CHUNK
     for before, after in pairwise(pieces):
         assert after[0] == " " and not before[-1].isspace() and not after[1].isspace()
 
@@ -126,4 +126,4 @@ def test_words_on_lines_of_their_own_are_cut_between_lines():
 
 
 def test_a_word_longer_than_a_piece_is_cut_in_two():
-    assert list(map(len, cut(["x" * (PIECE + 7)]))) == [PIECE, 7]
+    assert list(map(len, cut(["x" * (CHUNK + 7)]))) == [CHUNK, 7]

@@ -11,7 +11,7 @@ import pytest
 
 from gpteval import BpeTokenizer, DataError
 from gpteval.corpus import tokens as module
-from gpteval.corpus.chunks import PIECE
+from gpteval.corpus.chunks import CHUNK
 from gpteval.corpus.documents import find_documents, hold_out
 from gpteval.corpus.tokens import encode_documents, open_tokens
 from gpteval.errors import ResultError
@@ -66,10 +66,10 @@ def test_lines_of_jsonl_are_documents_named_by_their_line(folder, tokenizer):
 def test_a_long_document_in_pieces_has_the_tokens_of_the_whole(tmp_path, tokenizer, often):
     draw = random.Random(0)
     words = "the sea was calm. don’t nobody, went-home Åse \n\n\t the".split(" ")
-    text = " ".join(draw.choices(words, k=4 * PIECE // 6))
+    text = " ".join(draw.choices(words, k=4 * CHUNK // 6))
     (tmp_path / "long.txt").write_text(text, encoding="utf-8")
     file = encode_documents(find_documents([tmp_path]), tokenizer, tmp_path / "all.tokens")
-    assert len(text) > 2 * PIECE
+    assert len(text) > 2 * CHUNK
     assert file.tokens[1:].tolist() == tokenizer.encode([text])[0]
 
 

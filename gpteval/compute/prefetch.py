@@ -13,7 +13,7 @@ DEPTH = 2
 T = TypeVar("T")
 
 
-def ahead(items: Iterator[T]) -> Generator[T, None, None]:
+def prefetch(items: Iterator[T]) -> Generator[T, None, None]:
     """The same items, none of them None, made by a thread that is `DEPTH` of them ahead.
 
     What making an item raises is raised where the item was due. The thread ends with the

@@ -1,4 +1,4 @@
-"""Texts of a corpus in pieces: cutting them, and reading bytes that may be damaged or gone."""
+"""Texts of a corpus in chunks: cutting them, and reading bytes that may be damaged or gone."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from typing import IO, cast
 
 from gpteval.errors import DataError
 
-PIECE = 1 << 16
-"""Most characters of a piece: long texts are read, and encoded on every core, in such pieces."""
+CHUNK = 1 << 16
+"""Most characters of a chunk: long texts are read, and encoded on every core, in such chunks."""
 NEAR = 4096
-"""Characters before the end of a piece in which a blank between two words is looked for."""
+"""Characters before the end of a chunk in which a blank between two words is looked for."""
 
 _BLANK = re.compile(r"(?<=\S) (?=\S)")
 
 
 def cut(blocks: Iterable[str]) -> Iterator[str]:
-    """Text in pieces of at most `PIECE` characters, each but the first beginning with a blank.
+    """Text in chunks of at most `CHUNK` characters, each but the first beginning with a blank.
 
-    A word longer than a piece is cut in two. No other word is, so that the pieces have the token
+    A word longer than a chunk is cut in two. No other word is, so that the chunks have the token
     ids of the whole text: with `openai`'s splitting too, but that ftfy looks for what to mend in
-    no more than a piece.
+    no more than a chunk.
     """
     held = ""
     for block in blocks:
         held, start = held + block, 0
-        while len(held) - start > PIECE:
-            stop = _place(held, start, start + PIECE)
+        while len(held) - start > CHUNK:
+            stop = _place(held, start, start + CHUNK)
             yield held[start:stop]
             start = stop
         held = held[start:]

@@ -40,20 +40,20 @@ class Corpus:
         return len(self.held) if self.only_held else sum(self.counts) - len(self.held)
 
     def __iter__(self) -> Iterator[str]:
-        """The texts in pieces, as a tokenizer is trained on them."""
-        for _, _, pieces in self.documents():
-            yield from pieces
+        """The texts in chunks, as a tokenizer is trained on them."""
+        for _, _, chunks in self.documents():
+            yield from chunks
 
     def documents(self) -> Iterator[tuple[int, int, Iterator[str]]]:
-        """Each document's source, row and text in pieces.
+        """Each document's source, row and text in chunks.
 
         Raises:
             DataError: What can't be read.
         """
         for index in self._used():
-            for place, (row, pieces) in enumerate(self.sources[index].documents()):
+            for place, (row, chunks) in enumerate(self.sources[index].documents()):
                 if ((index, place) in self.held) == self.only_held:
-                    yield index, row, pieces
+                    yield index, row, chunks
 
     def named(self, index: int, row: int) -> str:
         """A document's name, of its source and row."""

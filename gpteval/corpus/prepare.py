@@ -61,8 +61,8 @@ class _Told:
 
     def __iter__(self) -> Iterator[str]:
         self.progress.begin("read for the tokenizer", len(self.corpus))
-        for _, _, pieces in self.corpus.documents():
-            yield from pieces
+        for _, _, chunks in self.corpus.documents():
+            yield from chunks
             self.progress.advance(1)
         self.progress.end()
 
@@ -74,14 +74,14 @@ def _tokenizer(
     if given:
         return BpeTokenizer.load(Path(given))
     content = json.dumps([merges, corpus.identity])
-    key, page = hashlib.sha256(content.encode()).hexdigest(), directory / "trained-on.txt"
-    if page.is_file() and page.read_text("utf-8") == key:
+    key, manifest = hashlib.sha256(content.encode()).hexdigest(), directory / "trained-on.txt"
+    if manifest.is_file() and manifest.read_text("utf-8") == key:
         return BpeTokenizer.load(directory)
     tokenizer = BpeTokenizer.train(_Told(corpus, progress), merges)
     try:
-        page.unlink(missing_ok=True)
+        manifest.unlink(missing_ok=True)
         tokenizer.save(directory)
-        write_whole(page, key)
+        write_whole(manifest, key)
     except Exception as error:  # the library raises bare Exception
         raise ResultError(
             f"the tokenizer can't be written to {directory} ({error}): make room, or name another "

@@ -1,7 +1,7 @@
 """The documents of a corpus one after another, whatever form they come in.
 
 A text file is a document; so is a line of a JSONL file, a row of a parquet file, a row of a hub
-data set. All are read as a stream: memory holds a piece of a text file, or a line, or a few rows.
+data set. All are read as a stream: memory holds a chunk of a text file, or a line, or a few rows.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ class Source(Protocol):
         """How many documents it has, those without text among them."""
 
     def documents(self) -> Iterator[tuple[int, Iterator[str]]]:
-        """Each document's row from 1 (0 for a text file) and its text in pieces.
+        """Each document's row from 1 (0 for a text file) and its text in chunks.
 
-        A document may be passed over without taking its pieces, which then costs next to nothing.
-        One without text has no pieces.
+        A document may be passed over without taking its chunks, which then costs next to nothing.
+        One without text has no chunks.
 
         Raises:
             DataError: What can't be read, with the file and the line or row.
@@ -91,7 +91,7 @@ class TextFile(LocalFile):
         return 1
 
     def documents(self) -> Iterator[tuple[int, Iterator[str]]]:
-        """The one document; the file is opened when its first piece is taken."""
+        """The one document; the file is opened when its first chunk is taken."""
         yield 0, cut(self._blocks())
 
     def _blocks(self) -> Iterator[str]:

@@ -1,9 +1,9 @@
 """Token ids of a corpus as a file.
 
 The token file is a flat array of ids that is read through a memory map. Beside it lie a table of
-the documents (".documents") and a page (".json") that says what the two hold and of which texts.
-They grow as the corpus is read: a build that was killed, or met a damaged file, goes on from its
-last page.
+the documents (".documents") and a manifest (".json") that says what the two hold and of which
+texts. They grow as the corpus is read: a build that was killed, or met a damaged file, resumes from
+its last manifest.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def encode_documents(
     Args:
         corpus: The documents.
         tokenizer: Turns text into ids; its `start`, if any, begins every document.
-        target: File to write, with its table and its page beside it.
+        target: File to write, with its table and its manifest beside it.
         progress: Told how many documents are done.
 
     Raises:
@@ -121,9 +121,9 @@ def encode_documents(
     """
     inputs = {"tokenizer": tokenizer.digest, "corpus": corpus.identity}
     with _kept(target), FileLock(target.with_suffix(".lock")):
-        page = _page(target)
-        if page.get("inputs") != inputs:
-            going_on = _Build(tokenizer, target, page)
+        manifest = _manifest(target)
+        if manifest.get("inputs") != inputs:
+            going_on = _Build(tokenizer, target, manifest)
             if not going_on.fill(corpus, inputs, progress or Silent()):
                 _Build(tokenizer, target, {}).fill(corpus, inputs, progress or Silent())
     return open_tokens(target)
@@ -131,11 +131,11 @@ def encode_documents(
 
 def open_tokens(target: Path) -> TokenFile:
     """Map a token file that `encode_documents` wrote."""
-    page = read_json(target.with_suffix(".json"))
-    tokens = np.memmap(target, np.dtype(page["dtype"]), mode="r")
+    manifest = read_json(target.with_suffix(".json"))
+    tokens = np.memmap(target, np.dtype(manifest["dtype"]), mode="r")
     records = np.memmap(target.with_suffix(".documents"), RECORD, mode="r")
     return TokenFile(
-        tokens, Documents(records, tuple(page["sources"]), len(tokens)), page["digest"]
+        tokens, Documents(records, tuple(manifest["sources"]), len(tokens)), manifest["digest"]
     )
 
 
@@ -143,25 +143,24 @@ class _Build:
     """A token file being written.
 
     Attributes:
-        page: What is on disk and will be kept: how many documents and tokens, and the digest of
+        manifest: What is on disk and will be kept: how many documents and tokens, and the digest of
             the tokenizer and all texts up to there.
         digest: The same of what is read so far.
         size: UTF-8 bytes of the document being read.
     """
 
-    def __init__(self, tokenizer: Tokenizer, target: Path, page: Mapping[str, Any]) -> None:
-        """Go on from a page, or begin afresh with {}."""
+    def __init__(self, tokenizer: Tokenizer, target: Path, manifest: Mapping[str, Any]) -> None:
+        """Go on from a manifest, or begin afresh with {}."""
         self.tokenizer, self.target = tokenizer, target
         self.table = target.with_suffix(".documents")
         self.dtype = np.dtype("uint16" if tokenizer.vocab_size <= 1 << 16 else "uint32")
-        self.page: dict[str, Any] = {"documents": 0, "tokens": 0, "dtype": self.dtype.name} | dict(
-            page
-        )
+        empty = {"documents": 0, "tokens": 0, "dtype": self.dtype.name}
+        self.manifest: dict[str, Any] = empty | dict(manifest)
         self.digest = hashlib.sha256(tokenizer.digest.encode())
         self.size = 0
-        self._pieces: list[tuple[str, bool]] = []  # to encode, and whether a document begins there
+        self._chunks: list[tuple[str, bool]] = []  # to encode, and whether a document begins there
         self._waiting = 0  # their characters
-        self._unsaved = 0  # characters since the last page
+        self._unsaved = 0  # characters since the last manifest
         self._ended: list[
             tuple[int, int, int]
         ] = []  # source, row, size: documents not in the table
@@ -174,11 +173,11 @@ class _Build:
         same = self._found_again(corpus, documents, progress)
         if same:
             self._cut()
-            for index, row, pieces in documents:
-                self._read(index, row, self._digested(corpus.named(index, row), pieces))
-                progress.advance(1, f"{self.page['tokens']:,} tokens")
+            for index, row, chunks in documents:
+                self._read(index, row, self._digested(corpus.named(index, row), chunks))
+                progress.advance(1, f"{self.manifest['tokens']:,} tokens")
             self._save()
-            if not self.page["documents"]:
+            if not self.manifest["documents"]:
                 raise DataError(f"no text in {', '.join(s.name for s in corpus.sources)}")
             names = [one.name for one in corpus.sources]
             self._turn(sources=names, inputs=inputs)
@@ -193,33 +192,33 @@ class _Build:
     ) -> bool:
         """Read the documents that are on disk; whether they are the same."""
         kept = 0
-        while kept < self.page["documents"]:
-            index, row, pieces = next(documents, (0, 0, None))
-            if pieces is None:
+        while kept < self.manifest["documents"]:
+            index, row, chunks = next(documents, (0, 0, None))
+            if chunks is None:
                 return False
-            for _ in self._digested(corpus.named(index, row), pieces):
+            for _ in self._digested(corpus.named(index, row), chunks):
                 pass  # only the digest is wanted
             kept += self.size > 0
             progress.advance(1, "encoded before")
-        return not kept or bool(self.digest.hexdigest() == self.page["digest"])
+        return not kept or bool(self.digest.hexdigest() == self.manifest["digest"])
 
-    def _digested(self, name: str, pieces: Iterator[str]) -> Iterator[str]:
-        """A document's pieces, each once it is part of the digest and the size."""
+    def _digested(self, name: str, chunks: Iterator[str]) -> Iterator[str]:
+        """A document's chunks, each once it is part of the digest and the size."""
         self.size = 0
-        for piece in pieces:
-            content = piece.encode()
+        for chunk in chunks:
+            content = chunk.encode()
             self.digest.update(content if self.size else f"{name}\0".encode() + content)
             self.size += len(content)
-            yield piece
+            yield chunk
         if self.size:
             self.digest.update(self.size.to_bytes(8, "little"))
 
-    def _read(self, index: int, row: int, pieces: Iterator[str]) -> None:
+    def _read(self, index: int, row: int, chunks: Iterator[str]) -> None:
         """Take a document in, encoding and saving whenever enough has come together."""
         begins = True
-        for piece in pieces:
-            self._pieces.append((piece, begins))
-            self._waiting, self._unsaved = self._waiting + len(piece), self._unsaved + len(piece)
+        for chunk in chunks:
+            self._chunks.append((chunk, begins))
+            self._waiting, self._unsaved = self._waiting + len(chunk), self._unsaved + len(chunk)
             begins = False
             if self._waiting >= READ_AT_ONCE:
                 self._encode()
@@ -229,58 +228,58 @@ class _Build:
             self._save()
 
     def _encode(self) -> None:
-        """Write the tokens of the pieces that wait."""
+        """Write the tokens of the chunks that wait."""
         start = [] if self.tokenizer.start is None else [self.tokenizer.start]
         end = self.target.stat().st_size // self.dtype.itemsize
-        encoded = self.tokenizer.encode([text for text, _ in self._pieces])
+        encoded = self.tokenizer.encode([text for text, _ in self._chunks])
         content: list[bytes] = []
-        for (_, begins), ids in zip(self._pieces, encoded, strict=True):
+        for (_, begins), ids in zip(self._chunks, encoded, strict=True):
             if begins:
                 self._starts.append(end)
             whole = np.asarray(start + ids if begins else ids, self.dtype)
             content.append(whole.tobytes())
             end += len(whole)
         append(self.target, b"".join(content))
-        self._pieces, self._waiting = [], 0
+        self._chunks, self._waiting = [], 0
 
     def _save(self) -> None:
-        """Between two documents: write what waits, then the page that counts it in."""
+        """Between two documents: write what waits, then the manifest that counts it in."""
         self._encode()
         rows = [(i, row, self._starts.popleft(), size) for i, row, size in self._ended]
         append(self.table, np.array(rows, RECORD).tobytes())
         tokens = self.target.stat().st_size // self.dtype.itemsize
-        documents = self.page["documents"] + len(rows)
+        documents = self.manifest["documents"] + len(rows)
         self._ended, self._unsaved = [], 0
         self._turn(digest=self.digest.hexdigest(), documents=documents, tokens=tokens)
 
     def _turn(self, **facts: Any) -> None:
-        """Write the page with some facts changed, under a temporary name first."""
-        self.page |= facts
-        write_whole(self.target.with_suffix(".json"), json.dumps(self.page))
+        """Write the manifest with some facts changed, under a temporary name first."""
+        self.manifest |= facts
+        write_whole(self.target.with_suffix(".json"), json.dumps(self.manifest))
 
     def _cut(self) -> None:
-        """Drop what was written after the page; from here on the page is of an unfinished file."""
+        """Drop what was written after the manifest, which from here on is of an unfinished file."""
         kept = ("digest", "documents", "tokens", "dtype")
-        self.page = {name: self.page.get(name, "") for name in kept}
+        self.manifest = {name: self.manifest.get(name, "") for name in kept}
         self._turn()
         sizes = {
-            self.target: self.page["tokens"] * self.dtype.itemsize,
-            self.table: self.page["documents"] * RECORD.itemsize,
+            self.target: self.manifest["tokens"] * self.dtype.itemsize,
+            self.table: self.manifest["documents"] * RECORD.itemsize,
         }
         for path, size in sizes.items():
             path.touch()
             os.truncate(path, size)
 
 
-def _page(target: Path) -> dict[str, Any]:
-    """The page of a token file; {} where there is none, or the files lack what it says."""
+def _manifest(target: Path) -> dict[str, Any]:
+    """The manifest of a token file; {} where there is none, or the files lack what it says."""
     try:
-        page = read_json(target.with_suffix(".json"))
-        documents, tokens = int(page["documents"]), int(page["tokens"])
+        manifest = read_json(target.with_suffix(".json"))
+        documents, tokens = int(manifest["documents"]), int(manifest["tokens"])
         rows = target.with_suffix(".documents").stat().st_size // RECORD.itemsize
-        length = target.stat().st_size // np.dtype(page["dtype"]).itemsize
+        length = target.stat().st_size // np.dtype(manifest["dtype"]).itemsize
         if rows >= documents and length >= tokens:
-            return dict(page)
+            return dict(manifest)
     except (OSError, ValueError, TypeError, LookupError):
         pass
     return {}
@@ -292,7 +291,7 @@ def _kept(target: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, DataError) as error:
-        documents = _page(target).get("documents", 0)
+        documents = _manifest(target).get("documents", 0)
         kept = f"; {documents:,} documents are encoded, the same command goes on from there"
         kept = kept if documents else ""
         if isinstance(error, DataError):

@@ -1,7 +1,7 @@
-"""The course of a pre-training from wherever it stands to its end, without losing work.
+"""The training loop of a pre-training, from wherever it stands to its end, without losing work.
 
 `unfinished/` holds the last states, `checkpoints/` the models kept along the way, `curve.jsonl` the
-points. A run that was killed goes on from its latest state: what came after it is made again, bit
+points. A run that was killed resumes from its latest state: what came after it is made again, bit
 for bit on a CPU.
 """
 
@@ -24,7 +24,7 @@ STATES = "unfinished"
 SNAPSHOTS = "checkpoints"
 
 
-class Course:
+class TrainingLoop:
     """One training under way, and its output directory.
 
     Attributes:
@@ -66,7 +66,7 @@ class Course:
         """Make all updates that are left.
 
         Raises:
-            TrainingError: A loss that is not a number or leaps up; it names the windows read and
+            TrainingError: A loss that is NaN or a spike; it names the windows read and
                 the last state saved.
         """
         training, updates = self.training, self.training.config.updates

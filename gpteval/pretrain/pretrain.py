@@ -26,7 +26,7 @@ from gpteval.encode.tokenizer import BpeTokenizer
 from gpteval.errors import ConfigError, UnknownNameError
 from gpteval.plugins import registry
 from gpteval.pretrain.log import PICTURE, draw
-from gpteval.pretrain.loop import Course, refuse_changes, settings
+from gpteval.pretrain.loop import TrainingLoop, refuse_changes, settings
 from gpteval.pretrain.pretraining import Monitor, Pretraining
 from gpteval.progress import Progress, Silent
 from gpteval.weights.checkpoint import CONFIG, read_config, save_checkpoint
@@ -110,7 +110,7 @@ def pretrain(
         if monitors:
             training.monitor = monitors(words, config.context, machine)
         keeper = _Keeper(family, training, words)
-        course = Course(training, output, upkeep or Upkeep(), keeper, told)
+        course = TrainingLoop(training, output, upkeep or Upkeep(), keeper, told)
         return _completed(course)
 
 
@@ -132,7 +132,7 @@ class _Keeper:
             save_checkpoint(directory, self.family, model, self.tokenizer, details, dtype=dtype)
 
 
-def _completed(course: Course) -> Pretrained:
+def _completed(course: TrainingLoop) -> Pretrained:
     """Train to the end, write the model and the picture, let go of the states."""
     course.run()
     last = course.curve.points[-1]

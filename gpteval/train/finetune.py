@@ -25,13 +25,13 @@ from torch import Tensor
 
 from gpteval.compute.cost import Work
 from gpteval.compute.distributed import World
-from gpteval.compute.prefetch import ahead
+from gpteval.compute.prefetch import prefetch
 from gpteval.config import FinetuneConfig
 from gpteval.encode.batch import Batch, Encoded
 from gpteval.encode.batching import dealt, epoch_order, micro_batches
 from gpteval.errors import CheckpointError, ConfigError, TrainingError
 from gpteval.progress import Progress, Silent
-from gpteval.train.guard import RECENT, Figures
+from gpteval.train.guard import RECENT, StepGuard
 from gpteval.train.head import TaskModel
 from gpteval.train.optimiser import adamw, clipped_step, gradient_norm, set_rate, warmup_linear
 from gpteval.train.state import Cadence, load_state, save_state
@@ -106,7 +106,7 @@ class Finetuning:
         self.most_tokens = TRAINING_TOKENS[self.device.type]
         self._best_score, self._best = -math.inf, dict[str, Tensor]()
         self._cadence = Cadence(saving.seconds if saving else math.inf)
-        self._unread = deque[Figures]()
+        self._unread = deque[StepGuard]()
         self._late = int(self.device.type == "cuda")  # updates whose figures may be unread
 
     def fit(
@@ -138,7 +138,7 @@ class Finetuning:
         first = self.done.updates
         shown.begin(title, total)
         shown.advance(first)
-        with closing(ahead(self._batches(train, range(first, total), per_epoch))) as batches:
+        with closing(prefetch(self._batches(train, range(first, total), per_epoch))) as batches:
             for update, (batch, parts) in enumerate(batches, first + 1):
                 self.update(batch, update, total, parts)
                 shown.advance(1, f"loss {self.done.recent[-1]:.3f}" if self.done.recent else "")
@@ -168,7 +168,7 @@ class Finetuning:
             parts: This process's share of it, if made before.
 
         Raises:
-            TrainingError: The loss or its gradient is not a number, or the loss has leapt far
+            TrainingError: The loss or its gradient is NaN, or the loss a spike, far
                 above the last ones; that update changed no weight. On a GPU it is the update
                 before this one.
         """
@@ -182,7 +182,7 @@ class Finetuning:
         norm = gradient_norm(self.model)
         ids = ", ".join(e.id for e in examples[:5])
         where = f"at update {update} of {total} (examples {ids}, …)"
-        figures = Figures(loss, norm, self.done.recent, where)
+        figures = StepGuard(loss, norm, self.done.recent, where)
         clipped_step(self.optimiser, norm, self.config.clip, unless=figures.wrong)
         self.optimiser.zero_grad(set_to_none=True)
         self._count(examples)

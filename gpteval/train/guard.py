@@ -18,11 +18,11 @@ from gpteval.errors import TrainingError
 RECENT = 100
 """Updates whose mean loss a divergence is measured against; before so many, there is none."""
 
-LEAP = 5.0
+SPIKE = 5.0
 """Nats above that mean at which a training has diverged: noise of batches stays far below."""
 
 
-class Figures:
+class StepGuard:
     """Loss and norm of one update, on their way to the CPU.
 
     Attributes:
@@ -40,7 +40,7 @@ class Figures:
             where: The update and what it read, for the message.
         """
         mean = sum(recent) / len(recent) if len(recent) == RECENT else math.inf
-        self.wrong = ~(loss.isfinite() & norm.isfinite() & (loss <= mean + LEAP))
+        self.wrong = ~(loss.isfinite() & norm.isfinite() & (loss <= mean + SPIKE))
         values = torch.stack([loss, norm, self.wrong])
         self._values = values.to("cpu", non_blocking=values.is_cuda)
         self._arrived: Any = None
@@ -60,7 +60,7 @@ class Figures:
         loss, norm, wrong = self._values.tolist()
         if not wrong:
             return float(loss)
-        what = unsound(loss, norm, self._mean, LEAP)
+        what = unsound(loss, norm, self._mean, SPIKE)
         raise TrainingError(f"{what} {self._where}: lower --lr, or use --precision fp32")
 
 
@@ -71,7 +71,7 @@ def unsound(loss: float, norm: float, mean: float = math.inf, margin: float = 0.
         loss: Of the whole batch.
         norm: Of the whole gradient.
         mean: Of the losses before; infinite where there are too few.
-        margin: Nats above that mean at which a loss has leapt.
+        margin: Nats above that mean at which a loss is a spike.
     """
     if not math.isfinite(loss):
         return f"the loss is {loss}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gpteval.compute.prefetch import DEPTH, ahead
+from gpteval.compute.prefetch import DEPTH, prefetch
 
 
 def threads() -> list[str]:
@@ -24,13 +24,13 @@ def counted(made: list[int], stop: int) -> Iterator[int]:
 
 
 def test_items_come_in_order_and_the_thread_ends_with_them() -> None:
-    assert list(ahead(counted([], 9))) == list(range(9))
+    assert list(prefetch(counted([], 9))) == list(range(9))
     assert not threads()
 
 
 def test_as_many_are_made_ahead_as_said() -> None:
     made: list[int] = []
-    items = ahead(counted(made, 9))
+    items = prefetch(counted(made, 9))
     assert next(items) == 0
     deadline = time.monotonic() + 5
     while len(made) < 1 + DEPTH and time.monotonic() < deadline:
@@ -42,7 +42,7 @@ def test_as_many_are_made_ahead_as_said() -> None:
 
 
 def test_an_error_is_raised_where_its_item_was_due() -> None:
-    items = ahead(counted([], 3))
+    items = prefetch(counted([], 3))
     assert [next(items) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(OSError, match="no more"):
         next(items)
