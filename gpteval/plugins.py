@@ -61,6 +61,8 @@ class Registry(Plugins):
                     wrong = f"name {name!r:.40} is not of letters, digits, _ - and ."
                 if not wrong and name in names:
                     wrong = f"{name!r} twice"
+                if not wrong and isinstance(offered, Task):
+                    wrong = self._unmeasured(offered)
                 if wrong:
                     what = f" {name}" if NAME.fullmatch(name) else ""
                     where = hook.removeprefix("gpteval_")
@@ -203,8 +205,7 @@ class Registry(Plugins):
         "all" is every task there is.
 
         Raises:
-            UnknownNameError: A name that nobody registered, with the nearest that somebody did; or
-                a task's metric that nobody did.
+            UnknownNameError: A name that nobody registered, with the nearest that somebody did.
             PluginError: A name that two packages use, or of a package that failed.
         """
         tasks, owners = self.tasks(), self.owners()
@@ -219,15 +220,20 @@ class Registry(Plugins):
             if not members:
                 self._refuse("task or group", name, [*tasks, *groups, ALL])
             chosen |= members
-        selected = [task for key, task in tasks.items() if key in chosen]
-        for task in selected:
-            measures = [self.metric(metric) for metric in task.metrics]
-            if task.rule == "threshold" and measures[0].of_confusion is None:
-                raise PluginError(
-                    f'task {task.name!r}: the rule "threshold" needs a metric that is computed '
-                    f"from a confusion matrix, and {task.metrics[0]!r} is not"
-                )
-        return selected
+        return [task for key, task in tasks.items() if key in chosen]
+
+    def _unmeasured(self, task: Task) -> str:
+        """Why a task's metrics can't be computed; "" where they can."""
+        try:
+            measures = [self.metric(name) for name in task.metrics]
+        except GptevalError as error:
+            return str(error)
+        if task.rule == "threshold" and measures[0].of_confusion is None:
+            return (
+                f'the rule "threshold" needs a metric that is computed from a confusion matrix, '
+                f"and {task.metrics[0]!r} is not"
+            )
+        return ""
 
     def _refuse(self, kind: str, name: str, known: list[str]) -> NoReturn:
         """Say why nothing answers to `name`."""

@@ -256,7 +256,7 @@ def test_a_hook_that_fails_after_a_run_is_told_and_loses_nothing(
         (["run", "--tasks", "made", "--sample", "--model", "TINY"],
          "made: row 0 makes no example (AttributeError"),
         (["run", "--tasks", "rides", "--sample", "--model", "TINY"],
-         "'snli', whose label 'entailment' is none of yes, no"),
+         "scored with a model of 'snli', whose label 'entailment' is none of yes, no: say in"),
         (["run", "--tasks", "rte", "--sample", "--recipe", "mine"], "'mine' is not one of"),
         (["hello"], "command of command-a: ZeroDivisionError"),
     ],

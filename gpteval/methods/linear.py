@@ -19,7 +19,7 @@ from gpteval.features.tfidf import SETTINGS as FEATURES
 from gpteval.features.tfidf import TextFeatures
 from gpteval.files import digest
 from gpteval.methods.job import Job
-from gpteval.methods.run import plan
+from gpteval.methods.run import plan, trainable
 from gpteval.methods.settings import Subject
 from gpteval.methods.unit import Answers, SplitName, complete, data_record, rounded
 from gpteval.plugins import ALL, registry
@@ -81,7 +81,9 @@ def execute(config: Subject, progress: Progress) -> list[Result]:
     from gpteval.data.rows import origin
     from gpteval.results.store import ResultStore
 
-    tasks = registry().select(config.tasks)
+    tasks, without = trainable(config.tasks)
+    for name, reason in without.items():
+        progress.say(f"{name} is left out: {reason}")
     rows_from = origin(config.data_dir, config.sample)
     store = ResultStore(config.results_directory)
     results: list[Result] = []
@@ -99,8 +101,8 @@ def execute(config: Subject, progress: Progress) -> list[Result]:
                 results += complete(Linear(name, job, rows, config.limit, loading), store, progress)
     if not results:
         raise absent[0]
-    for reason in absent:
-        progress.say(f"no baseline: {reason}")
+    for each in absent:
+        progress.say(f"no baseline: {each}")
     return results
 
 

@@ -11,7 +11,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from gpteval.config import task_names
-from gpteval.errors import ConfigError, PluginError
+from gpteval.errors import PluginError
 from gpteval.methods.job import Job, JobData
 from gpteval.methods.settings import RunConfig
 from gpteval.methods.unit import complete
@@ -68,8 +68,8 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
     alone = session is None
     session = session or Session(config, together=True)
     told = session.told(progress)
-    if without:
-        told.say(f"left out, for they have no training split: {', '.join(without)}")
+    for name, reason in without.items():
+        told.say(f"{name} is left out: {reason}")
     with session.world.in_turn():  # what the first one downloads, the others find
         loaded = session.model(config.model_reference)
         begin_with = transfers(config.transfer_layers, loaded)
@@ -89,57 +89,53 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
     return results
 
 
-def trainable(names: Sequence[str]) -> tuple[list[Task], list[str]]:
-    """The tasks of these names that can be fine-tuned, and the names of the others.
+def trainable(names: Sequence[str]) -> tuple[list[Task], dict[str, str]]:
+    """The tasks of these names that something can be trained on, and why the others are none.
 
     Raises:
         UnknownNameError: A name that nobody registered.
-        ConfigError: One that was named by itself can't be, or none can.
+        PluginError: One that was named by itself is none, or all are none.
     """
-    chosen = registry().select(names)
-    able = [task for task in chosen if task.train_task or "train" in task.source.splits]
-    without = [task.name for task in chosen if task not in able]
-    named = [name for name in without if name in names] or ([] if able else without)
+    reasons = {task.name: (task, untrainable(task)) for task in registry().select(names)}
+    able = [task for task, reason in reasons.values() if not reason]
+    without = {name: reason for name, (_, reason) in reasons.items() if reason}
+    named = [name for name in without if name in names] or ([] if able else list(without))
     if named:
-        raise ConfigError(
-            f"{', '.join(named)} can't be fine-tuned: no training split; see gpteval zeroshot"
-        )
+        raise PluginError(f"task {named[0]!r}: {without[named[0]]}")
     return able, without
 
 
-def misfit(task: Task, trained: Task) -> str:
-    """Why a task can't be scored with a model of another, after its name; "" where it can."""
+def untrainable(task: Task) -> str:
+    """Why nothing can be trained for a task; "" where something can."""
+    trained = registry().tasks().get(task.train_task or task.name)
+    if trained is None:
+        return f"scored with a model of {task.train_task!r}, which no installed package registers"
+    if "train" not in trained.source.splits:
+        return "no training split; `gpteval zeroshot` may know a heuristic"
     if (task.kind, task.scale) != (trained.kind, trained.scale):
-        return f"{trained.name!r}, which is of kind {trained.kind} {trained.scale}"
+        return f"scored with a model of {trained.name!r}, which is of kind {trained.kind}"
     names = {label: task.label_map.get(label, label) for label in trained.labels}
     strange = next((label for label, name in names.items() if name not in task.labels), None)
     if strange is None:
         return ""
     return (
-        f"{trained.name!r}, whose label {strange!r} is none of {', '.join(task.labels)}: say in "
-        "label_map what it is here"
+        f"scored with a model of {trained.name!r}, whose label {strange!r} is none of "
+        f"{', '.join(task.labels)}: say in label_map what it is here"
     )
 
 
 def plan(selected: Sequence[Task], rows_from: Origin) -> list[Job]:
     """One job per training task; a task with a `train_task` rides along with that one's model.
 
-    Raises:
-        PluginError: A task is scored with the model of a task that nobody registered, or whose
-            labels are others.
+    Args:
+        selected: Tasks that are `trainable`.
+        rows_from: Says which splits there are.
     """
     from gpteval.data.rows import scored_splits
 
-    known = registry().tasks()
     riders: dict[str, list[tuple[Task, str]]] = {}
     for task in selected:
-        name = task.train_task or task.name
-        if name not in known:
-            raise PluginError(
-                f"task {task.name!r} is scored with a model fine-tuned on {name!r}, "
-                "which no installed package registers"
-            )
-        if wrong := misfit(task, known[name]):
-            raise PluginError(f"task {task.name!r} is scored with a model fine-tuned on {wrong}")
-        riders.setdefault(name, []).extend((task, s) for s in scored_splits(task, rows_from))
+        splits = scored_splits(task, rows_from)
+        riders.setdefault(task.train_task or task.name, []).extend((task, s) for s in splits)
+    known = registry().tasks()
     return [Job(known[name], tuple(scored)) for name, scored in riders.items()]
