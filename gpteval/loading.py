@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions, entry_points
 from typing import Any
 
 import pluggy
@@ -61,8 +61,10 @@ class Plugins:
         self._manager = pluggy.PluginManager("gpteval")
         self._manager.add_hookspecs(hookspecs)
         self._rows: dict[str, Plugin] = {}
-        for point in installed() if points is None else points:
+        found, damaged = installed() if points is None else (points, ())
+        for point in found:
             self._load(point)
+        self._rows |= {row.name: row for row in damaged}
 
     @property
     def plugins(self) -> list[Plugin]:
@@ -137,14 +139,38 @@ def items(answer: Any) -> list[tuple[str, Any]]:
     return [("", item) for item in answer]
 
 
-def installed() -> list[EntryPoint]:
-    """The entry points of group `gpteval`: built-ins first, then by package name."""
+def installed() -> tuple[list[EntryPoint], list[Plugin]]:
+    """The entry points of group `gpteval`, and the packages whose entry points can't be read.
+
+    Built-ins come first, then by package name.
+    """
     admitted = os.environ.get("GPTEVAL_PLUGINS")
     names = None if admitted is None else {n.strip() for n in admitted.split(",")}
-    points = sorted(entry_points(group=GROUP), key=lambda p: (_distribution(p)[0], p.name))
+    try:
+        points, damaged = list(entry_points(group=GROUP)), list[Plugin]()
+    except Exception:  # one damaged package hides all others from `entry_points`
+        points, damaged = _one_by_one()
+    points.sort(key=lambda p: (_distribution(p)[0], p.name))
     own = [p for p in points if _distribution(p)[0] == OWN]
     other = [p for p in points if _distribution(p)[0] != OWN]
-    return own + [p for p in other if names is None or _distribution(p)[0] in names]
+    return own + [p for p in other if names is None or _distribution(p)[0] in names], damaged
+
+
+def _one_by_one() -> tuple[list[EntryPoint], list[Plugin]]:
+    """As `installed`, package by package; of two of one name on the path the first counts."""
+    points: dict[str, list[EntryPoint]] = {}
+    damaged: dict[str, Plugin] = {}
+    for number, distribution in enumerate(distributions()):
+        name = f"package {number}"
+        try:
+            name = distribution.name
+            own = [point for point in distribution.entry_points if point.group == GROUP]
+            points.setdefault(name, own)
+        except Exception as error:  # whatever half-written metadata makes of its reader
+            damaged.setdefault(
+                name, Plugin(name, name, "0", "", error=f"metadata: {reason(error)}")
+            )
+    return [point for each in points.values() for point in each], list(damaged.values())
 
 
 def _distribution(point: EntryPoint) -> tuple[str, str]:

@@ -103,6 +103,18 @@ def test_names_and_groups_mix_and_keep_their_order() -> None:
     assert [t.name for t in Registry().select(["glue", "race"])] == names
 
 
+@pytest.mark.parametrize(
+    "content", [b"[gpteval\nfoo", b"\xff\xfe[gpteval]\nx = y\n", b"[gpteval]\nfoo"]
+)
+def test_a_damaged_package_hides_no_other(site: Path, content: bytes) -> None:
+    package(site, "gpteval-whole", task_module("irony"))
+    package(site, "gpteval-cut", "")
+    (site / "gpteval_cut-1.0.dist-info" / "entry_points.txt").write_bytes(content)
+    found = Registry()
+    assert {"rte", "irony"} <= found.tasks().keys()
+    assert [p.package for p in found.plugins if p.error] in ([], ["gpteval-cut"])
+
+
 def test_strict_mode_raises(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPTEVAL_STRICT_PLUGINS", "1")
     with pytest.raises(PluginError, match="gpteval-crash3"):

@@ -61,9 +61,10 @@ def gradient_norm(model: nn.Module) -> Tensor:
     machine, and a dot product 0.02 %); this is 1e-8 off, at a third more time than a dot product.
     """
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    sharded = gradients and hasattr(gradients[0], "full_tensor")
+    sharded = any(hasattr(gradient, "full_tensor") for gradient in gradients[:1])
     if not gradients or sharded or not gradients[0].is_cpu:
-        return nn.utils.get_total_norm(gradients)
+        norm: Tensor = nn.utils.get_total_norm(gradients)
+        return norm
     return torch.stack([_square(g.reshape(-1)) for g in gradients]).sum().sqrt().float()
 
 
@@ -71,7 +72,7 @@ def _square(flat: Tensor) -> Tensor:
     """Sum of the squares of (L,) numbers, in double precision."""
     whole = len(flat) // ROW * ROW
     rows = flat[:whole].view(-1, ROW)
-    norms = torch.linalg.vector_norm(rows, dim=1).double()
+    norms: Tensor = torch.linalg.vector_norm(rows, dim=1).double()
     return norms.square().sum() + flat[whole:].double().square().sum()
 
 
