@@ -157,7 +157,7 @@ class Reading:
         "default: none, or with --data-dir all that are there.",
     )
     data_dir: str = option(
-        "", "Directory of official files, of --monitor too; default: $GPTEVAL_DATA, or hub."
+        "", "Directory of official files, of --watch too; default: $GPTEVAL_DATA, or hub."
     )
 
 

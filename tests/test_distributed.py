@@ -71,7 +71,7 @@ def assert_alike(output: Path, alone: Path) -> None:
 
 def test_two_processes_make_the_curve_of_one(corpus: Path, alone: Path, tmp_path: Path) -> None:
     data = write_cola(tmp_path / "data")
-    ended = together(corpus, tmp_path, "--monitor", "cola", "--data-dir", str(data))
+    ended = together(corpus, tmp_path, "--watch", "cola", "--data-dir", str(data))
     assert ended.returncode == 0, ended.stderr
     assert len(figures(tmp_path, "loss")) == 50
     assert len(figures(tmp_path, "zero_shot")) == len(figures(alone, "bits_per_byte")) == 3

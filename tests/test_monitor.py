@@ -40,7 +40,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def asked(corpus: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A training that is monitored."""
     output = tmp_path_factory.mktemp("asked")
-    pretrain(corpus, output, "--monitor", "cola", "--data-dir", str(data))
+    pretrain(corpus, output, "--watch", "cola", "--data-dir", str(data))
     return output
 
 
@@ -93,14 +93,14 @@ def test_samples_are_asked_where_there_is_no_data(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--monitor", "colla"], "unknown task or group 'colla'; did you mean 'cola'"),
-        (["--monitor", "rte"], "no likelihood heuristic is known for rte"),
+        (["--watch", "colla"], "unknown task or group 'colla'; did you mean 'cola'"),
+        (["--watch", "rte"], "no likelihood heuristic is known for rte"),
         (
-            ["--monitor", "cola,rte"],
-            "no likelihood heuristic is known for rte: leave out of --monitor",
+            ["--watch", "cola,rte"],
+            "no likelihood heuristic is known for rte: leave out of --watch",
         ),
-        (["--monitor", "cola", "--shard"], "--monitor asks a whole model and --shard splits it"),
-        (["--monitor", "cola", "--context", "1"], "--monitor cola with --context 1: example 0: "),
+        (["--watch", "cola", "--shard"], "--watch asks a whole model and --shard splits it"),
+        (["--watch", "cola", "--context", "1"], "--watch cola with --context 1: example 0: "),
     ],
 )
 def test_a_mistake_is_one_clear_line_before_training(

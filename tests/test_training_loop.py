@@ -30,7 +30,7 @@ WORDS = "the a captain boy ship sea saw sold old and was glad of apples . home w
 TIMES = {"seconds", "utilisation"}
 SMALL = ["--context", "16", "--merges", "40", "--held-out", "1", "--batch-size", "2", "--device"]
 SMALL += ["cpu", "--warmup", "2", "--lr", "1e-3", "--updates", "30"]
-OFTEN = ["--save-updates", "3", "--evaluate", "7", "--snapshots", "2", "--monitor", "cola"]
+OFTEN = ["--save-updates", "3", "--evaluate", "7", "--snapshots", "2", "--watch", "cola"]
 
 
 @pytest.fixture(scope="module")

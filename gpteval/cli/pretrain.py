@@ -20,7 +20,8 @@ from gpteval.config import MONITORED_ROWS, PretrainConfig, Reading, Sharing, Upk
     help="Directory to write: model/, curve.jsonl, tokens/; an unfinished training there goes on.",
 )
 @click.option(
-    "--monitor",
+    "--watch",
+    "monitor",
     default="",
     help="Tasks asked by likelihood wherever the held-out loss is measured, names and groups by "
     f"commas: the first {MONITORED_ROWS} rows of their splits, from --data-dir or $GPTEVAL_DATA, "
@@ -43,7 +44,7 @@ def command(
     others, and with --overlap how many test examples share 13 words in a row with the corpus. The
     settings are those of the paper, except for the length of training.
 
-    With --monitor the curve has zero-shot scores too; the training is the same with and without.
+    With --watch the curve has zero-shot scores too; the training is the same with and without.
 
     A training that was killed goes on with the same command. torchrun shares every batch among
     processes: the losses are those of one process, but for rounding and dropout.
@@ -52,7 +53,7 @@ def command(
     gpteval pretrain BOOKS --output mine --batch-size 4 --updates 7000 --lr 2e-3 --dropout 0
     gpteval run --sample --tasks glue --model mine/model
     The same with scores on the way:
-    gpteval pretrain BOOKS --output mine --evaluate 500 --monitor copa,rocstories
+    gpteval pretrain BOOKS --output mine --evaluate 500 --watch copa,rocstories
     The paper's, on eight GPUs:
     torchrun --nproc-per-node 8 -m gpteval pretrain BOOKS --output gpt1 \\
         --preset gpt1 --merges 40000 --epochs 100

@@ -87,7 +87,7 @@ def pretrain(
     compute = compute or Sharing()
     if monitors and compute.shard:
         raise ConfigError(
-            "--monitor asks a whole model and --shard splits it: leave out --monitor, and score "
+            "--watch asks a whole model and --shard splits it: leave out --watch, and score "
             "--snapshots with gpteval curve"
         )
     world, machine = join(resolve(compute), shard=compute.shard)

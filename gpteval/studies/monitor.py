@@ -71,7 +71,7 @@ def read_monitors(names: Sequence[str], data_dir: str, progress: Progress) -> Mo
     tasks, without = scorable(names)
     if without:
         raise ConfigError(
-            f"no likelihood heuristic is known for {', '.join(without)}: leave out of --monitor "
+            f"no likelihood heuristic is known for {', '.join(without)}: leave out of --watch "
             "what has none"
         )
     from gpteval.data.rows import Origin, load_split, origin
@@ -101,4 +101,4 @@ def _questions(
     try:
         return Questions(task, rows, split, tokenizer, context)
     except DataError as error:
-        raise DataError(f"--monitor {task.name} with --context {context}: {error}") from None
+        raise DataError(f"--watch {task.name} with --context {context}: {error}") from None
