@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.attention.bias import causal_lower_right
 
 from gpteval_models.dropout import Dropout
 from gpteval_models.spans import SpanBlocks, sent
@@ -107,6 +106,8 @@ class PackedSpans:
         parts = zip(q.split(self._own), k.split(self._seen), v.split(self._seen), strict=True)
         for part in parts:
             queries, keys, values = (x.transpose(0, 1)[None] for x in part)  # (1, H, ·, C) each
+            from torch.nn.attention.bias import causal_lower_right  # two seconds of torch._dynamo
+
             mask = causal_lower_right(queries.shape[2], keys.shape[2])
             read.append(
                 F.scaled_dot_product_attention(queries, keys, values, mask, rate, scale=scale)
