@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
+from functools import cache
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -18,7 +18,6 @@ from gpteval.model import ModelFamily
 from gpteval.task import PaperScore, Source, Split, Suite, Task
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-LAYOUTS = ("tsv", "csv", "jsonl")
 
 
 def fault(item: Any, kind: type) -> str:
@@ -30,7 +29,7 @@ def fault(item: Any, kind: type) -> str:
 
 
 def _task(task: Task) -> str:
-    return _named(task) or next(filter(None, _task_faults(task)), "")
+    return next(filter(None, _task_faults(task)), "")
 
 
 def _task_faults(task: Task) -> Iterable[str]:
@@ -63,8 +62,6 @@ def _source(source: Source) -> str:
     """What is wrong with a source, beside the types of its fields."""
     if wrong := _types(source, Source):
         return f"source: {wrong}"
-    if not callable(source.reader) and source.reader not in LAYOUTS:
-        return f"source: reader {source.reader!r} is none of {', '.join(LAYOUTS)}, nor a function"
     if not source.splits:
         return "source: no splits"
     faults = {name: _types(split, Split) for name, split in source.splits.items()}
@@ -72,23 +69,28 @@ def _source(source: Source) -> str:
 
 
 def _family(family: ModelFamily) -> str:
-    return _named(family) or _types(family, ModelFamily)
+    return _types(family, ModelFamily)
 
 
 def _metric(metric: Metric) -> str:
-    wrong = _named(metric) or _types(metric, Metric)
+    wrong = _types(metric, Metric)
     bounded = metric.lower < metric.upper if not wrong else True
     return wrong or _unless(bounded, f"lower {metric.lower} is not below upper {metric.upper}")
 
 
 def _suite(suite: Suite) -> str:
-    wrong = _named(suite) or _types(suite, Suite) or _unless(suite.members, "no members")
+    wrong = _types(suite, Suite) or _unless(suite.members, "no members")
     without = [] if wrong else [task for task, metrics in suite.members.items() if not metrics]
     return wrong or _unless(not without, f"no metrics for {without}")
 
 
 def _recipe(recipe: FinetuneConfig) -> str:
     return _types(recipe, FinetuneConfig)
+
+
+def misnamed(name: str) -> str:
+    """What is wrong with the name that something is offered by; "" where nothing is."""
+    return _unless(NAME.fullmatch(name), f"name {name!r:.40} is not of letters, digits, _ - and .")
 
 
 CHECKS: Mapping[type, Callable[[Any], str]] = {
@@ -100,24 +102,23 @@ CHECKS: Mapping[type, Callable[[Any], str]] = {
 }
 
 
-def _named(item: Any) -> str:
-    name = item.name
-    good = isinstance(name, str) and NAME.fullmatch(name)
-    return _unless(good, f"name {name!r:.40} is not of letters, digits, _ - and .")
-
-
 def _unless(holds: object, problem: str) -> str:
     return "" if holds else problem
 
 
 def _types(item: Any, kind: type) -> str:
     """The first field that is not of its annotated type."""
-    hints = get_type_hints(kind)
-    for field in fields(kind):
-        value = getattr(item, field.name)
-        if not _fits(value, hints[field.name]):
-            return f"{field.name} can't be {value!r:.40}"
+    for name, annotated in _hints(kind).items():
+        value = getattr(item, name)
+        if not _fits(value, annotated):
+            return f"{name} can't be {value!r:.40}"
     return ""
+
+
+@cache
+def _hints(kind: Any) -> Mapping[str, Any]:
+    """The annotated type of every field; to make them out of text takes as long as all checks."""
+    return get_type_hints(kind)
 
 
 def _fits(value: Any, kind: Any) -> bool:

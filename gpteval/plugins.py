@@ -19,7 +19,7 @@ from gpteval.errors import GptevalError, PluginError, UnknownNameError
 from gpteval.loading import OWN, Plugin, Plugins, reason
 from gpteval.metric import Metric
 from gpteval.model import ModelFamily
-from gpteval.offers import NAME, fault
+from gpteval.offers import fault, misnamed
 from gpteval.task import Suite, Task
 
 if TYPE_CHECKING:
@@ -56,15 +56,13 @@ class Registry(Plugins):
             for given, item in items or []:
                 offered = _metric(given, item) if KINDS[hook] is Metric else item
                 name = given or str(getattr(offered, "name", ""))
-                wrong = fault(offered, KINDS[hook])
-                if not wrong and not NAME.fullmatch(name):
-                    wrong = f"name {name!r:.40} is not of letters, digits, _ - and ."
+                wrong = fault(offered, KINDS[hook]) or misnamed(name)
                 if not wrong and name in names:
                     wrong = f"{name!r} twice"
                 if not wrong and isinstance(offered, Task):
                     wrong = self._unmeasured(offered)
                 if wrong:
-                    what = f" {name}" if NAME.fullmatch(name) else ""
+                    what = "" if misnamed(name) else f" {name}"
                     where = hook.removeprefix("gpteval_")
                     self.note(plugin, f"{where}{what}: {wrong}", failed=True)
                     continue
@@ -109,20 +107,24 @@ class Registry(Plugins):
             self._refuse(kind, name, list(table))
         return table[key][1]
 
+    def _items(self, hook: str) -> dict[str, Any]:
+        """What is offered, by name."""
+        return {name: item for name, (_, item) in self._of(hook).items()}
+
     def tasks(self) -> dict[str, Task]:
         """Every task by name; a name used twice: by package/name but for a built-in's."""
         return {
             name: item if item.name == name else replace(item, name=name)
-            for name, (_, item) in self._of("gpteval_register_tasks").items()
+            for name, item in self._items("gpteval_register_tasks").items()
         }
 
     def models(self) -> dict[str, ModelFamily]:
         """Every model family by name."""
-        return {name: item for name, (_, item) in self._of("gpteval_register_models").items()}
+        return self._items("gpteval_register_models")
 
     def metrics(self) -> dict[str, Metric]:
         """Every metric by name."""
-        return {name: item for name, (_, item) in self._of("gpteval_register_metrics").items()}
+        return self._items("gpteval_register_metrics")
 
     def metric(self, name: str) -> Metric:
         """The metric of that name; raises as `select` does."""
@@ -131,11 +133,11 @@ class Registry(Plugins):
 
     def suites(self) -> dict[str, Suite]:
         """Every suite by name."""
-        return {name: item for name, (_, item) in self._of("gpteval_register_suites").items()}
+        return self._items("gpteval_register_suites")
 
     def recipes(self) -> dict[str, FinetuneConfig]:
         """Every recipe by name."""
-        return {name: item for name, (_, item) in self._of("gpteval_register_recipes").items()}
+        return self._items("gpteval_register_recipes")
 
     def recipe(self, name: str) -> FinetuneConfig:
         """The recipe of that name; raises as `select` does."""

@@ -74,14 +74,14 @@ def _tokenizer(
     if given:
         return BpeTokenizer.load(Path(given))
     content = json.dumps([merges, corpus.identity])
-    key, manifest = hashlib.sha256(content.encode()).hexdigest(), directory / "trained-on.txt"
-    if manifest.is_file() and manifest.read_text("utf-8") == key:
+    key, page = hashlib.sha256(content.encode()).hexdigest(), directory / "trained-on.txt"
+    if page.is_file() and page.read_text("utf-8") == key:
         return BpeTokenizer.load(directory)
     tokenizer = BpeTokenizer.train(_Told(corpus, progress), merges)
     try:
-        manifest.unlink(missing_ok=True)
+        page.unlink(missing_ok=True)
         tokenizer.save(directory)
-        write_whole(manifest, key)
+        write_whole(page, key)
     except Exception as error:  # the library raises bare Exception
         raise ResultError(
             f"the tokenizer can't be written to {directory} ({error}): make room, or name another "

@@ -22,14 +22,14 @@ from gpteval.progress import Progress
 from gpteval.task import Task
 
 SHOWN = 3
-"""Near-duplicates named on the screen; the manifest has all."""
+"""Near-duplicates named on the screen; the page has all."""
 
 
 def survey(
     files: Sequence[TokenFile],
     tokenizer: BpeTokenizer,
     reading: Reading,
-    manifest: Path,
+    page: Path,
     progress: Progress,
 ) -> None:
     """Tell what the token files hold, and write it as JSON; what an earlier survey found is reused.
@@ -38,26 +38,26 @@ def survey(
         files: The documents to train on and, if any, those held out.
         tokenizer: The one they were encoded with.
         reading: Names the tasks whose scored splits are looked up in the documents to train on.
-        manifest: File to write.
+        page: File to write.
         progress: Told what is found.
 
     Raises:
         DataError: A split named that is not there or can't be read.
-        ResultError: The manifest can't be written.
+        ResultError: The page can't be written.
     """
     splits, absent = _tests(reading)
     about = {
         "digests": [file.digest for file in files],
         "tests": [[task.name, task.version, rows.split, rows.digest] for task, rows in splits],
     }
-    found = _earlier(manifest)
+    found = _earlier(page)
     if {name: found.get(name) for name in about} != about:
         found = about | _sizes(files)
         found["near_duplicates"] = [asdict(one) for one in near_duplicates(files, progress)]
         found["overlap"] = _overlap(files[0], tokenizer, splits, progress)
     found["not_looked_up"] = absent
-    _write(manifest, found)
-    _tell(found, manifest, progress)
+    _write(page, found)
+    _tell(found, page, progress)
 
 
 def _tests(reading: Reading) -> tuple[list[tuple[Task, SplitRows]], dict[str, str]]:
@@ -109,7 +109,7 @@ def _sizes(files: Sequence[TokenFile]) -> dict[str, Any]:
     }
 
 
-def _tell(found: dict[str, Any], manifest: Path, progress: Progress) -> None:
+def _tell(found: dict[str, Any], page: Path, progress: Progress) -> None:
     """The survey in a few lines."""
     for name in ("train", "held_out"):
         if name in found:
@@ -119,7 +119,7 @@ def _tell(found: dict[str, Any], manifest: Path, progress: Progress) -> None:
                 f"{size['bytes']:,} bytes, {size['tokens']:,} tokens"
             )
     pairs = found["near_duplicates"]
-    progress.say(f"{len(pairs):,} documents nearly repeat an earlier one (details: {manifest})")
+    progress.say(f"{len(pairs):,} documents nearly repeat an earlier one (details: {page})")
     for pair in pairs[:SHOWN]:
         progress.say(f"  {pair['document']} repeats {pair['earlier']}: {pair['similarity']:.2f}")
     for one in found["overlap"]:
@@ -132,16 +132,16 @@ def _tell(found: dict[str, Any], manifest: Path, progress: Progress) -> None:
         progress.say(f"not looked up: {name}: {reason}")
 
 
-def _earlier(manifest: Path) -> dict[str, Any]:
-    """What the manifest says; {} where there is none, or it is damaged."""
+def _earlier(page: Path) -> dict[str, Any]:
+    """What the page says; {} where there is none, or it is damaged."""
     try:
-        return dict(read_json(manifest))
+        return dict(read_json(page))
     except (OSError, ValueError, TypeError):
         return {}
 
 
-def _write(manifest: Path, found: dict[str, Any]) -> None:
+def _write(page: Path, found: dict[str, Any]) -> None:
     try:
-        write_whole(manifest, json.dumps(found, indent=1, ensure_ascii=False))
+        write_whole(page, json.dumps(found, indent=1, ensure_ascii=False))
     except OSError as error:
-        raise ResultError(f"{manifest} can't be written ({error.strerror}): make room") from error
+        raise ResultError(f"{page} can't be written ({error.strerror}): make room") from error

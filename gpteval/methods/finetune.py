@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gpteval.files import digest
 from gpteval.methods.job import JobData
 from gpteval.methods.settings import RunConfig
-from gpteval.methods.unit import Answers, rounded
+from gpteval.methods.unit import Answers, circumstances, rounded
 from gpteval.progress import Progress
 from gpteval.records import Mode, Prediction
 from gpteval.task import Label, Task
@@ -105,11 +105,7 @@ class Finetune:
             "changed": self.config.config.changed | self.transfer.setting,
             "seed": self.seed,
             "data": self.data.record(task, split),
-            "model": self.loaded.reference,
-            "model_digest": self.loaded.digest,
-            "parameters": sum(p.numel() for p in self.loaded.model.parameters()),
-            "device": self.machine.device.type,
-            "precision": self.machine.precision,
+            **circumstances(self.loaded, self.machine),
         }
 
     def _task_model(self) -> TaskModel:

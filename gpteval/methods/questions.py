@@ -105,7 +105,7 @@ class Questions:
             if read is not None:
                 read.add(trees)
             # Trees come longest first: tokens tell the time left, trees would not.
-            progress.advance(sum(each.tree.tokens_read for each in trees))
+            progress.advance(_tokens(trees))
 
         model.to(machine.device)
         likelihoods, scoring = {}, machine.scoring()

@@ -19,8 +19,10 @@ from gpteval.results import provenance
 from gpteval.task import Label, Task
 
 if TYPE_CHECKING:
+    from gpteval.compute.device import Machine
     from gpteval.compute.distributed import World
     from gpteval.data.rows import SplitRows
+    from gpteval.model import Loaded
     from gpteval.results.store import ResultStore
 
 SplitName = tuple[str, str]
@@ -156,6 +158,17 @@ def data_record(
         left_out=scored.left_out,
         limit=limit or 0,
     )
+
+
+def circumstances(loaded: Loaded, machine: Machine) -> dict[str, Any]:
+    """Fields of every result of a language model: which one, and where it computed."""
+    return {
+        "model": loaded.reference,
+        "model_digest": loaded.digest,
+        "parameters": sum(p.numel() for p in loaded.model.parameters()),
+        "device": machine.device.type,
+        "precision": machine.precision,
+    }
 
 
 def rounded(seconds: Mapping[str, float]) -> dict[str, float]:

@@ -16,7 +16,7 @@ from gpteval.errors import ConfigError
 from gpteval.files import digest
 from gpteval.methods.questions import Questions, asked_splits
 from gpteval.methods.settings import ZeroshotConfig
-from gpteval.methods.unit import Answers, Baselines, complete, data_record, rounded
+from gpteval.methods.unit import Answers, Baselines, circumstances, complete, data_record, rounded
 from gpteval.plugins import ALL, registry
 from gpteval.progress import Progress, Silent
 from gpteval.records import Mode, Prediction, Result
@@ -181,11 +181,7 @@ class Zeroshot:
             "changed": {},
             "seed": 0,
             "data": data_record(scored, train, self._digest, self.config.limit),
-            "model": self.loaded.reference,
-            "model_digest": self.loaded.digest,
-            "parameters": sum(p.numel() for p in self.loaded.model.parameters()),
-            "device": self.machine.device.type,
-            "precision": self.machine.precision,
+            **circumstances(self.loaded, self.machine),
         }
 
     def _baselines(
