@@ -142,6 +142,15 @@ def test_a_bad_article_is_named(tmp_path: Path, content: str | bytes, said: str)
     assert said in problem("race", RACE, content, tmp_path)
 
 
+def test_an_article_without_questions_is_passed_over(tmp_path: Path) -> None:
+    bare = ARTICLE | {"questions": [], "options": [], "answers": []}
+    write(tmp_path, RACE, json.dumps(bare))
+    with pytest.raises(DataError, match="race: no rows of test"):
+        read("race", "test", tmp_path)
+    write(tmp_path, RACE.replace("1.txt", "2.txt"), json.dumps(ARTICLE))
+    assert len(read("race", "test", tmp_path).rows) == 1
+
+
 def test_a_directory_without_the_set_lists_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read("rte", "train", tmp_path)

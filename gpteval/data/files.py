@@ -154,13 +154,12 @@ READERS: Mapping[str, Callable[[Path, Layout], Iterator[RawRow]]] = {
 def read_own(
     read: Callable[[Path], Iterable[tuple[int, Mapping[str, Any]]]], path: Path, wanted: Layout
 ) -> Iterator[RawRow]:
-    """Rows of a file as a task's own function reads it.
+    """Rows of a file as a task's own function reads it; one of many files may hold none.
 
     Raises:
         DataError: The function failed, or gave something else than lines and rows, or a row lacks a
-            column, or there are no rows.
+            column.
     """
-    found = False
     for line, fields in _guarded(read, path):
         missing = [c for c in wanted.columns if c not in fields]
         if missing:
@@ -168,9 +167,6 @@ def read_own(
                 path, line, f"a row without {missing[0]!r}; it has {', '.join(fields)}"
             )
         yield RawRow(fields, str(path), line)
-        found = True
-    if not found:
-        raise DataError.at(path, 1, "no rows; get the file again")
 
 
 def _guarded(
