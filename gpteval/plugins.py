@@ -61,6 +61,8 @@ class Registry(Plugins):
                     wrong = f"{name!r} twice"
                 if not wrong and isinstance(offered, Task):
                     wrong = self._unmeasured(offered)
+                if not wrong and isinstance(offered, Suite):
+                    wrong = self._unmet(offered)
                 if wrong:
                     what = "" if misnamed(name) else f" {name}"
                     where = hook.removeprefix("gpteval_")
@@ -235,6 +237,16 @@ class Registry(Plugins):
                 f'the rule "threshold" needs a metric that is computed from a confusion matrix, '
                 f"and {task.metrics[0]!r} is not"
             )
+        return ""
+
+    def _unmet(self, suite: Suite) -> str:
+        """Why a suite can't be averaged: a task or a metric of it that there is not."""
+        tasks = self.tasks()
+        for name, metrics in suite.members.items():
+            if name not in tasks:
+                return f"no task {name!r}"
+            if without := [metric for metric in metrics if metric not in tasks[name].metrics]:
+                return f"task {name!r} has no metric {without[0]!r}"
         return ""
 
     def _refuse(self, kind: str, name: str, known: list[str]) -> NoReturn:

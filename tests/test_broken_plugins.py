@@ -48,6 +48,14 @@ FAILED = {
     "metrics-text": (f"{METRICS}return {{'mine': 'accuracy'}}", "where a Metric is due"),
     "models-raise": (f"{MODELS}raise RuntimeError('boom')", "register_models: RuntimeError: boom"),
     "suites-empty": (f"{SUITES}return [Suite('mine', {{}})]", "register_suites mine: no members"),
+    "suites-task": (
+        f"{SUITES}return [Suite('mine', {{'nowhere': ('accuracy',)}})]",
+        "register_suites mine: no task 'nowhere'",
+    ),
+    "suites-metric": (
+        f"{SUITES}return [Suite('mine', {{'rte': ('pearson',)}})]",
+        "register_suites mine: task 'rte' has no metric 'pearson'",
+    ),
     "recipes-type": (f"{RECIPES}return {{'mine': 3}}", "where a FinetuneConfig is due"),
     "recipes-field": (
         f"{RECIPES}return {{'mine': FinetuneConfig(lr='fast')}}",

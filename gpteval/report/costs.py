@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -15,6 +14,7 @@ from gpteval.plugins import registry
 from gpteval.records import Result
 from gpteval.report.leaderboard import labelled, short_name
 from gpteval.report.table import Column, fitting_columns, markdown_table, terminal_table
+from gpteval.results.seeds import by_seed
 
 PHASES = ("load", "encode", "train", "evaluate")
 
@@ -52,15 +52,9 @@ def costs(results: Iterable[Result]) -> list[Cost]:
 
     The splits of one run share its cost; of a seed run twice the later one counts.
     """
-    groups: dict[str, dict[int, Result]] = {}
-    for r in results:
-        machine = [r.precision, r.device, r.cost.get("processes", 1)]
-        setting = [r.mode, r.model_digest, r.recipe, r.config, machine]
-        key = json.dumps([r.task, r.version, r.data.digest, setting], sort_keys=True)
-        groups.setdefault(key, {})[r.seed] = r
     order = {name: place for place, name in enumerate(registry().tasks())}
-    found = [_cost(list(by_seed.values())) for by_seed in groups.values()]
-    return sorted(found, key=lambda cost: (order.get(cost.task, len(order)), cost.task))
+    kept = [_cost(seeds) for seeds in by_seed(results, _run)]
+    return sorted(kept, key=lambda cost: (order.get(cost.task, len(order)), cost.task))
 
 
 class CostTable:
@@ -116,6 +110,13 @@ def json_rows(rows: Iterable[Cost]) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+def _run(r: Result) -> list[Any]:
+    """What was run, on which machine: all but the seed."""
+    machine = [r.precision, r.device, r.cost.get("processes", 1)]
+    setting = [r.mode, r.model_digest, r.recipe, r.config, machine]
+    return [r.task, r.version, r.data.digest, setting]
 
 
 def _cost(results: Sequence[Result]) -> Cost:

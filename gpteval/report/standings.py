@@ -13,6 +13,7 @@ from statistics import fmean, median
 
 from gpteval.plugins import registry
 from gpteval.records import Mode, Result
+from gpteval.results.seeds import Group, over_seeds
 from gpteval.task import PaperScore, Suite, Task
 
 MEAN = "macro mean"
@@ -75,19 +76,6 @@ class Row:
         return round(round(self.score, 1) - self.paper.score, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """The results of one task, split and setting, one per seed; `task` None if not installed."""
-
-    results: tuple[Result, ...]
-    task: Task | None
-
-    @property
-    def first(self) -> Result:
-        """Any of them, for what all share."""
-        return self.results[0]
-
-
 def standings(
     results: Iterable[Result],
     tasks: Mapping[str, Task] | None = None,
@@ -106,7 +94,7 @@ def standings(
     """
     tasks = registry().tasks() if tasks is None else tasks
     kept = list(results)
-    everything = _over_seeds(kept if all_splits else _headline_splits(kept), tasks)
+    everything = over_seeds(kept if all_splits else _headline_splits(kept), tasks)
     order = {name: place for place, name in enumerate(tasks)}
     modes_in_order = [mode for half in HALVES for mode in half]
     everything.sort(
@@ -144,17 +132,6 @@ def base_split(split: str) -> str:
 def _half(split: str) -> str:
     """_mismatched of dev_mismatched, "" of dev."""
     return split.removeprefix(base_split(split))
-
-
-def _over_seeds(results: Iterable[Result], tasks: Mapping[str, Task]) -> list[Group]:
-    groups: dict[str, dict[int, Result]] = {}
-    for r in results:
-        setting = [r.mode, r.model, r.model_digest, r.recipe, r.config, r.precision]
-        subject = [r.task, r.version, r.split, r.data.digest, list(r.scores)]
-        key = json.dumps([subject, setting], sort_keys=True)
-        groups.setdefault(key, {})[r.seed] = r
-    kept = [tuple(by_seed.values()) for by_seed in groups.values()]
-    return [Group(members, tasks.get(members[0].task)) for members in kept]
 
 
 def _task_rows(group: Group) -> list[Row]:
