@@ -31,9 +31,7 @@ GLUE = Suite(
         "rte": ("accuracy",),
         "wnli": ("accuracy",),
     },
-    published=(
-        PaperScore("macro mean", 72.8, "test", "P t.4", data="QNLI v1", best_before=68.9),
-    ),
+    published=(PaperScore("macro mean", 72.8, "test", "P t.4", data="QNLI v1", best_before=68.9),),
     title="GLUE",
 )
 """The nine tasks of the official macro mean, with the metrics averaged first (Wang et al. 2018)."""

@@ -26,7 +26,7 @@ from gpteval.errors import ConfigError, TrainingError
 from gpteval.pretrain.bits_per_byte import Objective, bits_per_byte
 from gpteval.results.provenance import commit, versions
 from gpteval.train.guard import RECENT, unsound
-from gpteval.train.optimiser import adamw, clip_gradients, set_rate, warmup_cosine
+from gpteval.train.optimiser import adamw, clipped_step, gradient_norm, set_rate, warmup_cosine
 
 if TYPE_CHECKING:
     from gpteval.model import Model
@@ -109,12 +109,13 @@ class Pretraining:
         # Dropout follows from the update, so that a training that goes on needs no generator.
         self.world.seed(config.seed, update)
         loss = self._gradients(self.windows.starts(update))
-        norm = whole(clip_gradients(self.model, config.clip)).item()
+        gradient = whole(gradient_norm(self.model))
+        norm = gradient.item()
         if wrong := unsound(loss, norm):
             raise TrainingError(
                 f"{wrong} {self.where(update)}: lower --lr, raise --warmup, or use --precision fp32"
             )
-        self.optimiser.step()
+        clipped_step(self.optimiser, gradient, config.clip)
         self.optimiser.zero_grad(set_to_none=True)
         self.update = update
         self.losses.append(loss)

@@ -76,7 +76,9 @@ def _square(flat: Tensor) -> Tensor:
     return norms.square().sum() + flat[whole:].double().square().sum()
 
 
-def clipped_step(optimiser: AdamW, norm: Tensor, limit: float, unless: Tensor) -> None:
+def clipped_step(
+    optimiser: AdamW, norm: Tensor, limit: float, unless: Tensor | None = None
+) -> None:
     """One step with all gradients scaled so that their global norm is at most `limit`.
 
     The fused kernel scales them while it reads them, as it does for mixed precision: a pass over
@@ -84,24 +86,13 @@ def clipped_step(optimiser: AdamW, norm: Tensor, limit: float, unless: Tensor) -
 
     Args:
         optimiser: Of `adamw`.
-        norm: The global norm of its gradients.
+        norm: The global norm of its gradients, whole where they are shards.
         limit: Their largest norm.
-        unless: Whether to leave weights and moments as they are, of no dimension.
+        unless: Whether to leave weights and moments as they are, of no dimension; None for no.
     """
     optimiser.grad_scale = (norm / limit).clamp(min=1.0)
-    optimiser.found_inf = unless.float()
+    optimiser.found_inf = torch.zeros_like(norm) if unless is None else unless.float()
     optimiser.step()
-
-
-def clip_gradients(model: nn.Module, limit: float) -> Tensor:
-    """Scale all gradients of `model` together so that their global norm is at most `limit`.
-
-    Returns:
-        The norm before clipping, a tensor of no dimension on the parameters' device.
-    """
-    norm = gradient_norm(model)
-    nn.utils.clip_grads_with_norm_(model.parameters(), limit, norm)
-    return norm
 
 
 def warmup_linear(step: int, total: int, warmup: float) -> float:
