@@ -50,5 +50,9 @@ class ResultError(GptevalError):
     """A results directory that can't be read or written."""
 
 
+class ScoreError(GptevalError):
+    """Predictions that can't be scored: a score that is not a number, an answer nobody offered."""
+
+
 class TrainingError(GptevalError):
     """A run that can't go on: a loss that is not a number, or nothing to train on."""

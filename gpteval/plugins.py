@@ -198,6 +198,13 @@ class Registry(Plugins):
             kind = KINDS[hook].__name__.lower()
             raise PluginError(f"{kind} {name!r} of {plugin.package}: {reason(error)}") from error
 
+    def package_of(self, hook: str, name: str) -> str:
+        """Package and version that offer an item by this name or package/name; "" for our own."""
+        for known, (plugin, _) in self._of(hook).items():
+            if name in (known, f"{plugin.package}/{known}"):
+                return "" if plugin.package == OWN else f"{plugin.package} {plugin.version}"
+        return ""
+
     def owners(self) -> dict[str, Plugin]:
         """The plug-in behind every task, by the names of `tasks`."""
         table = self._of("gpteval_register_tasks")

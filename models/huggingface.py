@@ -228,12 +228,12 @@ def _quiet() -> Iterator[None]:
 def _identify(reference: str, model: HuggingFaceModel, tokenizer: Any, unused: int) -> Loaded:
     check_logits(model)
     model.reading = reading(model, TOLERANCE)
-    adapted = HuggingFaceTokenizer(tokenizer)
+    adapted = HuggingFaceTokenizer(tokenizer, model.vocab_size)
     return Loaded(
         model=cast("Model", model),
         tokenizer=adapted,
         reference=reference,
-        digest=weights_digest(model, adapted),
+        digest=weights_digest(cast("Model", model), adapted, _decisive(model.lm.config)),
         details={
             "parameters": sum(p.numel() for p in model.parameters()),
             "architecture": type(model.lm).__name__,
@@ -241,6 +241,12 @@ def _identify(reference: str, model: HuggingFaceModel, tokenizer: Any, unused: i
             "trees": model.reading,
         },
     )
+
+
+def _decisive(config: Any) -> dict[str, Any]:
+    """What a configuration of transformers says of the computation, not of where it came from."""
+    whence = ("transformers_version", "architectures", "dtype", "torch_dtype")
+    return {k: v for k, v in config.to_dict().items() if k not in whence and k[0] != "_"}
 
 
 @torch.no_grad()

@@ -26,7 +26,7 @@ from gpteval.model import Tokenizer
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 """Raised when a tokenizer here gives other ids for the same digest."""
 VARIABLE = "GPTEVAL_CACHE"
 FEWEST = 1000

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpteval.files import digest
+from gpteval.methods.identity import computed, key
 from gpteval.methods.job import JobData
 from gpteval.methods.settings import RunConfig
 from gpteval.methods.unit import Answers, circumstances, rounded
@@ -67,18 +67,9 @@ class Finetune:
 
     def key(self, task: Task) -> str:
         """Digest of everything the scores of `task` depend on."""
-        return digest(
-            {
-                "mode": self.mode,
-                "task": [task.name, task.version],
-                "trained on": [self.job.task.name, self.job.task.version],
-                "model": self.loaded.digest,
-                "rows": self.data.digest(task),
-                "config": self.settings,
-                "precision": self.machine.precision,
-                "seed": self.seed,
-            }
-        )
+        settings = {"config": self.settings, "seed": self.seed}
+        settings |= computed(self.loaded, self.machine, self.world)
+        return key(self.mode, task, self.job.task, self.data.contents(task), settings)
 
     def predict(self, progress: Progress) -> Answers:
         """Train, then predict every scored split."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gpteval.data.raw import examples_of
 from gpteval.files import digest
+from gpteval.methods.identity import content
 from gpteval.methods.unit import SplitName, data_record
 from gpteval.records import DataRecord
 from gpteval.task import Example, Label, Task
@@ -111,8 +112,18 @@ class JobData:
 
     def digest(self, task: Task) -> str:
         """Digest of the rows trained on, selected on, and scored for `task`."""
-        used = [(self.job.task.name, "train"), (self.job.task.name, "dev")]
-        used += [(t.name, split) for t, split in self.job.scored if t.name == task.name]
-        return digest(
-            {"/".join(name): rows.digest for name, rows in self.rows.items() if name in used}
-        )
+        return digest({"/".join(name): self.rows[name].digest for name in self._used(task)})
+
+    def contents(self, task: Task) -> dict[str, str]:
+        """Split → digest of its examples, of the same splits."""
+        return {"/".join(name): self._contents[name] for name in self._used(task)}
+
+    @cached_property
+    def _contents(self) -> Mapping[SplitName, str]:
+        return {name: content(examples) for name, examples in self.examples.items()}
+
+    def _used(self, task: Task) -> list[SplitName]:
+        """The splits trained on, selected on, and scored for `task`."""
+        own = self.job.task.name
+        scored = {(t.name, split) for t, split in self.job.scored if t.name == task.name}
+        return [name for name in self.rows if name in {(own, "train"), (own, "dev")} | scored]

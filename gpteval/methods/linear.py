@@ -18,6 +18,7 @@ from gpteval.data.raw import AbsentError, examples_of
 from gpteval.features.tfidf import SETTINGS as FEATURES
 from gpteval.features.tfidf import TextFeatures
 from gpteval.files import digest
+from gpteval.methods.identity import content, key
 from gpteval.methods.job import Job
 from gpteval.methods.run import plan, trainable
 from gpteval.methods.settings import Subject
@@ -147,6 +148,7 @@ class Linear:
         self.train = rows[job.task.name, "train"]
         self.scored = [(task, split) for task, split in job.scored if (task.name, split) in rows]
         self.seconds = {"load": loading}
+        self._made: dict[SplitName, list[Example]] = {}
 
     @property
     def train_labels(self) -> Sequence[Label]:
@@ -155,15 +157,9 @@ class Linear:
 
     def key(self, task: Task) -> str:
         """Digest of everything the scores of `task` depend on."""
-        return digest(
-            {
-                "mode": self.mode,
-                "baseline": self.digest,
-                "task": [task.name, task.version],
-                "trained on": [self.job.task.name, self.job.task.version],
-                "rows": self._rows_digest(task),
-            }
-        )
+        examples = {(t.name, split): self._examples(t, split) for t, split in self._used(task)}
+        contents = {"/".join(name): content(own) for name, own in examples.items()}
+        return key(self.mode, task, self.job.task, contents, {"baseline": self.digest})
 
     @cached_property
     def digest(self) -> str:
@@ -212,14 +208,17 @@ class Linear:
         }
 
     def _examples(self, task: Task, split: str) -> list[Example]:
-        return examples_of(task, self.rows[task.name, split].rows)
+        if (task.name, split) not in self._made:
+            self._made[task.name, split] = examples_of(task, self.rows[task.name, split].rows)
+        return self._made[task.name, split]
+
+    def _used(self, task: Task) -> list[tuple[Task, str]]:
+        """The split trained on and those scored for `task`."""
+        return [(self.job.task, "train"), *(pair for pair in self.scored if pair[0] is task)]
 
     def _rows_digest(self, task: Task) -> str:
-        """Of the rows trained on and of those scored for `task`."""
-        used = {(self.job.task.name, "train"), *((t.name, s) for t, s in self.scored if t is task)}
-        return digest(
-            {"/".join(name): rows.digest for name, rows in self.rows.items() if name in used}
-        )
+        names = [(t.name, split) for t, split in self._used(task)]
+        return digest({"/".join(name): self.rows[name].digest for name in names})
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gpteval.data.raw import made
 from gpteval.progress import Progress
 from gpteval.records import Prediction
-from gpteval.task import Label, Task
+from gpteval.task import Label, Prompt, Task
 
 if TYPE_CHECKING:
     from gpteval.compute.cost import Work
@@ -26,6 +26,17 @@ def asked_splits(task: Task, rows_from: Origin) -> tuple[str, ...]:
     return ("train", headline) if task.rule == "threshold" else (headline,)
 
 
+def prompts_of(task: Task, rows: SplitRows) -> list[Prompt]:
+    """What a task asks of the rows of a split, in their order.
+
+    Raises:
+        DataError: A row that makes no prompt.
+    """
+    make = task.prompt
+    assert make is not None  # `scorable` leaves out tasks without
+    return [made(task, row, make) for row in rows.rows]
+
+
 class Questions:
     """What one task asks a model, as the model reads it.
 
@@ -39,7 +50,7 @@ class Questions:
     def __init__(
         self,
         task: Task,
-        rows: Mapping[str, SplitRows],
+        prompts: Mapping[str, Sequence[Prompt]],
         split: str,
         tokenizer: Tokenizer,
         context: int,
@@ -48,26 +59,21 @@ class Questions:
 
         Args:
             task: One with prompts.
-            rows: Of its `asked_splits`.
+            prompts: Of its `asked_splits`, as `prompts_of` makes them.
             split: The scored one of them.
             tokenizer: The model's.
             context: Most tokens the model reads.
 
         Raises:
-            DataError: A row that makes no prompt, or one that is too long for the model.
+            DataError: One that is too long for the model, or has nothing to score.
         """
         from gpteval.encode.prompts import encode_prompts
         from gpteval.score.likelihood import fold_prompts
 
-        make = task.prompt
-        assert make is not None  # `scorable` leaves out tasks without
-        self.task, self.split = task, split
-        self.prompts = {
-            name: [made(task, row, make) for row in each.rows] for name, each in rows.items()
-        }
+        self.task, self.split, self.prompts = task, split, prompts
         self.trees = {
-            name: fold_prompts(encode_prompts(prompts, tokenizer, context))
-            for name, prompts in self.prompts.items()
+            name: fold_prompts(encode_prompts(own, tokenizer, context))
+            for name, own in prompts.items()
         }
 
     @property

@@ -118,10 +118,12 @@ def _forget(unit: Unit, first: bool) -> None:
 def _result(unit: Unit, store: ResultStore, answers: Answers, task: Task, split: str) -> Result:
     """Write the predictions of one split, and account for them."""
     from gpteval.score.chance import baselines
+    from gpteval.score.gate import check
     from gpteval.score.statistics import interval
 
     name = (task.name, split)
     predictions, key = answers.predictions[name], unit.key(task)
+    check(task, split, predictions)
     fields = {**unit.facts(task, split), **answers.facts}
     return Result(
         key=key,

@@ -9,18 +9,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gpteval.config import task_names
 from gpteval.errors import ConfigError
 from gpteval.files import digest
-from gpteval.methods.questions import Questions, asked_splits
+from gpteval.methods.identity import computed, content, key
+from gpteval.methods.questions import Questions, asked_splits, prompts_of
 from gpteval.methods.settings import ZeroshotConfig
 from gpteval.methods.unit import Answers, Baselines, circumstances, complete, data_record, rounded
 from gpteval.plugins import ALL, registry
 from gpteval.progress import Progress, Silent
 from gpteval.records import Mode, Prediction, Result
-from gpteval.task import Label, Task
+from gpteval.task import Label, Prompt, Task
 
 if TYPE_CHECKING:
     from gpteval.compute.cost import Work
@@ -130,16 +132,15 @@ class Zeroshot:
         """Digest of everything the scores depend on."""
         from gpteval.score.heuristics import VERSION
 
-        return digest(
-            {
-                "mode": self.mode,
-                "task": [task.name, task.version, VERSION],
-                "model": self.loaded.digest,
-                "rows": self._digest,
-                "precision": self.machine.precision,
-                "untrained": self.config.untrained,
-            }
-        )
+        contents = {split: content(prompts) for split, prompts in self.prompts.items()}
+        settings = {"heuristics": VERSION, "untrained": self.config.untrained}
+        settings |= computed(self.loaded, self.machine, self.world)
+        return key(self.mode, task, None, contents, settings)
+
+    @cached_property
+    def prompts(self) -> Mapping[str, list[Prompt]]:
+        """Of every split that is asked, in file order."""
+        return {split: prompts_of(self.task, rows) for split, rows in self.rows.items()}
 
     def predict(self, progress: Progress) -> Answers:
         """Ask the model, and what stands beside it."""
@@ -148,7 +149,7 @@ class Zeroshot:
         began = time.perf_counter()
         model = self.loaded.model
         questions = Questions(
-            self.task, self.rows, self.split, self.loaded.tokenizer, model.context
+            self.task, self.prompts, self.split, self.loaded.tokenizer, model.context
         )
         self.train_labels = questions.train_labels
         self._tell_alike(questions.trees[self.split].prompts, progress)

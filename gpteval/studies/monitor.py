@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gpteval.config import MONITORED_ROWS
 from gpteval.errors import ConfigError, DataError
-from gpteval.methods.questions import Questions, asked_splits
+from gpteval.methods.questions import Questions, asked_splits, prompts_of
 from gpteval.methods.zeroshot import scorable
 from gpteval.progress import Progress, Silent
 from gpteval.task import Task
@@ -99,6 +99,7 @@ def _questions(
         DataError: As `Questions` raises it, with the option that brought it up.
     """
     try:
-        return Questions(task, rows, split, tokenizer, context)
+        prompts = {name: prompts_of(task, own) for name, own in rows.items()}
+        return Questions(task, prompts, split, tokenizer, context)
     except DataError as error:
         raise DataError(f"--watch {task.name} with --context {context}: {error}") from None

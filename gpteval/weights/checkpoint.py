@@ -137,9 +137,19 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], where: Path | 
             parameter.copy_(tensors[name])
 
 
-def weights_digest(model: nn.Module, tokenizer: Tokenizer) -> str:
-    """SHA-256 of a model's weights (names, shapes, fp32 values) and of its tokenizer."""
-    digest = hashlib.sha256(tokenizer.digest.encode())
+def weights_digest(
+    model: Model, tokenizer: Tokenizer, config: Mapping[str, Any] | None = None
+) -> str:
+    """SHA-256 of a model: its configuration, its weights (fp32 values) and its tokenizer.
+
+    Args:
+        model: The model.
+        tokenizer: Its tokenizer, start token included.
+        config: Everything beside weights that decides what it computes; None for `model.config()`.
+    """
+    shape = model.config() if config is None else config
+    text = json.dumps([dict(shape), tokenizer.digest, tokenizer.start], sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode())
     for name, tensor in sorted(_weights(model).items()):
         digest.update(f"{name}{tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().to("cpu", torch.float32).contiguous().numpy().data)

@@ -18,13 +18,17 @@ def load_model(reference: str) -> Loaded:
 
     Raises:
         UnknownNameError: No family answers, and there is no such directory.
-        CheckpointError: What was found can't be used.
+        CheckpointError: What was found can't be used (see `gpteval.weights.probe`).
     """
+    from gpteval.weights.probe import probe
+
     families = registry().models()
     name = _family(reference, families)
     with registry().guard("gpteval_register_models", name):
         loaded = families[name].load(reference)
-        return replace(loaded, family=name)
+        loaded = replace(loaded, family=name)
+        probe(loaded)
+    return loaded
 
 
 def _family(reference: str, families: dict[str, ModelFamily]) -> str:
