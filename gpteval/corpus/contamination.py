@@ -82,9 +82,9 @@ class Runs:
             some = pairs[start : start + TEXTS]
             encoded = tokenizer.encode([text for text, _ in some])
             for ids, (_, places) in zip(encoded, some, strict=True):
-                found = np.unique(runs(words.hashes(np.array(ids, np.uint32)), RUN))
-                hashes.append(np.tile(found, len(places)))
-                owners.append(np.repeat(np.array(places, np.uint32), len(found)))
+                distinct = np.unique(runs(words.hashes(np.array(ids, np.uint32)), RUN))
+                hashes.append(np.tile(distinct, len(places)))
+                owners.append(np.repeat(np.array(places, np.uint32), len(distinct)))
         self.hashes, self.owners = np.concatenate(hashes), np.concatenate(owners)
 
 
@@ -140,12 +140,12 @@ class _Wanted:
 
 
 def _quoted(split: Runs, wanted: _Wanted) -> Quoted:
-    found = np.unique(split.owners[wanted.was_met(split.hashes)])
+    quoted = np.unique(split.owners[wanted.was_met(split.hashes)])
     return Quoted(
         task=split.task,
         split=split.split,
         data_digest=split.digest,
         examples=len(split.ids),
         short=len(split.ids) - len(np.unique(split.owners)),
-        found=tuple(split.ids[place] for place in found),
+        found=tuple(split.ids[place] for place in quoted),
     )

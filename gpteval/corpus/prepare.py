@@ -15,6 +15,7 @@ from gpteval.corpus.tokens import TokenFile, encode_documents
 from gpteval.encode.tokenizer import BpeTokenizer
 from gpteval.errors import ResultError
 from gpteval.files import write_whole
+from gpteval.paths import user_path
 from gpteval.progress import Progress
 
 
@@ -38,7 +39,9 @@ def prepare(
         GptevalError: A text that can't be read, a file that can't be written.
     """
     train, kept = hold_out(
-        find_documents(corpus, reading.text_field, progress), config.held_out, config.seed
+        find_documents(corpus, reading.text_field, progress, directory.parent),
+        config.held_out,
+        config.seed,
     )
     progress.say(f"{len(train)} documents to train on, {len(kept)} held out")
     directory.mkdir(parents=True, exist_ok=True)
@@ -72,7 +75,7 @@ def _tokenizer(
 ) -> BpeTokenizer:
     """The tokenizer of a checkpoint, or one trained on the corpus and kept in `directory`."""
     if given:
-        return BpeTokenizer.load(Path(given))
+        return BpeTokenizer.load(user_path(given))
     content = json.dumps([merges, corpus.identity])
     key, page = hashlib.sha256(content.encode()).hexdigest(), directory / "trained-on.txt"
     if page.is_file() and page.read_text("utf-8") == key:
