@@ -84,9 +84,7 @@ class Listing:
     passed: tuple[str, ...]
 
 
-def files_below(
-    directory: Path, suffixes: Collection[str], without: Path | None = None
-) -> Listing:
+def files_below(directory: Path, suffixes: Collection[str], without: Path | None = None) -> Listing:
     """Files below a directory, at any depth, whose names end in one of `suffixes` in any case.
 
     Links to files are followed, links to directories too, unless they lead back.

@@ -99,6 +99,7 @@ RACE = Task(
             "test": _split("test", 4934, "test"),
         },
         columns=("example_id", "article", "question", "options"),
+        lists=("options",),
         label="answer",
         label_names={"A": "0", "B": "1", "C": "2", "D": "3"},
         id="example_id",

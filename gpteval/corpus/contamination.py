@@ -13,7 +13,7 @@ import numpy as np
 
 from gpteval.corpus.ngrams import Words, runs
 from gpteval.corpus.tokens import TokenFile
-from gpteval.data.raw import made
+from gpteval.data.examples import examples_of
 from gpteval.data.rows import SplitRows
 from gpteval.encode.tokenizer import BpeTokenizer
 from gpteval.progress import Progress, Silent
@@ -68,8 +68,7 @@ class Runs:
         self.task, self.split, self.digest = task.name, rows.split, rows.digest
         self.ids: list[str] = []
         texts: dict[str, list[int]] = {}  # an article is encoded once for all its questions
-        for place, row in enumerate(rows.rows):
-            example = made(task, row, task.example)
+        for place, example in enumerate(examples_of(task, rows)):
             self.ids.append(example.id)
             segments = (text for sequence in example.sequences for text in sequence)
             for text in {example.context, *segments}:

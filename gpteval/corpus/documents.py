@@ -104,8 +104,8 @@ def find_documents(
     sources = [source(file, text_field) for file in dict.fromkeys(files)]
     progress.begin("count documents", len(sources))
     counts: list[int] = []
-    for origin in sources:
-        counts.append(origin.count())
+    for reader in sources:
+        counts.append(reader.count())
         progress.advance(1)
     progress.end()
     if not sum(counts):

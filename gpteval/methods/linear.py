@@ -14,7 +14,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gpteval.config import task_names
-from gpteval.data.raw import AbsentError, examples_of
+from gpteval.data.examples import examples_of
+from gpteval.data.raw import AbsentError
 from gpteval.features.tfidf import SETTINGS as FEATURES
 from gpteval.features.tfidf import TextFeatures
 from gpteval.files import digest
@@ -212,7 +213,7 @@ class Linear:
         }
 
     def _examples(self, task: Task, split: str) -> list[Example]:
-        return examples_of(task, self.rows[task.name, split].rows)
+        return examples_of(task, self.rows[task.name, split])
 
     def _rows_digest(self, task: Task) -> str:
         """Of the rows trained on and of those scored for `task`."""

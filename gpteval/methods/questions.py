@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gpteval.data.raw import made
+from gpteval.data.examples import located, prompts_of
 from gpteval.progress import Progress
 from gpteval.records import Prediction
 from gpteval.task import Label, Task
@@ -59,16 +59,12 @@ class Questions:
         from gpteval.encode.prompts import encode_prompts
         from gpteval.score.likelihood import fold_prompts
 
-        make = task.prompt
-        assert make is not None  # `scorable` leaves out tasks without
         self.task, self.split = task, split
-        self.prompts = {
-            name: [made(task, row, make) for row in each.rows] for name, each in rows.items()
-        }
-        self.trees = {
-            name: fold_prompts(encode_prompts(prompts, tokenizer, context))
-            for name, prompts in self.prompts.items()
-        }
+        self.prompts = {name: prompts_of(task, read) for name, read in rows.items()}
+        self.trees = {}
+        for name, prompts in self.prompts.items():
+            with located(task, rows[name]):
+                self.trees[name] = fold_prompts(encode_prompts(prompts, tokenizer, context))
 
     @property
     def train_labels(self) -> list[Label]:

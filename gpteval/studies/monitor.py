@@ -86,7 +86,8 @@ def read_monitors(names: Sequence[str], data_dir: str, progress: Progress) -> Mo
         found.append((task, rows, splits[-1]))
     scored = [rows[split] for _, rows, split in found]
     told = ", ".join(f"{each.task} ({len(each.rows)} rows of {each.split})" for each in scored)
-    progress.say(f"asked on the way, from {rows_from.directory or 'the samples'}: {told}")
+    places = ", ".join(map(str, rows_from.directories)) or "the samples"
+    progress.say(f"asked on the way, from {places}: {told}")
     return Monitors(found)
 
 
