@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from gpteval.cli.options import data_dir_option
 from gpteval.config import task_names
 from gpteval.errors import ConfigError, DataError
 from gpteval.plugins import registry
@@ -28,10 +30,10 @@ def command() -> None:
 
 @command.command("verify")
 @click.option("--tasks", default="all", show_default=True, help="Names and groups, by commas.")
-@click.option("--data-dir", help="Directory of official files; default: $GPTEVAL_DATA, or the hub.")
+@data_dir_option
 @click.option("--sample", is_flag=True, help="Check the data sets that come with the package.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line per split.")
-def verify_data(tasks: str, data_dir: str | None, sample: bool, as_json: bool) -> None:
+def verify_data(tasks: str, data_dir: tuple[Path, ...], sample: bool, as_json: bool) -> None:
     """Count every split's rows and labels; look for duplicates and for overlap with train.
 
     Every row is read as a run reads it. A split that is absent or cut is reported. An error, exit

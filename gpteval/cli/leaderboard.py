@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from gpteval.cli.options import DIRECTORY, UserPath
 from gpteval.errors import ResultError, UnknownNameError
 from gpteval.plugins import registry
 
@@ -29,10 +30,10 @@ class View(NamedTuple):
 
 
 @click.command()
-@click.argument("directory", default="results", type=click.Path(path_type=Path))
+@click.argument("directory", default="results", type=DIRECTORY)
 @click.option("--format", "layout", type=click.Choice(["terminal", "markdown"]), default="terminal")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
-@click.option("--output", type=click.Path(path_type=Path), help="Write to this file.")
+@click.option("--output", type=UserPath(dir_okay=False), help="Write to this file.")
 @click.option("--cost", is_flag=True, help="Show what the results took instead of the scores.")
 @click.option("--all-splits", is_flag=True, help="Show every scored split, not only the last.")
 @click.option("--tasks", help="Only these: names and groups, joined by commas.")

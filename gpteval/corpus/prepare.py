@@ -15,12 +15,12 @@ from gpteval.corpus.tokens import TokenFile, encode_documents
 from gpteval.encode.tokenizer import BpeTokenizer
 from gpteval.errors import ResultError
 from gpteval.files import write_whole
-from gpteval.paths import user_path
+from gpteval.paths import PathLike, user_path
 from gpteval.progress import Progress
 
 
 def prepare(
-    corpus: Sequence[Path],
+    corpus: Sequence[PathLike],
     directory: Path,
     config: PretrainConfig,
     reading: Reading,
@@ -71,7 +71,7 @@ class _Told:
 
 
 def _tokenizer(
-    corpus: Corpus, directory: Path, merges: int, given: str, progress: Progress
+    corpus: Corpus, directory: Path, merges: int, given: Path | None, progress: Progress
 ) -> BpeTokenizer:
     """The tokenizer of a checkpoint, or one trained on the corpus and kept in `directory`."""
     if given:

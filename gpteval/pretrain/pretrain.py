@@ -24,6 +24,7 @@ from gpteval.corpus.prepare import prepare
 from gpteval.corpus.windows import Windows
 from gpteval.encode.tokenizer import BpeTokenizer
 from gpteval.errors import ConfigError, UnknownNameError
+from gpteval.paths import PathLike, user_path
 from gpteval.plugins import registry
 from gpteval.pretrain.log import PICTURE, draw
 from gpteval.pretrain.loop import TrainingLoop, refuse_changes, settings
@@ -55,8 +56,8 @@ class Pretrained:
 
 
 def pretrain(
-    corpus: Sequence[Path],
-    output: Path,
+    corpus: Sequence[PathLike],
+    output: PathLike,
     config: PretrainConfig,
     *,
     reading: Reading | None = None,
@@ -84,7 +85,7 @@ def pretrain(
     Raises:
         GptevalError: Anything the user can mend, before training begins where possible.
     """
-    compute = compute or Sharing()
+    compute, output = compute or Sharing(), user_path(output)
     if monitors and compute.shard:
         raise ConfigError(
             "--watch asks a whole model and --shard splits it: leave out --watch, and score "

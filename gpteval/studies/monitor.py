@@ -10,6 +10,7 @@ from gpteval.config import MONITORED_ROWS
 from gpteval.errors import ConfigError, DataError
 from gpteval.methods.questions import Questions, asked_splits
 from gpteval.methods.zeroshot import scorable
+from gpteval.paths import PathLike
 from gpteval.progress import Progress, Silent
 from gpteval.task import Task
 
@@ -55,12 +56,14 @@ class Monitors:
         return scores
 
 
-def read_monitors(names: Sequence[str], data_dir: str, progress: Progress) -> Monitors:
+def read_monitors(
+    names: Sequence[str], data_dir: PathLike | Sequence[PathLike], progress: Progress
+) -> Monitors:
     """Read the first `MONITORED_ROWS` rows of what is scored.
 
     Args:
         names: Tasks and groups.
-        data_dir: Directory of official files; "" for $GPTEVAL_DATA, else the bundled samples.
+        data_dir: Directories of official files; () for $GPTEVAL_DATA, else the bundled samples.
         progress: Told what was read.
 
     Raises:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpteval.errors import CheckpointError, UnknownNameError
+from gpteval.paths import user_reference
 from gpteval.plugins import registry
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def load_model(reference: str) -> Loaded:
         UnknownNameError: No family answers, and there is no such directory.
         CheckpointError: What was found can't be used.
     """
-    families = registry().models()
+    families, reference = registry().models(), user_reference(reference)
     name = _family(reference, families)
     with registry().guard("gpteval_register_models", name):
         loaded = families[name].load(reference)
