@@ -65,9 +65,14 @@ def variable_paths(name: str) -> tuple[Path, ...]:
 
 
 def user_reference(reference: str) -> str:
-    """A model reference whose directory, if it names one, is without `~`: "hf:~/gpt2"."""
+    """A model reference whose directory, if it names one, is without `~`: "hf:~/gpt2".
+
+    Raises:
+        ConfigError: What it names is too long for a directory, or for a name on the hub.
+    """
     prefix, colon, place = reference.rpartition(":")
-    return f"{prefix}{colon}{user_path(place)}" if place.startswith("~") else reference
+    path = user_path(place) if place else ""
+    return f"{prefix}{colon}{path}" if place.startswith("~") else reference
 
 
 @dataclass(frozen=True, slots=True)

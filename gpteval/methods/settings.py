@@ -73,9 +73,7 @@ class Subject:
     @property
     def model_reference(self) -> str:
         """The model to load."""
-        return (
-            user_reference(self.model) if self.model else (SAMPLE_MODEL if self.sample else MODEL)
-        )
+        return user_reference(self.model or (SAMPLE_MODEL if self.sample else MODEL))
 
     @property
     def results_directory(self) -> Path:

@@ -83,9 +83,8 @@ def points(runs: Sequence[PathLike], config: ZeroshotConfig, progress: Progress)
         GptevalError: Anything the user can mend, before the first is scored where possible.
     """
     tasks = {task.name: task for task in normalisable(config)}
-    found = [
-        (str(run), checkpoint) for run in map(user_path, runs) for checkpoint in checkpoints(run)
-    ]
+    places = map(user_path, runs)
+    found = [(str(run), checkpoint) for run in places for checkpoint in checkpoints(run)]
     for number, (run, checkpoint) in enumerate(found, start=1):
         progress.say(f"{checkpoint.path} ({number} of {len(found)})")
         model = replace(config, tasks=tuple(tasks), model=str(checkpoint.path), untrained=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpteval.errors import CheckpointError, UnknownNameError
-from gpteval.paths import user_reference
+from gpteval.paths import user_path, user_reference
 from gpteval.plugins import registry
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _family(reference: str, families: dict[str, ModelFamily]) -> str:
             return name
         if family.prefix and reference.startswith(family.prefix):
             return name
-    directory = Path(reference)
+    directory = user_path(reference)
     if directory.is_dir():
         return _of_directory(directory, families)
     names = [name for family in families.values() for name in family.references]
