@@ -198,8 +198,8 @@ def every_parameter() -> list[tuple[str, click.Parameter]]:
 REFERENCES = {"model", "lstm"}
 """Not paths alone: a name, a prefix, or a directory, which `gpteval.paths.user_reference` reads."""
 PLACES = {"directory", "corpus", "output", "results", "data_dir"}
-TEXTS = {"overlap", "monitor", "text_field"}
-"""Names of tasks and of a field, beside which a directory or a file is mentioned."""
+TEXTS = {"overlap", "monitor"}
+"""Names of tasks, beside which a directory is mentioned."""
 PLACE = re.compile(r"director(y|ies)|files?\b|checkpoint|\(\.\w+", re.IGNORECASE)
 """Words that the help of a path has."""
 

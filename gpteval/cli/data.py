@@ -59,11 +59,10 @@ def verify_data(tasks: str, data_dir: tuple[Path, ...], sample: bool, as_json: b
     if not as_json:
         _print(reports)
     problems = [report.problem for report in reports if report.state == "unreadable"]
-    if all(report.state == "absent" for report in reports):
-        problems += [report.problem for report in reports[:1]]
-    else:
-        splits = [lacking(task, rows_from, reports) for task in chosen if task.name in names]
-        problems += [report.problem for report in splits if report is not None]
+    splits = [lacking(task, rows_from, reports) for task in chosen if task.name in names]
+    problems += [report.problem for report in splits if report is not None]
+    if not problems and all(report.state == "absent" for report in reports):
+        problems = [reports[0].problem]
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise DataError(f"{problems[0]}{more}")
