@@ -139,9 +139,10 @@ def same(path: Path, other: Path) -> bool:
     return path.resolve() == other.resolve()
 
 
-def inside(path: Path, directory: Path) -> bool:
-    """Whether a path is a directory or lies below it, links followed."""
-    return path.resolve().is_relative_to(directory.resolve())
+def here(path: Path) -> Path:
+    """A path as it is typed from where the command runs, where it lies below; else as it is."""
+    place = Path.cwd()
+    return path.relative_to(place) if path.is_relative_to(place) else path
 
 
 def refuse_special(path: Path) -> None:

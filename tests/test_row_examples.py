@@ -64,7 +64,7 @@ def test_no_task_takes_a_number_for_text(each: Task, tmp_path: Path) -> None:
         each.source, reader="jsonl", splits={"dev": Split(1, ("x.jsonl",))}, id="", numbered=False
     )
     for column in own.columns:
-        row = dict.fromkeys(own.columns, "a") | dict.fromkeys(own.lists, ["a", "b"])
+        row = dict.fromkeys(own.columns, "a") | {name: ["a", "b"] for name in own.lists}
         label = next(iter(own.label_names or each.labels), 0)
         write(tmp_path, "x.jsonl", json.dumps(row | {own.label: label, column: 7}))
         with pytest.raises(DataError, match=rf"x.jsonl:1: column '{column}' is 7: expected"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ import click
 
 from gpteval.cli.options import DIRECTORY, UserPath
 from gpteval.errors import ResultError, UnknownNameError
+from gpteval.paths import here
 from gpteval.plugins import registry
 
 if TYPE_CHECKING:
@@ -63,8 +65,19 @@ def command(
 
         stdout_console().print(view.table)
         return
-    made = f"gpteval leaderboard {directory.name}{' --cost' if cost else ''} --format markdown"
+    made = _command(directory, tasks, model, {"--cost": cost, "--all-splits": all_splits})
     _write(_text(view, "json" if as_json else layout, made), output)
+
+
+def _command(
+    directory: Path, tasks: str | None, model: str | None, switches: dict[str, bool]
+) -> str:
+    """What makes the page again, typed where this one was."""
+    named = {"--tasks": tasks, "--model": model}
+    values = [f"{name}={value}" for name, value in named.items() if value is not None]
+    given = [name for name, on in switches.items() if on]
+    place = str(here(directory))
+    return shlex.join(["gpteval", "leaderboard", place, *values, *given, "--format", "markdown"])
 
 
 def _read(directory: Path) -> list[Result]:
