@@ -82,14 +82,14 @@ class Listing:
     Attributes:
         files: Those to read, sorted.
         passed: Names of what is passed over: its name begins with a dot, it is a device, a FIFO,
-            a socket or a broken link, or it lies in a directory to leave out.
+            a socket or a broken link, or a directory to leave out.
     """
 
     files: tuple[Path, ...]
     passed: tuple[str, ...]
 
 
-def files_below(directory: Path, suffixes: Collection[str], without: Path | None = None) -> Listing:
+def files_below(directory: Path, suffixes: Collection[str], marker: str) -> Listing:
     """Files below a directory, at any depth, whose names end in one of `suffixes` in any case.
 
     Links to files are followed, links to directories too, unless they lead back.
@@ -97,7 +97,7 @@ def files_below(directory: Path, suffixes: Collection[str], without: Path | None
     Args:
         directory: Where to begin.
         suffixes: In lower case.
-        without: A directory to leave out.
+        marker: A name: what lies in a directory below with a file of that name is left out.
 
     Raises:
         OSError: A directory that can't be listed.
@@ -108,8 +108,7 @@ def files_below(directory: Path, suffixes: Collection[str], without: Path | None
     for place, folders, names in os.walk(directory, followlinks=True, onerror=_raise):
         kept = [name for name in sorted(folders) if not _hidden(name)]
         kept = [name for name in kept if _new(Path(place, name), seen)]
-        if without is not None:
-            kept = [name for name in kept if not same(Path(place, name), without)]
+        kept = [name for name in kept if not Path(place, name, marker).exists()]
         passed += sorted(set(folders) - set(kept))
         folders[:] = kept
         for name in names:

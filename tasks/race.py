@@ -79,8 +79,8 @@ def _article(path: Path) -> dict[str, Any]:
             path, 1, f"expected {', '.join(LISTS)} to be lists, and each option list too"
         )
     if len({len(value) for value in lists}) > 1:
-        found = ", ".join(f"{len(article[key])} {key}" for key in LISTS)
-        raise DataError.at(path, 1, f"a question lacks its options or answer: {found}")
+        counts = ", ".join(f"{len(article[key])} {key}" for key in LISTS)
+        raise DataError.at(path, 1, f"a question lacks its options or answer: {counts}")
     return article
 
 

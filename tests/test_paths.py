@@ -144,7 +144,7 @@ def test_a_search_passes_over_hidden_names_and_what_is_no_file(tmp_path: Path) -
     (tmp_path / "h.txt").symlink_to(tmp_path / "gone")
     (tmp_path / "i.txt").symlink_to(tmp_path / "e.md")
     (tmp_path / "a" / "back").symlink_to(tmp_path)
-    listing = files_below(tmp_path, (".txt", ".txt.gz"))
+    listing = files_below(tmp_path, (".txt", ".txt.gz"), "lock")
     names = [path.relative_to(tmp_path).as_posix() for path in listing.files]
     assert names == ["a/C.Txt.GZ", "b.TXT", "i.txt"]
     assert set(listing.passed) == {"._b.txt", ".git", "f.txt", "g.txt", "h.txt", "back"}
@@ -160,10 +160,10 @@ def test_hidden_names_match_no_pattern_of_official_files(tmp_path: Path) -> None
 
 
 def test_what_a_corpus_passes_over_is_said(tmp_path: Path) -> None:
-    for name in ("a.txt", "._a.txt", "out/merges.txt", ".x/b.txt"):
+    for name in ("a.txt", "._a.txt", "out/tokens/merges.txt", "out/pretrain.lock", ".x/b.txt"):
         write(tmp_path, name, "text")
     heard = Heard()
-    corpus = find_documents([tmp_path], progress=heard, output=tmp_path / "out")
+    corpus = find_documents([tmp_path], progress=heard)
     assert [s.name for s in corpus.sources] == ["a.txt"]
     (line,) = heard.lines
     assert line.startswith(f"{tmp_path}: 3 passed over") and "out" in line and "._a.txt" in line
@@ -171,8 +171,10 @@ def test_what_a_corpus_passes_over_is_said(tmp_path: Path) -> None:
 
 def test_a_corpus_that_is_the_output_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "a.txt", "text")
+    words = ["pretrain", str(tmp_path), "--output", str(tmp_path / "x" / "..")]
     with pytest.raises(ConfigError, match="is the corpus"):
-        find_documents([tmp_path], output=tmp_path / "x" / "..")
+        CliRunner().invoke(cli, words, catch_exceptions=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.TXT.GZ", "a.txt.zst", "a.jsonl", "a.parquet"])

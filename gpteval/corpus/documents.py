@@ -13,13 +13,15 @@ from typing import Any
 from gpteval.corpus.chunks import unreadable
 from gpteval.corpus.sources import HUB, Source, source
 from gpteval.errors import ConfigError, DataError
-from gpteval.paths import PathLike, files_below, same, user_path
+from gpteval.paths import PathLike, files_below, user_path
 from gpteval.progress import Progress, Silent
 
 FORMS = (".txt", ".jsonl")
 SUFFIXES = (*(form + packed for form in FORMS for packed in ("", ".gz", ".zst")), ".parquet")
 """What is taken from a directory, at any depth, in any case. A file named by itself may have any
 name."""
+LOCK = "pretrain.lock"
+"""Lies in every directory that a pre-training writes to: nothing there is a document."""
 SHOWN = 3
 """Names shown of what is passed over."""
 
@@ -85,7 +87,6 @@ def find_documents(
     paths: Sequence[PathLike],
     text_field: str = "text",
     progress: Progress | None = None,
-    output: Path | None = None,
 ) -> Corpus:
     """The documents of files, of the files below directories in sorted order, of hub data sets.
 
@@ -93,14 +94,12 @@ def find_documents(
         paths: Files, directories, "hub:owner/name" or "hub:owner/name:configuration".
         text_field: Field of JSONL lines, column of rows.
         progress: Told while documents are counted, and what is passed over.
-        output: Directory of what is made of the corpus: left out, for its files are no documents.
 
     Raises:
-        ConfigError: A directory of documents that is the output too.
         DataError: A path that doesn't exist, no document at all, or one that can't be counted.
     """
     progress = progress or Silent()
-    files = [file for path in paths for file in _files(user_path(path), output, progress)]
+    files = [file for path in paths for file in _files(user_path(path), progress)]
     sources = [source(file, text_field) for file in dict.fromkeys(files)]
     progress.begin("count documents", len(sources))
     counts: list[int] = []
@@ -114,7 +113,7 @@ def find_documents(
     return Corpus(tuple(sources), tuple(counts))
 
 
-def _files(path: Path, output: Path | None, progress: Progress) -> Sequence[Path]:
+def _files(path: Path, progress: Progress) -> Sequence[Path]:
     """The file or hub data set of that name, or the files below the directory."""
     if str(path).startswith(HUB):
         return [path]
@@ -122,19 +121,14 @@ def _files(path: Path, output: Path | None, progress: Progress) -> Sequence[Path
         raise DataError(f"corpus {path} doesn't exist: name files, directories or {HUB}owner/name")
     if not path.is_dir():
         return [path]
-    if output is not None and same(path, output):
-        raise ConfigError(
-            f"--output {output} is the corpus: what is written there would be read as its "
-            "documents; name another directory"
-        )
     try:
-        listing = files_below(path, SUFFIXES, without=output)
+        listing = files_below(path, SUFFIXES, LOCK)
     except OSError as error:
         raise unreadable(path, error) from None
     if listing.passed:
         more = ", …" if len(listing.passed) > SHOWN else ""
         progress.say(
-            f"{path}: {len(listing.passed)} passed over, hidden, no file, or the output: "
+            f"{path}: {len(listing.passed)} passed over, hidden, no file, or made by pretrain: "
             f"{', '.join(listing.passed[:SHOWN])}{more}"
         )
     return listing.files

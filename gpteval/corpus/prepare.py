@@ -38,11 +38,8 @@ def prepare(
     Raises:
         GptevalError: A text that can't be read, a file that can't be written.
     """
-    train, kept = hold_out(
-        find_documents(corpus, reading.text_field, progress, directory.parent),
-        config.held_out,
-        config.seed,
-    )
+    documents = find_documents(corpus, reading.text_field, progress)
+    train, kept = hold_out(documents, config.held_out, config.seed)
     progress.say(f"{len(train)} documents to train on, {len(kept)} held out")
     directory.mkdir(parents=True, exist_ok=True)
     words = _tokenizer(train, directory, config.merges, reading.tokenizer, progress)

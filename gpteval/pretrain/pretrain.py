@@ -20,11 +20,12 @@ from filelock import FileLock, Timeout
 from gpteval.compute.device import Machine, resolve
 from gpteval.compute.distributed import World, join
 from gpteval.config import PretrainConfig, Reading, Sharing, Upkeep
+from gpteval.corpus.documents import LOCK
 from gpteval.corpus.prepare import prepare
 from gpteval.corpus.windows import Windows
 from gpteval.encode.tokenizer import BpeTokenizer
 from gpteval.errors import ConfigError, UnknownNameError
-from gpteval.paths import PathLike, user_path
+from gpteval.paths import PathLike, same, user_path
 from gpteval.plugins import registry
 from gpteval.pretrain.log import PICTURE, draw
 from gpteval.pretrain.loop import TrainingLoop, refuse_changes, settings
@@ -86,6 +87,11 @@ def pretrain(
         GptevalError: Anything the user can mend, before training begins where possible.
     """
     compute, output = compute or Sharing(), user_path(output)
+    if any(same(user_path(path), output) for path in corpus):
+        raise ConfigError(
+            f"--output {output} is the corpus: what is written there would be read as its "
+            "documents; name another directory"
+        )
     if monitors and compute.shard:
         raise ConfigError(
             "--watch asks a whole model and --shard splits it: leave out --watch, and score "
@@ -156,7 +162,7 @@ def _alone(output: Path, world: World) -> Iterator[None]:
         return
     try:
         output.mkdir(parents=True, exist_ok=True)
-        with FileLock(output / "pretrain.lock", timeout=0):
+        with FileLock(output / LOCK, timeout=0):
             yield
     except Timeout:
         raise ConfigError(f"another gpteval pretrain is at work in {output}: wait for it") from None
