@@ -185,6 +185,8 @@ def test_a_corpus_file_that_is_a_device_or_a_fifo_is_never_opened(
     special(tmp_path / name, kind)
     with pytest.raises(DataError, match="a device, a FIFO or a socket, not a file"):
         [list(chunks) for _, chunks in source(tmp_path / name, "text").documents()]
+    with pytest.raises(DataError, match="a device, a FIFO or a socket, not a file"):
+        find_documents([tmp_path / name])
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 from gpteval.corpus.chunks import unreadable
 from gpteval.corpus.sources import HUB, Source, source
 from gpteval.errors import ConfigError, DataError
-from gpteval.paths import PathLike, files_below, user_path
+from gpteval.paths import PathLike, files_below, refuse_special, user_path
 from gpteval.progress import Progress, Silent
 
 FORMS = (".txt", ".jsonl")
@@ -119,9 +119,10 @@ def _files(path: Path, progress: Progress) -> Sequence[Path]:
         return [path]
     if not path.exists():
         raise DataError(f"corpus {path} doesn't exist: name files, directories or {HUB}owner/name")
-    if not path.is_dir():
-        return [path]
     try:
+        refuse_special(path)
+        if not path.is_dir():
+            return [path]
         listing = files_below(path, SUFFIXES, LOCK)
     except OSError as error:
         raise unreadable(path, error) from None
