@@ -87,11 +87,7 @@ def pretrain(
         GptevalError: Anything the user can mend, before training begins where possible.
     """
     compute, output = compute or Sharing(), user_path(output)
-    if any(same(user_path(path), output) for path in corpus):
-        raise ConfigError(
-            f"--output {output} is the corpus: what is written there would be read as its "
-            "documents; name another directory"
-        )
+    _refuse_within(corpus, output)
     if monitors and compute.shard:
         raise ConfigError(
             "--watch asks a whole model and --shard splits it: leave out --watch, and score "
@@ -148,6 +144,15 @@ def _completed(course: TrainingLoop) -> Pretrained:
         draw(course.curve.points, course.output / PICTURE)
     course.finish()
     return _pretrained(course.output, last)
+
+
+def _refuse_within(corpus: Sequence[PathLike], output: Path) -> None:
+    """Refuse to write among the documents; an output below them is passed over in reading."""
+    if any(same(user_path(path), output) for path in corpus):
+        raise ConfigError(
+            f"--output {output} is the corpus: what is written there would be read as its "
+            "documents; name another directory"
+        )
 
 
 @contextmanager
