@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from gpteval.errors import ConfigError
@@ -148,16 +149,18 @@ class Reading:
     """How a corpus is read, and which tests are looked up in it before training."""
 
     text_field: str = option("text", "Field of a JSONL line, or column of a row, with the text.")
-    tokenizer: str = option(
-        "", "Checkpoint whose tokenizer to use; default: one is trained on the corpus."
+    tokenizer: Path | None = option(
+        None, "Checkpoint whose tokenizer to use; default: one is trained on the corpus."
     )
     overlap: str = option(
         "",
         "Tasks whose scored splits are looked up in the corpus, names and groups by commas; "
         "default: none, or with --data-dir all that are there.",
     )
-    data_dir: str = option(
-        "", "Directory of official files, of --watch too; default: $GPTEVAL_DATA, or hub."
+    data_dir: tuple[Path, ...] = option(
+        (),
+        "Directory of official files, of --watch too; may be given several times. Default: "
+        "$GPTEVAL_DATA, or hub.",
     )
 
 

@@ -38,6 +38,21 @@ class DataError(GptevalError):
         return cls(f"{path}:{line}: {problem}")
 
 
+class ExampleError(DataError):
+    """One example of a split that a model can't be given.
+
+    Whoever knows the split tells where its row stands (`gpteval.data.examples.located`).
+
+    Attributes:
+        place: The example's place in the split, from 0.
+    """
+
+    def __init__(self, place: int, problem: str) -> None:
+        """`problem` says what is wrong with it, and what to do."""
+        super().__init__(problem)
+        self.place = place
+
+
 class CheckpointError(GptevalError):
     """A model directory or weight file that is missing, incomplete or misshapen."""
 

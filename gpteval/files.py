@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gpteval.paths import refuse_special
+
 SHOWN = 40
 """Characters of a file's name that its temporary one keeps."""
 
@@ -27,6 +29,8 @@ def replacing(path: Path) -> Iterator[Path]:
         OSError: It could not be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        refuse_special(path)  # /dev/null would become a file
     partial = path.with_name(f".{path.name[:SHOWN]}.{secrets.token_hex(8)}.partial")
     try:
         yield partial
@@ -54,7 +58,10 @@ def append(path: Path, content: bytes) -> None:
     Raises:
         OSError: It could not be appended.
     """
-    size = path.stat().st_size if path.exists() else 0
+    size = 0
+    if path.exists():
+        refuse_special(path)
+        size = path.stat().st_size
     try:
         with path.open("ab") as file:
             file.write(content)

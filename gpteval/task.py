@@ -192,6 +192,8 @@ class Source:
         no_gold: Raw labels that mean "no gold label": the row is left out and counted.
         ask: Where to get the set, shown when it is not found.
         sample: Package directory of the bundled sample ("gpteval_tasks:samples/rte").
+        lists: Those of the columns that hold a list of texts (RACE's options); all others hold
+            text. Anything else is refused.
     """
 
     hub: str
@@ -208,6 +210,7 @@ class Source:
     no_gold: tuple[str, ...] = ()
     ask: str = ""
     sample: str = ""
+    lists: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

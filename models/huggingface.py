@@ -273,11 +273,11 @@ def check_logits(model: HuggingFaceModel) -> None:
 
 def _locate(source: str) -> tuple[Path, str]:
     """The directory to read, and the name of the GGUF file in it or ""."""
-    path = Path(source).expanduser()
-    if path.suffix == ".gguf" and path.is_file():
+    path = Path(source)
+    if path.suffix.lower() == ".gguf" and path.is_file():
         return path.parent, path.name
     if not path.is_dir():
-        if path.is_absolute() or source.startswith((".", "~")) or source.count("/") > 1:
+        if path.is_absolute() or source.startswith(".") or source.count("/") > 1:
             raise CheckpointError(f"no such directory: {source}")
         path = snapshot(source, HUB_FILES)
     found = sorted(p.name for p in path.glob("*.gguf"))

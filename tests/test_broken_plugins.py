@@ -262,7 +262,7 @@ def test_a_hook_that_fails_after_a_run_is_told_and_loses_nothing(
         (["run", "--tasks", "scored", "--sample", "--model", "TINY"],
          "metric 'broken' of scores: ZeroDivisionError: by chance"),
         (["run", "--tasks", "made", "--sample", "--model", "TINY"],
-         "made: row 0 makes no example (AttributeError"),
+         "made train: row 0 makes no example (AttributeError"),
         (["run", "--tasks", "rides", "--sample", "--model", "TINY"],
          "scored with a model of 'snli', whose label 'entailment' is none of yes, no: say in"),
         (["run", "--tasks", "rte", "--sample", "--recipe", "mine"], "'mine' is not one of"),

@@ -203,7 +203,7 @@ def test_an_answer_that_can_not_be_scored_is_one_line_and_nothing_is_saved(
     settings: dict[str, object], tmp_path: Path, answer: str, problem: str
 ) -> None:
     there = {"sample": False, "data_dir": race(tmp_path, ["the sea", answer, "he", "no"])}
-    with pytest.raises(DataError, match=f"^example middle1.txt/0: .*{problem}") as caught:
+    with pytest.raises(DataError, match=f"1.txt:1: race test: example .*{problem}") as caught:
         gpteval.score_zeroshot("race", **settings | there)
     assert "\n" not in str(caught.value)
     assert ResultStore(settings["results"]).read() == []

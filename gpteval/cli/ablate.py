@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from gpteval.cli.options import changes_from, chosen_seeds, options_from, suite_options
+from gpteval.cli.options import UserPath, changes_from, chosen_seeds, options_from, suite_options
 from gpteval.config import Compute, FinetuneConfig
 
 TABLE, FIGURE = "ablations", "layers"
@@ -27,7 +27,7 @@ TABLE, FIGURE = "ablations", "layers"
 @click.option(
     "--plot",
     "picture",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=UserPath(dir_okay=False),
     help="With --layers: draw the curve here (.png, .svg, .pdf), its points beside it (.jsonl).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON lines.")

@@ -12,7 +12,13 @@ import click
 from rich import box
 from rich.table import Table
 
-from gpteval.cli.options import data_dir_option, limit_option, options_from, sample_option
+from gpteval.cli.options import (
+    DIRECTORY,
+    data_dir_option,
+    limit_option,
+    options_from,
+    sample_option,
+)
 from gpteval.config import Compute, task_names
 from gpteval.errors import ResultError
 from gpteval.methods.settings import ZeroshotConfig
@@ -22,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("directory", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("directory", nargs=-1, required=True, type=DIRECTORY)
 @click.option(
     "--tasks", default="all", show_default=True, help="Names and groups, joined by commas."
 )
@@ -31,7 +37,7 @@ if TYPE_CHECKING:
 @limit_option
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=DIRECTORY,
     default="curve",
     show_default=True,
     help="Directory to write: points.jsonl, curve.png, and the results store.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from gpteval.cli.options import DIRECTORY, UserPath
 from gpteval.errors import ResultError, UnknownNameError
+from gpteval.paths import here
 from gpteval.plugins import registry
 
 if TYPE_CHECKING:
@@ -29,10 +32,10 @@ class View(NamedTuple):
 
 
 @click.command()
-@click.argument("directory", default="results", type=click.Path(path_type=Path))
+@click.argument("directory", default="results", type=DIRECTORY)
 @click.option("--format", "layout", type=click.Choice(["terminal", "markdown"]), default="terminal")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
-@click.option("--output", type=click.Path(path_type=Path), help="Write to this file.")
+@click.option("--output", type=UserPath(dir_okay=False), help="Write to this file.")
 @click.option("--cost", is_flag=True, help="Show what the results took instead of the scores.")
 @click.option("--all-splits", is_flag=True, help="Show every scored split, not only the last.")
 @click.option("--tasks", help="Only these: names and groups, joined by commas.")
@@ -62,8 +65,19 @@ def command(
 
         stdout_console().print(view.table)
         return
-    made = f"gpteval leaderboard {directory.name}{' --cost' if cost else ''} --format markdown"
+    made = _command(directory, tasks, model, {"--cost": cost, "--all-splits": all_splits})
     _write(_text(view, "json" if as_json else layout, made), output)
+
+
+def _command(
+    directory: Path, tasks: str | None, model: str | None, switches: dict[str, bool]
+) -> str:
+    """What makes the page again, typed where this one was."""
+    named = {"--tasks": tasks, "--model": model}
+    values = [f"{name}={value}" for name, value in named.items() if value is not None]
+    given = [name for name, on in switches.items() if on]
+    place = str(here(directory))
+    return shlex.join(["gpteval", "leaderboard", place, *values, *given, "--format", "markdown"])
 
 
 def _read(directory: Path) -> list[Result]:

@@ -110,8 +110,8 @@ def cli() -> None:
     Then on real data:
         gpteval run --tasks rte,cola --data-dir DATA --model mini
 
-    GPTEVAL_DATA names the directory of official files, GPTEVAL_CACHE the one where token ids of
-    whole splits are kept (default: ~/.cache/gpteval).
+    GPTEVAL_DATA names the directory of official files, or several as in PATH; GPTEVAL_CACHE the one
+    where token ids of whole splits are kept (default: ~/.cache/gpteval).
     """
 
 

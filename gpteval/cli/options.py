@@ -10,10 +10,13 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import click
 
+from gpteval.errors import ConfigError
+from gpteval.paths import user_path
 from gpteval.plugins import registry
 
 if TYPE_CHECKING:
@@ -21,11 +24,37 @@ if TYPE_CHECKING:
 
 Command = Callable[..., Any]
 
+
+class UserPath(click.Path):
+    """A path as a user types it: the type of every option and argument that is one.
+
+    bash leaves the `~` of `--results=~/mine` alone; see `gpteval.paths.user_path`.
+    """
+
+    def __init__(self, *, file_okay: bool = True, dir_okay: bool = True) -> None:
+        super().__init__(file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path; a usage error where it is none."""
+        try:
+            path = user_path(value)
+        except ConfigError as error:
+            self.fail(str(error), param, ctx)
+        super().convert(path, param, ctx)
+        return path
+
+
+DIRECTORY = UserPath(file_okay=False)
+
 model_option = click.option(
     "--model", help="Model reference (see `gpteval models`); mini with --sample, else openai-gpt."
 )
 data_dir_option = click.option(
-    "--data-dir", help="Directory of official files; default: $GPTEVAL_DATA, else the hub."
+    "--data-dir",
+    type=DIRECTORY,
+    multiple=True,
+    help="Directory of official files; may be given several times: the first that has a split "
+    "wins. Default: $GPTEVAL_DATA (several as in PATH), else the hub.",
 )
 sample_option = click.option(
     "--sample", is_flag=True, help="Use the small data sets that come with the package."
@@ -34,7 +63,7 @@ limit_option = click.option(
     "--limit", type=click.IntRange(1), help="Most rows of every split, for a quick try."
 )
 results_option = click.option(
-    "--results", help="Directory of records; default: results (runs with --sample)."
+    "--results", type=DIRECTORY, help="Directory of records; default: results (runs with --sample)."
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print the results as JSON lines."
@@ -88,6 +117,9 @@ def chosen_seeds(seed: int, seeds: int) -> tuple[int, ...]:
     return tuple(range(seed, seed + seeds))
 
 
+PATHS = (Path | None, tuple[Path, ...])
+"""Types of the fields that are a path, and several."""
+
 SUITE = (
     model_option,
     data_dir_option,
@@ -122,6 +154,9 @@ def _collected(
             shown = {"default": field.default, "show_default": True} if defaults else {}
             name, help_text = field.name.replace("_", "-"), field.metadata["help"]
             kind = kinds[field.name]
+            if kind in PATHS:
+                kind = UserPath()
+                shown = {"multiple": kinds[field.name] == tuple[Path, ...]}
             option = click.option(
                 f"--{name}", type=kind, is_flag=kind is bool, help=help_text, **shown
             )

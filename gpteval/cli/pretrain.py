@@ -7,16 +7,16 @@ from typing import Any
 
 import click
 
-from gpteval.cli.options import options_from
+from gpteval.cli.options import DIRECTORY, UserPath, options_from
 from gpteval.config import MONITORED_ROWS, PretrainConfig, Reading, Sharing, Upkeep, task_names
 
 
 @click.command()
-@click.argument("corpus", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("corpus", nargs=-1, required=True, type=UserPath())
 @click.option(
     "--output",
     required=True,
-    type=click.Path(path_type=Path, file_okay=False),
+    type=DIRECTORY,
     help="Directory to write: model/, curve.jsonl, tokens/; an unfinished training there goes on.",
 )
 @click.option(

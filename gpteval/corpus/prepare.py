@@ -15,11 +15,12 @@ from gpteval.corpus.tokens import TokenFile, encode_documents
 from gpteval.encode.tokenizer import BpeTokenizer
 from gpteval.errors import ResultError
 from gpteval.files import write_whole
+from gpteval.paths import PathLike, user_path
 from gpteval.progress import Progress
 
 
 def prepare(
-    corpus: Sequence[Path],
+    corpus: Sequence[PathLike],
     directory: Path,
     config: PretrainConfig,
     reading: Reading,
@@ -37,9 +38,8 @@ def prepare(
     Raises:
         GptevalError: A text that can't be read, a file that can't be written.
     """
-    train, kept = hold_out(
-        find_documents(corpus, reading.text_field, progress), config.held_out, config.seed
-    )
+    documents = find_documents(corpus, reading.text_field, progress)
+    train, kept = hold_out(documents, config.held_out, config.seed)
     progress.say(f"{len(train)} documents to train on, {len(kept)} held out")
     directory.mkdir(parents=True, exist_ok=True)
     words = _tokenizer(train, directory, config.merges, reading.tokenizer, progress)
@@ -68,11 +68,11 @@ class _Told:
 
 
 def _tokenizer(
-    corpus: Corpus, directory: Path, merges: int, given: str, progress: Progress
+    corpus: Corpus, directory: Path, merges: int, given: Path | None, progress: Progress
 ) -> BpeTokenizer:
     """The tokenizer of a checkpoint, or one trained on the corpus and kept in `directory`."""
     if given:
-        return BpeTokenizer.load(Path(given))
+        return BpeTokenizer.load(user_path(given))
     content = json.dumps([merges, corpus.identity])
     key, page = hashlib.sha256(content.encode()).hexdigest(), directory / "trained-on.txt"
     if page.is_file() and page.read_text("utf-8") == key:

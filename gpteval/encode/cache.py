@@ -21,8 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
+from gpteval.errors import ConfigError
 from gpteval.files import write_whole
 from gpteval.model import Tokenizer
+from gpteval.paths import user_path
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +50,7 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
     try:
         directory = cache_directory()
         directory.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError) as error:  # no home directory is a RuntimeError
+    except (OSError, ConfigError) as error:
         _tell(str(error))
         return tokenizer.encode(texts)
     path = directory / f"{_key(tokenizer, texts)}.ids"
@@ -63,10 +65,10 @@ def cache_directory() -> Path:
     """Where the files lie; it need not be there.
 
     Raises:
-        RuntimeError: A home directory is named that the system doesn't know.
+        ConfigError: The variable holds no path.
     """
     if named := os.environ.get(VARIABLE):
-        return Path(named).expanduser()
+        return user_path(named)
     from platformdirs import user_cache_path
 
     return user_cache_path("gpteval", appauthor=False)

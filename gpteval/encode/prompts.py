@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gpteval.encode import cache
-from gpteval.errors import DataError
+from gpteval.errors import DataError, ExampleError
 from gpteval.model import Tokenizer
 from gpteval.task import Candidate, Prompt
 
@@ -76,11 +76,19 @@ def encode_prompts(
         context: Most tokens the model reads; a path may have one more, its last is never read.
 
     Raises:
-        DataError: A candidate without a token to score, or too long with no passage left to cut.
+        ExampleError: A candidate without a token to score, or too long with no passage left to cut.
     """
     ids = _encode(tokenizer, (piece for prompt in prompts for piece in _pieces(prompt)))
     encoder = _Encoder(ids, tokenizer.start, context + 1)
-    return [encoder.encode(prompt) for prompt in prompts]
+    return [_whole(encoder, place, prompt) for place, prompt in enumerate(prompts)]
+
+
+def _whole(encoder: _Encoder, place: int, prompt: Prompt) -> EncodedPrompt:
+    """The encoded prompt; what is wrong with it is told with its place in the split."""
+    try:
+        return encoder.encode(prompt)
+    except DataError as error:
+        raise ExampleError(place, str(error)) from None
 
 
 def join(before: str, text: str) -> str:

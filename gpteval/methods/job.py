@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from gpteval.data.raw import examples_of
+from gpteval.data.examples import examples_of, located
 from gpteval.files import digest
 from gpteval.methods.identity import content
 from gpteval.methods.unit import SplitName, data_record
@@ -74,31 +74,37 @@ class JobData:
     @cached_property
     def examples(self) -> Mapping[SplitName, list[Example]]:
         """Every split as examples, in file order."""
-        tasks = {t.name: t for t in (self.job.task, *(t for t, _ in self.job.scored))}
         return {
-            (name, split): examples_of(tasks[name], rows.rows)
+            (name, split): examples_of(self.tasks[name], rows)
             for (name, split), rows in self.rows.items()
         }
 
     def encoded(self, specials: Specials) -> Mapping[SplitName, list[Encoded]]:
         """Every split as token trees, made once for the ids that `add_tokens` gave."""
-        from gpteval.encode.examples import encode_examples
-
         if specials not in self._trees:
             began = time.perf_counter()
-            self._trees[specials] = {
-                name: encode_examples(
-                    examples,
-                    self.job.task if name[0] == self.job.task.name else None,
-                    self.loaded.tokenizer,
-                    specials,
-                    self.loaded.model.context,
-                    share=self.share,
-                )
-                for name, examples in self.examples.items()
-            }
+            self._trees[specials] = {name: self._encode(name, specials) for name in self.rows}
             self.seconds["encode"] = time.perf_counter() - began
         return self._trees[specials]
+
+    def _encode(self, name: SplitName, specials: Specials) -> list[Encoded]:
+        from gpteval.encode.examples import encode_examples
+
+        task = self.tasks[name[0]]
+        with located(task, self.rows[name]):
+            return encode_examples(
+                self.examples[name],
+                task if task is self.job.task else None,
+                self.loaded.tokenizer,
+                specials,
+                self.loaded.model.context,
+                share=self.share,
+            )
+
+    @property
+    def tasks(self) -> dict[str, Task]:
+        """The job's tasks by name."""
+        return {t.name: t for t in (self.job.task, *(t for t, _ in self.job.scored))}
 
     @property
     def train_labels(self) -> list[Label]:

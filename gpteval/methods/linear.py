@@ -14,7 +14,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gpteval.config import task_names
-from gpteval.data.raw import AbsentError, examples_of
+from gpteval.data.examples import examples_of
+from gpteval.data.raw import AbsentError
 from gpteval.features.tfidf import SETTINGS as FEATURES
 from gpteval.features.tfidf import TextFeatures
 from gpteval.files import digest
@@ -209,7 +210,7 @@ class Linear:
 
     def _examples(self, task: Task, split: str) -> list[Example]:
         if (task.name, split) not in self._made:
-            self._made[task.name, split] = examples_of(task, self.rows[task.name, split].rows)
+            self._made[task.name, split] = examples_of(task, self.rows[task.name, split])
         return self._made[task.name, split]
 
     def _used(self, task: Task) -> list[tuple[Task, str]]:

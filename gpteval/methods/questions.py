@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gpteval.data.raw import made
+from gpteval.data.examples import located
 from gpteval.progress import Progress
 from gpteval.records import Prediction
 from gpteval.task import Label, Prompt, Task
@@ -26,17 +26,6 @@ def asked_splits(task: Task, rows_from: Origin) -> tuple[str, ...]:
     return ("train", headline) if task.rule == "threshold" else (headline,)
 
 
-def prompts_of(task: Task, rows: SplitRows) -> list[Prompt]:
-    """What a task asks of the rows of a split, in their order.
-
-    Raises:
-        DataError: A row that makes no prompt.
-    """
-    make = task.prompt
-    assert make is not None  # `scorable` leaves out tasks without
-    return [made(task, row, make) for row in rows.rows]
-
-
 class Questions:
     """What one task asks a model, as the model reads it.
 
@@ -50,6 +39,7 @@ class Questions:
     def __init__(
         self,
         task: Task,
+        rows: Mapping[str, SplitRows],
         prompts: Mapping[str, Sequence[Prompt]],
         split: str,
         tokenizer: Tokenizer,
@@ -59,7 +49,8 @@ class Questions:
 
         Args:
             task: One with prompts.
-            prompts: Of its `asked_splits`, as `prompts_of` makes them.
+            rows: Of its `asked_splits`, for where a prompt that can't be read stands.
+            prompts: What `prompts_of` makes of them.
             split: The scored one of them.
             tokenizer: The model's.
             context: Most tokens the model reads.
@@ -71,10 +62,10 @@ class Questions:
         from gpteval.score.likelihood import fold_prompts
 
         self.task, self.split, self.prompts = task, split, prompts
-        self.trees = {
-            name: fold_prompts(encode_prompts(own, tokenizer, context))
-            for name, own in prompts.items()
-        }
+        self.trees = {}
+        for name, own in prompts.items():
+            with located(task, rows[name]):
+                self.trees[name] = fold_prompts(encode_prompts(own, tokenizer, context))
 
     @property
     def train_labels(self) -> list[Label]:

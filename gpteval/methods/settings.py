@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from gpteval.config import (
     FinetuneConfig,
 )
 from gpteval.errors import ConfigError, UnknownNameError
+from gpteval.paths import PathLike, user_path, user_reference
 from gpteval.plugins import registry
 
 LAYERS = re.compile(rf"\s*({ALL}|({NOTHING}|\d+)(\.\.({ALL}|\d+))?)\s*")
@@ -44,7 +45,8 @@ class Subject:
     Attributes:
         tasks: Task names, package/names and groups.
         model: Model reference; None for `mini` on samples and `openai-gpt` elsewhere.
-        data_dir: Directory of official files; None for `GPTEVAL_DATA`, else the hub.
+        data_dir: Directory of official files, or several, of which the first that has a split
+            wins; None for `GPTEVAL_DATA`, else the hub.
         sample: Use the bundled samples instead.
         limit: Most rows of every split; None for all.
         results: Where records and predictions go; None for `runs` on samples, else `results`.
@@ -53,10 +55,10 @@ class Subject:
 
     tasks: tuple[str, ...]
     model: str | None = None
-    data_dir: str | Path | None = None
+    data_dir: PathLike | Sequence[PathLike] | None = None
     sample: bool = False
     limit: int | None = None
-    results: str | Path | None = None
+    results: PathLike | None = None
     compute: Compute = field(default_factory=Compute)
 
     def __post_init__(self) -> None:
@@ -71,12 +73,12 @@ class Subject:
     @property
     def model_reference(self) -> str:
         """The model to load."""
-        return self.model or (SAMPLE_MODEL if self.sample else MODEL)
+        return user_reference(self.model or (SAMPLE_MODEL if self.sample else MODEL))
 
     @property
     def results_directory(self) -> Path:
         """Where records go."""
-        return Path(self.results or ("runs" if self.sample else "results"))
+        return user_path(self.results or ("runs" if self.sample else "results"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gpteval.config import task_names
+from gpteval.data.examples import prompts_of
 from gpteval.errors import ConfigError
 from gpteval.files import digest
 from gpteval.methods.identity import computed, content, key
-from gpteval.methods.questions import Questions, asked_splits, prompts_of
+from gpteval.methods.questions import Questions, asked_splits
 from gpteval.methods.settings import ZeroshotConfig
 from gpteval.methods.unit import Answers, Baselines, circumstances, complete, data_record, rounded
 from gpteval.plugins import ALL, registry
@@ -148,8 +149,9 @@ class Zeroshot:
 
         began = time.perf_counter()
         model = self.loaded.model
+        tokenizer = self.loaded.tokenizer
         questions = Questions(
-            self.task, self.prompts, self.split, self.loaded.tokenizer, model.context
+            self.task, self.rows, self.prompts, self.split, tokenizer, model.context
         )
         self.train_labels = questions.train_labels
         self._tell_alike(questions.trees[self.split].prompts, progress)

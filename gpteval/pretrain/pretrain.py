@@ -20,10 +20,12 @@ from filelock import FileLock, Timeout
 from gpteval.compute.device import Machine, resolve
 from gpteval.compute.distributed import World, join
 from gpteval.config import PretrainConfig, Reading, Sharing, Upkeep
+from gpteval.corpus.documents import LOCK
 from gpteval.corpus.prepare import prepare
 from gpteval.corpus.windows import Windows
 from gpteval.encode.tokenizer import BpeTokenizer
 from gpteval.errors import ConfigError, UnknownNameError
+from gpteval.paths import PathLike, same, user_path
 from gpteval.plugins import registry
 from gpteval.pretrain.log import PICTURE, draw
 from gpteval.pretrain.loop import TrainingLoop, refuse_changes, settings
@@ -55,8 +57,8 @@ class Pretrained:
 
 
 def pretrain(
-    corpus: Sequence[Path],
-    output: Path,
+    corpus: Sequence[PathLike],
+    output: PathLike,
     config: PretrainConfig,
     *,
     reading: Reading | None = None,
@@ -84,7 +86,8 @@ def pretrain(
     Raises:
         GptevalError: Anything the user can mend, before training begins where possible.
     """
-    compute = compute or Sharing()
+    compute, output = compute or Sharing(), user_path(output)
+    _refuse_within(corpus, output)
     if monitors and compute.shard:
         raise ConfigError(
             "--watch asks a whole model and --shard splits it: leave out --watch, and score "
@@ -143,6 +146,15 @@ def _completed(course: TrainingLoop) -> Pretrained:
     return _pretrained(course.output, last)
 
 
+def _refuse_within(corpus: Sequence[PathLike], output: Path) -> None:
+    """Refuse to write among the documents; an output below them is passed over in reading."""
+    if any(same(user_path(path), output) for path in corpus):
+        raise ConfigError(
+            f"--output {output} is the corpus: what is written there would be read as its "
+            "documents; name another directory"
+        )
+
+
 @contextmanager
 def _alone(output: Path, world: World) -> Iterator[None]:
     """Keep a second command out of the output directory.
@@ -155,7 +167,7 @@ def _alone(output: Path, world: World) -> Iterator[None]:
         return
     try:
         output.mkdir(parents=True, exist_ok=True)
-        with FileLock(output / "pretrain.lock", timeout=0):
+        with FileLock(output / LOCK, timeout=0):
             yield
     except Timeout:
         raise ConfigError(f"another gpteval pretrain is at work in {output}: wait for it") from None

@@ -117,7 +117,7 @@ def check_plot(path: Path) -> None:
     Raises:
         ConfigError: No matplotlib, or a kind of file it can't be.
     """
-    if path.suffix not in KINDS:
+    if path.suffix.lower() not in KINDS:
         raise ConfigError(f"--plot {path}: name a file ending in {', '.join(KINDS)}")
     if find_spec("matplotlib") is None:
         raise ConfigError("--plot needs matplotlib: pip install 'gpteval[plots]'")
@@ -143,7 +143,7 @@ def plot(found: Sequence[Point], path: Path, title: str) -> None:
     axes.grid(axis="y", alpha=0.3)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
     picture = io.BytesIO()
-    figure.savefig(picture, format=path.suffix[1:], dpi=150)
+    figure.savefig(picture, format=path.suffix[1:].lower(), dpi=150)
     lines = "".join(f"{json.dumps(row)}\n" for row in json_rows(found))
     try:
         write_whole(path, picture.getvalue())

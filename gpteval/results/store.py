@@ -20,6 +20,7 @@ from filelock import FileLock
 
 from gpteval.errors import ResultError
 from gpteval.files import append, parse_json, write_whole
+from gpteval.paths import file_name, open_file, user_path
 from gpteval.records import NewerError, Prediction, Record, Result, read_record
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ class ResultStore:
     """The results of any number of runs in one directory, which is made when first written to."""
 
     def __init__(self, directory: Path | str) -> None:
-        self.directory = Path(directory)
+        self.directory = user_path(directory)
         self.records = self.directory / "records.jsonl"
 
     def append(self, results: Sequence[Result]) -> None:
@@ -76,7 +77,7 @@ class ResultStore:
         Raises:
             ResultError: The file could not be written.
         """
-        path = f"predictions/{task}-{split}-{key[:12]}.jsonl"
+        path = f"predictions/{file_name(task)}-{file_name(split)}-{key[:12]}.jsonl"
         with _saving(f"{self.directory / path}: the predictions of {task} {split} are not saved"):
             write_whole(self.directory / path, _lines(map(_compact, predictions)))
         return path
@@ -145,7 +146,7 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _ends_with_newline(path: Path) -> bool:
-    with path.open("rb") as file:
+    with open_file(path) as file:
         if file.seek(0, os.SEEK_END) == 0:
             return True
         file.seek(-1, os.SEEK_END)

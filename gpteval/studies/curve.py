@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gpteval.errors import ConfigError
 from gpteval.methods.settings import ZeroshotConfig
 from gpteval.methods.zeroshot import execute, scorable
+from gpteval.paths import PathLike, folders, user_path
 from gpteval.plugins import registry
 from gpteval.progress import Progress
 from gpteval.task import Task
@@ -70,7 +71,7 @@ class Point:
     key: str
 
 
-def points(runs: Sequence[Path], config: ZeroshotConfig, progress: Progress) -> Iterator[Point]:
+def points(runs: Sequence[PathLike], config: ZeroshotConfig, progress: Progress) -> Iterator[Point]:
     """Score every checkpoint of every run; what is finished is not scored again.
 
     Args:
@@ -82,7 +83,8 @@ def points(runs: Sequence[Path], config: ZeroshotConfig, progress: Progress) -> 
         GptevalError: Anything the user can mend, before the first is scored where possible.
     """
     tasks = {task.name: task for task in normalisable(config)}
-    found = [(str(run), checkpoint) for run in runs for checkpoint in checkpoints(run)]
+    places = map(user_path, runs)
+    found = [(str(run), checkpoint) for run in places for checkpoint in checkpoints(run)]
     for number, (run, checkpoint) in enumerate(found, start=1):
         progress.say(f"{checkpoint.path} ({number} of {len(found)})")
         model = replace(config, tasks=tuple(tasks), model=str(checkpoint.path), untrained=False)
@@ -125,8 +127,7 @@ def checkpoints(run: Path) -> list[Checkpoint]:
         ConfigError: There are none, or two of one update.
     """
     directory = run / SNAPSHOTS if (run / SNAPSHOTS).is_dir() else run
-    folders = sorted(p for p in directory.glob("[!.]*") if p.is_dir()) if run.is_dir() else []
-    found = sorted(each for folder in folders if (each := _checkpoint(folder)) is not None)
+    found = sorted(each for p in folders(directory) if (each := _checkpoint(p)) is not None)
     if not found:
         raise ConfigError(
             f"no checkpoints of a pre-training in {directory}: make some with "

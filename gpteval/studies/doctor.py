@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from operator import ne
 from typing import TYPE_CHECKING
 
-from gpteval.data.raw import made
+from gpteval.data.examples import located, prompts_of
 from gpteval.methods.settings import Subject
 from gpteval.methods.zeroshot import scorable
 from gpteval.progress import Progress
@@ -118,11 +118,11 @@ class Examined:
         """Encode the split and put the model on the machine's device."""
         from gpteval.encode.prompts import encode_prompts
 
-        assert task.prompt is not None  # `scorable` leaves out tasks without
         self.task, self.split, self.machine = task, rows.split, machine
-        self.prompts = [made(task, row, task.prompt) for row in rows.rows]
+        self.prompts = prompts_of(task, rows)
         self.model = loaded.model.to(machine.device)
-        self.encoded = encode_prompts(self.prompts, loaded.tokenizer, self.model.context)
+        with located(task, rows):
+            self.encoded = encode_prompts(self.prompts, loaded.tokenizer, self.model.context)
 
     def changes(self, progress: Progress) -> Iterator[Change]:
         """What each arrangement changes of every sequence alone."""

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gpteval.config import MONITORED_ROWS
+from gpteval.data.examples import prompts_of
 from gpteval.errors import ConfigError, DataError
-from gpteval.methods.questions import Questions, asked_splits, prompts_of
+from gpteval.methods.questions import Questions, asked_splits
 from gpteval.methods.zeroshot import scorable
+from gpteval.paths import PathLike
 from gpteval.progress import Progress, Silent
 from gpteval.task import Task
 
@@ -55,12 +57,14 @@ class Monitors:
         return scores
 
 
-def read_monitors(names: Sequence[str], data_dir: str, progress: Progress) -> Monitors:
+def read_monitors(
+    names: Sequence[str], data_dir: PathLike | Sequence[PathLike], progress: Progress
+) -> Monitors:
     """Read the first `MONITORED_ROWS` rows of what is scored.
 
     Args:
         names: Tasks and groups.
-        data_dir: Directory of official files; "" for $GPTEVAL_DATA, else the bundled samples.
+        data_dir: Directories of official files; () for $GPTEVAL_DATA, else the bundled samples.
         progress: Told what was read.
 
     Raises:
@@ -86,7 +90,8 @@ def read_monitors(names: Sequence[str], data_dir: str, progress: Progress) -> Mo
         found.append((task, rows, splits[-1]))
     scored = [rows[split] for _, rows, split in found]
     told = ", ".join(f"{each.task} ({len(each.rows)} rows of {each.split})" for each in scored)
-    progress.say(f"asked on the way, from {rows_from.directory or 'the samples'}: {told}")
+    places = ", ".join(map(str, rows_from.directories)) or "the samples"
+    progress.say(f"asked on the way, from {places}: {told}")
     return Monitors(found)
 
 
@@ -100,6 +105,6 @@ def _questions(
     """
     try:
         prompts = {name: prompts_of(task, own) for name, own in rows.items()}
-        return Questions(task, prompts, split, tokenizer, context)
+        return Questions(task, rows, prompts, split, tokenizer, context)
     except DataError as error:
         raise DataError(f"--watch {task.name} with --context {context}: {error}") from None

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from gpteval.errors import CheckpointError
 from gpteval.files import parse_json, replacing
+from gpteval.paths import user_path
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -51,6 +52,7 @@ def save_checkpoint(
     Raises:
         CheckpointError: Something that is no checkpoint is already there.
     """
+    directory = user_path(directory)
     if directory.exists() and not (directory / CONFIG).is_file():
         raise CheckpointError(f"{directory} exists and is no checkpoint: choose another name")
     config = {"family": family, "model": dict(model.config()), **(details or {})}
@@ -70,6 +72,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: The directory or the file is missing, or it is no JSON object.
     """
+    directory = user_path(directory)
     path = directory / CONFIG
     if not directory.is_dir():
         raise CheckpointError(f"no such checkpoint directory: {directory}")
