@@ -70,4 +70,4 @@ class ScoreError(GptevalError):
 
 
 class TrainingError(GptevalError):
-    """A run that can't go on: a loss that is not a number, or nothing to train on."""
+    """A training that can't continue: a loss that is not a number, or nothing to train on."""

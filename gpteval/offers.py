@@ -131,16 +131,16 @@ def _fits(value: Any, kind: Any) -> bool:
     if origin is Literal:
         fits = value in of
     elif origin in (UnionType, Union):
-        fits = any(_fits(value, each) for each in of)
+        fits = any(_fits(value, kinds) for kinds in of)
     elif origin is Callable:
         fits = callable(value)
     elif origin is Mapping:
         fits = isinstance(value, Mapping)
         fits = fits and all(_fits(k, of[0]) and _fits(v, of[1]) for k, v in value.items())
     elif origin is tuple:
-        each = of[:1] * len(value) if isinstance(value, tuple) and of[-1] is ... else of
-        fits = isinstance(value, tuple) and len(each) == len(value)
-        fits = fits and all(map(_fits, value, each))
+        kinds = of[:1] * len(value) if isinstance(value, tuple) and of[-1] is ... else of
+        fits = isinstance(value, tuple) and len(kinds) == len(value)
+        fits = fits and all(map(_fits, value, kinds))
     elif kind in (int, float):  # a whole number is a float too, a truth value is neither
         fits = isinstance(value, kind if kind is int else (int, float)) and value is not True
         fits = fits and value is not False

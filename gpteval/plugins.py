@@ -50,7 +50,7 @@ class Registry(Plugins):
 
     def _offers(self, hook: str) -> list[tuple[Plugin, str, Any]]:
         """Plug-in, name and item of everything sound that a registering hook returns."""
-        found: list[tuple[Plugin, str, Any]] = []
+        offers: list[tuple[Plugin, str, Any]] = []
         for plugin, items in self.called(hook):
             names: set[str] = set()
             for given, item in items or []:
@@ -69,8 +69,8 @@ class Registry(Plugins):
                     self.note(plugin, f"{where}{what}: {wrong}", failed=True)
                     continue
                 names.add(name)
-                found.append((plugin, name, offered))
-        return found
+                offers.append((plugin, name, offered))
+        return offers
 
     def _of(self, hook: str) -> dict[str, tuple[Plugin, Any]]:
         """Offers by name; asked for once.
@@ -130,8 +130,8 @@ class Registry(Plugins):
 
     def metric(self, name: str) -> Metric:
         """The metric of that name; raises as `select` does."""
-        found: Metric = self._get("gpteval_register_metrics", "metric", name)
-        return found
+        metric: Metric = self._get("gpteval_register_metrics", "metric", name)
+        return metric
 
     def suites(self) -> dict[str, Suite]:
         """Every suite by name."""
@@ -143,8 +143,8 @@ class Registry(Plugins):
 
     def recipe(self, name: str) -> FinetuneConfig:
         """The recipe of that name; raises as `select` does."""
-        found: FinetuneConfig = self._get("gpteval_register_recipes", "recipe", name)
-        return found
+        recipe: FinetuneConfig = self._get("gpteval_register_recipes", "recipe", name)
+        return recipe
 
     def versions(self) -> dict[str, str]:
         """Package → version of every plug-in that loaded."""

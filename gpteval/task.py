@@ -242,7 +242,7 @@ class Suite:
         name: Short name ("glue"); a plug-in's is also reachable as package/name.
         members: Task → the metrics that are averaged first, then over its splits; the mean of the
             suite is over the tasks.
-        published: StepGuard of that mean, with the data versions they were measured on.
+        published: Figures of that mean, with the data versions they were measured on.
         table: Row of a published table of ablations → task → score in percent, "" → its average as
             printed; such a suite stands beside `gpteval ablate`, not on the leaderboard.
         title: Shown in reports.

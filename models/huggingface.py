@@ -280,13 +280,13 @@ def _locate(source: str) -> tuple[Path, str]:
         if path.is_absolute() or source.startswith(".") or source.count("/") > 1:
             raise CheckpointError(f"no such directory: {source}")
         path = snapshot(source, HUB_FILES)
-    found = sorted(p.name for p in path.glob("*.gguf"))
+    names = sorted(p.name for p in path.glob("*.gguf"))
     if any(path.glob("*.safetensors")):
         return path, ""
-    if len(found) == 1:
-        return path, found[0]
-    if found:
-        raise CheckpointError(f"{source} has {len(found)} GGUF files: name one ({found[0]}, …)")
+    if len(names) == 1:
+        return path, names[0]
+    if names:
+        raise CheckpointError(f"{source} has {len(names)} GGUF files: name one ({names[0]}, …)")
     raise CheckpointError(f"{source} has no safetensors and no GGUF file; pickles are never read")
 
 

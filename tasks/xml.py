@@ -37,14 +37,14 @@ def read_elements(path: Path, name: str, texts: Collection[str]) -> list[Element
     """
     reader = _Reader(path, name, texts)
     reader.parse()
-    return reader.found
+    return reader.items
 
 
 class _Reader:
     """Collects the elements of one file."""
 
     def __init__(self, path: Path, name: str, texts: Collection[str]) -> None:
-        self.found: list[Element] = []
+        self.items: list[Element] = []
         self._path, self._name, self._texts = path, name, texts
         self._open: list[tuple[list[str], int] | None] = []
         self._parser = expat.ParserCreate()
@@ -70,9 +70,9 @@ class _Reader:
         # What stands in an element with no name of its own here (<b>) is its parent's text.
         text = self._open[-1] if self._open else None
         if name == self._name:
-            self.found.append(Element(dict(attributes), self._parser.CurrentLineNumber))
-        elif name in self._texts and self.found:
-            texts = self.found[-1].texts.setdefault(name, [])
+            self.items.append(Element(dict(attributes), self._parser.CurrentLineNumber))
+        elif name in self._texts and self.items:
+            texts = self.items[-1].texts.setdefault(name, [])
             text = texts, len(texts)
             texts.append("")
         self._open.append(text)

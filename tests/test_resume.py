@@ -108,7 +108,7 @@ def test_ctrl_c_ends_with_one_line_that_says_how_to_go_on(
         _, errors = process.communicate()
     assert process.returncode == 130
     said, _, again = errors.splitlines()[-1].rpartition(": ")
-    assert said.endswith("the same command goes on where it stopped")
+    assert said.endswith("the same command resumes where it stopped")
     assert shlex.split(again)[1:] == command(tiny_directory, tmp_path)[3:]
     assert "Traceback" not in errors
 

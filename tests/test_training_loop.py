@@ -114,7 +114,7 @@ def test_a_training_killed_at_random_moments_ends_with_the_same_weights_and_curv
     while kills < 4 and killed(corpus, tmp_path, moments.uniform(0, 0.1), *OFTEN):
         kills += 1
     assert kills >= 2
-    assert "goes on after update" in pretrain(corpus, tmp_path, *OFTEN).stderr
+    assert "resumes after update" in pretrain(corpus, tmp_path, *OFTEN).stderr
     assert points(tmp_path) == points(whole)
     for name in ("model", "checkpoints/update-00000015", "checkpoints/update-00000030"):
         assert load_model(f"{tmp_path}/{name}").digest == load_model(f"{whole}/{name}").digest

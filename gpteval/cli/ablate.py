@@ -92,10 +92,10 @@ def _layers(tasks: str, picture: Path | None, as_json: bool, settings: dict[str,
     results, layers = ablate_layers(tasks, progress=listener(), **settings)
     if started_as():
         return
-    found = points(results, layers)
+    line = points(results, layers)
     if picture is not None:
-        plot(found, picture, f"{results[0].model}, recipe {results[0].recipe}")
-    _print(LayersTable(found), json_rows(found) if as_json else None)
+        plot(line, picture, f"{results[0].model}, recipe {results[0].recipe}")
+    _print(LayersTable(line), json_rows(line) if as_json else None)
 
 
 def _print(table: Any, rows: list[dict[str, Any]] | None) -> None:

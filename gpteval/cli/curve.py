@@ -75,15 +75,15 @@ def command(
     if picture:
         figure_class()  # so that it is missed before anything is scored
     config = ZeroshotConfig(tasks=task_names(tasks), results=output, **settings)
-    found = list(points(directory, config, listener()))
-    lines = "".join(json.dumps(asdict(point)) + "\n" for point in found)
+    scored = list(points(directory, config, listener()))
+    lines = "".join(json.dumps(asdict(point)) + "\n" for point in scored)
     _write(output / "points.jsonl", lines.encode())
     if picture:
-        _write(output / "curve.png", drawn(found))
+        _write(output / "curve.png", drawn(scored))
     if as_json:
         click.echo(lines, nl=False)
     else:
-        _print(found)
+        _print(scored)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -54,14 +54,14 @@ def command(*, batch_invariance: bool, tasks: str, as_json: bool, **settings: An
 
     if not batch_invariance:
         raise click.UsageError("give --batch-invariance: it is the only check so far")
-    found = []
+    changes = []
     for change in examine(Subject(tasks=task_names(tasks), **settings), listener()):
-        found.append(change)
+        changes.append(change)
         if as_json:
             click.echo(json.dumps(asdict(change)))
     if not as_json:
-        _print(found)
-    worst = max(found, key=lambda change: (not change.sound, change.largest))
+        _print(changes)
+    worst = max(changes, key=lambda change: (not change.sound, change.largest))
     if not worst.sound:
         click.echo(
             f"gpteval: {worst.task}: a log-probability changes by {worst.largest:.1e} with "

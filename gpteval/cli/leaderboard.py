@@ -99,10 +99,10 @@ def _of_tasks(results: list[Result], names: str | None) -> list[Result]:
     present = {result.task for result in results}
     wanted = {name.strip() for name in names.split(",")}
     wanted |= {task.name for task in registry().select(sorted(wanted - present))}
-    found = [result for result in results if result.task in wanted]
-    if not found:
+    kept = [result for result in results if result.task in wanted]
+    if not kept:
         raise ResultError(f"no results of {names}: there are some of {_listed(present)}")
-    return found
+    return kept
 
 
 def _of_model(results: list[Result], model: str | None) -> list[Result]:

@@ -34,7 +34,7 @@ COMMANDS = {
 }
 
 RESUMED = {"run", "zeroshot", "baselines", "ablate", "pretrain", "curve"}
-"""Commands that go on where they were interrupted."""
+"""Commands that resume where they were interrupted."""
 
 
 class Commands(click.Group):
@@ -133,8 +133,8 @@ def main() -> NoReturn:
         fail(str(error), 2)
     except (KeyboardInterrupt, click.Abort):
         again = shlex.join(["gpteval", *sys.argv[1:]])
-        goes_on = f"; the same command goes on where it stopped: {again}"
-        fail(f"interrupted{goes_on if RESUMED.intersection(sys.argv[1:2]) else ''}", 130)
+        resumes = f"; the same command resumes where it stopped: {again}"
+        fail(f"interrupted{resumes if RESUMED.intersection(sys.argv[1:2]) else ''}", 130)
     except Exception as error:
         if cli.running is None:
             raise

@@ -17,7 +17,7 @@ from gpteval.config import MONITORED_ROWS, PretrainConfig, Reading, Sharing, Upk
     "--output",
     required=True,
     type=DIRECTORY,
-    help="Directory to write: model/, curve.jsonl, tokens/; an unfinished training there goes on.",
+    help="Directory to write: model/, curve.jsonl, tokens/; an unfinished training there is resumed.",
 )
 @click.option(
     "--watch",
@@ -46,7 +46,7 @@ def command(
 
     With --watch the curve has zero-shot scores too; the training is the same with and without.
 
-    A training that was killed goes on with the same command. torchrun shares every batch among
+    A training that was killed resumes with the same command. torchrun shares every batch among
     processes: the losses are those of one process, but for rounding and dropout.
 
     \b

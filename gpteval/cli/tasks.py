@@ -104,10 +104,10 @@ def _print_facts(facts: dict[str, Any]) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in facts.items():
         if name == "splits":
-            for split, found in value.items():
-                labels = "" if found["labelled"] else ", labels private"
-                rows = f"{found['rows']:,} rows{labels}: {', '.join(found['files'])}"
-                table.add_row(f"split {split}", rows)
+            for word, split in value.items():
+                labels = "" if split["labelled"] else ", labels private"
+                rows = f"{split['rows']:,} rows{labels}: {', '.join(split['files'])}"
+                table.add_row(f"split {word}", rows)
         elif value:
             shown = value if not isinstance(value, list) else "\n".join(value)
             table.add_row(name, str(shown))

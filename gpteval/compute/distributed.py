@@ -67,9 +67,9 @@ class World:
         """A tensor summed over all processes, on the device it came from."""
         if self.size == 1:
             return tensor
-        found = tensor.to(self.device, copy=True)
-        dist.all_reduce(found)
-        return found.to(tensor.device)
+        total = tensor.to(self.device, copy=True)
+        dist.all_reduce(total)
+        return total.to(tensor.device)
 
     def add_up(self, tensors: Iterable[Tensor]) -> None:
         """Sum tensors on this world's device over all processes, each in its place."""
@@ -195,8 +195,8 @@ def accumulating(module: nn.Module, *, last: bool) -> Iterator[None]:
 def whole(tensor: Tensor) -> Tensor:
     """A tensor of which each process may hold a share, put together; all have to ask for it."""
     shared: Any = tensor
-    found: Tensor = shared.full_tensor() if hasattr(shared, "full_tensor") else tensor
-    return found
+    gathered: Tensor = shared.full_tensor() if hasattr(shared, "full_tensor") else tensor
+    return gathered
 
 
 def like(tensor: Tensor, other: Any) -> Tensor:

@@ -179,7 +179,7 @@ class _Build:
             self._save()
             if not self.manifest["documents"]:
                 raise DataError(f"no text in {', '.join(s.name for s in corpus.sources)}")
-            names = [one.name for one in corpus.sources]
+            names = [source.name for source in corpus.sources]
             self._turn(sources=names, inputs=inputs)
         progress.end()
         return same
@@ -292,7 +292,7 @@ def _kept(target: Path) -> Iterator[None]:
         yield
     except (OSError, DataError) as error:
         documents = _manifest(target).get("documents", 0)
-        kept = f"; {documents:,} documents are encoded, the same command goes on from there"
+        kept = f"; {documents:,} documents are encoded, the same command resumes there"
         kept = kept if documents else ""
         if isinstance(error, DataError):
             raise DataError(f"{error}{kept}") from None

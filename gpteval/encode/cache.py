@@ -54,11 +54,11 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
         _tell(str(error))
         return tokenizer.encode(texts)
     path = directory / f"{_key(tokenizer, texts)}.ids"
-    found = _read(path, len(texts))
-    if found is None:
-        found = tokenizer.encode(texts)
-        _write(path, found)
-    return found
+    ids = _read(path, len(texts))
+    if ids is None:
+        ids = tokenizer.encode(texts)
+        _write(path, ids)
+    return ids
 
 
 def cache_directory() -> Path:

@@ -105,11 +105,11 @@ class _Encoder:
         self.start = () if start is None else (start,)
 
     def encode(self, prompt: Prompt) -> EncodedPrompt:
-        found = [
+        pieces = [
             [self.ids[piece] for piece in _of_candidate(prompt, candidate)]
             for candidate in prompt.candidates
         ]
-        room = self.longest - len(self.start) - max(sum(map(len, texts)) for texts in found)
+        room = self.longest - len(self.start) - max(sum(map(len, texts)) for texts in pieces)
         if room < 0:
             raise DataError(
                 f"example {prompt.id}: a candidate and its question are {-room} tokens longer "
@@ -118,12 +118,12 @@ class _Encoder:
         passage = self.ids["", prompt.passage.strip()][:room]
         paths = tuple(
             self._path(prompt, number, [*self.start, *passage, *given], scored)
-            for number, (given, scored) in enumerate(found)
+            for number, (given, scored) in enumerate(pieces)
         )
-        return EncodedPrompt(prompt.id, paths, self._neutral(prompt, found), prompt.passage)
+        return EncodedPrompt(prompt.id, paths, self._neutral(prompt, pieces), prompt.passage)
 
     def _neutral(
-        self, prompt: Prompt, found: Sequence[Sequence[Sequence[int]]]
+        self, prompt: Prompt, pieces: Sequence[Sequence[Sequence[int]]]
     ) -> tuple[Path, ...]:
         contexts = {candidate.context for candidate in prompt.candidates}
         if len(prompt.candidates) == 1 or len(contexts) > 1:
@@ -131,7 +131,7 @@ class _Encoder:
         given = [*self.start, *self.ids["", prompt.neutral.strip()]]
         given = given or [*self.ids["", NEUTRAL]]
         return tuple(
-            self._path(prompt, number, given, scored) for number, (_, scored) in enumerate(found)
+            self._path(prompt, number, given, scored) for number, (_, scored) in enumerate(pieces)
         )
 
     def _path(

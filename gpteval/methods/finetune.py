@@ -68,7 +68,9 @@ class Finetune:
     def key(self, task: Task) -> str:
         """Digest of everything the scores of `task` depend on."""
         settings = {"config": self.settings, "seed": self.seed}
-        settings |= computed(self.loaded, self.machine, self.world)
+        drawn = self.config.config.dropout or self.config.config.classifier_dropout
+        # Without dropout any number of processes has the losses of one.
+        settings |= computed(self.loaded, self.machine, self.world.size if drawn else 1)
         return key(self.mode, task, self.job.task, self.data.contents(task), settings)
 
     def predict(self, progress: Progress) -> Answers:

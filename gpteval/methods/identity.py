@@ -14,7 +14,6 @@ from gpteval.task import Example, Prompt, Task
 
 if TYPE_CHECKING:
     from gpteval.compute.device import Machine
-    from gpteval.compute.distributed import World
     from gpteval.model import Loaded
 
 NUMBERS = 2
@@ -73,12 +72,12 @@ def definition(task: Task) -> dict[str, Any]:
     return fields | {"measures": {name: package_of(hook, name) for name in task.metrics}}
 
 
-def computed(loaded: Loaded, machine: Machine, world: World | None) -> dict[str, Any]:
+def computed(loaded: Loaded, machine: Machine, processes: int = 1) -> dict[str, Any]:
     """The model, its family's version, and where it computes: dropout's masks and rounding."""
     return {
         "model": loaded.digest,
         "family": registry().package_of("gpteval_register_models", loaded.family),
         "device": machine.device.type,
         "precision": machine.precision,
-        "processes": world.size if world else 1,
+        "processes": processes,
     }

@@ -103,8 +103,8 @@ def execute(config: Subject, progress: Progress) -> list[Result]:
                 results += complete(Linear(name, job, rows, config.limit, loading), store, progress)
     if not results:
         raise absent[0]
-    for each in absent:
-        progress.say(f"no baseline: {each}")
+    for missing in absent:
+        progress.say(f"no baseline: {missing}")
     return results
 
 
@@ -117,16 +117,16 @@ def read(job: Job, rows_from: Origin, limit: int | None) -> dict[SplitName, Spli
     """
     from gpteval.data.rows import load_split
 
-    found = {(job.task.name, "train"): load_split(job.task, "train", rows_from, limit)}
+    rows = {(job.task.name, "train"): load_split(job.task, "train", rows_from, limit)}
     absent: list[AbsentError] = []
     for task, split in job.scored:
         try:
-            found[task.name, split] = load_split(task, split, rows_from, limit)
+            rows[task.name, split] = load_split(task, split, rows_from, limit)
         except AbsentError as error:
             absent.append(error)
-    if len(found) == 1:
+    if len(rows) == 1:
         raise absent[0]
-    return found
+    return rows
 
 
 class Linear:
@@ -293,13 +293,13 @@ def _linear(task: Task, columns: Any, examples: Sequence[Example]) -> Any:
 
 def _choices(examples: Sequence[Example], likely: Array) -> list[Prediction]:
     """The answer likeliest to be right; `likely` has one number per sequence, (S,)."""
-    found, start = [], 0
+    predictions, start = [], 0
     for example in examples:
         own = likely[start : start + len(example.sequences)]
         start += len(own)
-        shares = [float(each) for each in own / own.sum()]
-        found.append(_prediction(example, _highest(shares), shares))
-    return found
+        shares = [float(likelihood) for likelihood in own / own.sum()]
+        predictions.append(_prediction(example, _highest(shares), shares))
+    return predictions
 
 
 def _highest(scores: Sequence[float]) -> int:

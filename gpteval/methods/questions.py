@@ -120,4 +120,4 @@ class Questions:
 
 
 def _tokens(trees: Sequence[Encoded]) -> int:
-    return sum(each.tree.tokens_read for each in trees)
+    return sum(encoded.tree.tokens_read for encoded in trees)

@@ -101,7 +101,7 @@ class RunConfig(Subject):
         changes: Settings of the recipe to change.
         seeds: One run each.
         save_seconds: Time between two saves of an unfinished training, from which a killed run
-            goes on.
+            resumes.
         transfer_layers: How much of the pre-trained model to keep (paper §5): "all"; a number of
             layers beside the embeddings, the rest with fresh weights; "none" of it. Several
             ("0..4", "none,0,2") are one run each.

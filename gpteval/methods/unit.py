@@ -104,9 +104,9 @@ def complete(unit: Unit, store: ResultStore, progress: Progress) -> list[Result]
 def finished(unit: Unit, store: ResultStore) -> list[Result]:
     """Earlier results of exactly this unit; empty unless every scored split has one."""
     keys = dict.fromkeys(unit.key(task) for task, _ in unit.scored)
-    found = {(r.task, r.split): r for key in keys for r in store.finished(key)}
+    earlier = {(r.task, r.split): r for key in keys for r in store.finished(key)}
     wanted = [(task.name, split) for task, split in unit.scored]
-    return [found[name] for name in wanted] if all(name in found for name in wanted) else []
+    return [earlier[name] for name in wanted] if all(name in earlier for name in wanted) else []
 
 
 def _forget(unit: Unit, first: bool) -> None:

@@ -135,7 +135,7 @@ class Zeroshot:
 
         contents = {split: content(prompts) for split, prompts in self.prompts.items()}
         settings = {"heuristics": VERSION, "untrained": self.config.untrained}
-        settings |= computed(self.loaded, self.machine, self.world)
+        settings |= computed(self.loaded, self.machine)
         return key(self.mode, task, None, contents, settings)
 
     @cached_property

@@ -39,7 +39,7 @@ class TrainingLoop:
         keep_model: Callable[[Path, Mapping[str, Any]], None],
         progress: Progress,
     ) -> None:
-        """Go on from the latest state in `output`, if there is one.
+        """Resume from the latest state in `output`, if there is one.
 
         Args:
             training: A fresh one.
@@ -107,7 +107,7 @@ class TrainingLoop:
             refuse_changes(facts["settings"], settings(training.record()), self.output)
             load_state(states[-1], training.model, training.optimiser)
             training.go_on(facts["training"])
-            self.progress.say(f"goes on after update {training.update}")
+            self.progress.say(f"resumes after update {training.update}")
         if training.world.first:
             self.curve.cut(training.update)
 
@@ -163,7 +163,7 @@ def settings(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def refuse_changes(earlier: Mapping[str, Any], now: Mapping[str, Any], output: Path) -> None:
-    """Stop where a training would go on with other settings.
+    """Stop where a training would resume with other settings.
 
     Raises:
         ConfigError: Names the first one that differs.

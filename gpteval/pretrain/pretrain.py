@@ -3,7 +3,7 @@
 The output directory holds `model/` (a checkpoint, which is named by its path wherever a model is
 asked for), `curve.jsonl` (a line per point) with its picture, `tokens/` (the tokenizer and the
 encoded corpus, reused next time), `checkpoints/` (models kept along the way) and, while the
-training is under way, `unfinished/`: the same command goes on from there.
+training is under way, `unfinished/`: the same command resumes there.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def pretrain(
     Args:
         corpus: Files of text, JSONL or parquet, directories of them, hub data sets.
         output: Directory for the checkpoint, the curve and the token files. An unfinished training
-            there goes on; a finished one is not run again.
+            there is resumed; a finished one is not run again.
         config: The recipe.
         reading: How the corpus is read, with which tokenizer, and what is looked up in it.
         compute: Device and precision, and whether processes split the weights.

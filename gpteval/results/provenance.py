@@ -15,13 +15,13 @@ LIBRARIES = ("gpteval", "torch", "tokenizers", "transformers", "datasets", "scik
 @cache
 def versions() -> Mapping[str, str]:
     """Versions of Python and of the libraries that numbers depend on."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for library in LIBRARIES:
         try:
-            found[library] = version(library)
+            installed[library] = version(library)
         except PackageNotFoundError:  # transformers is an extra
             continue
-    return found
+    return installed
 
 
 @cache

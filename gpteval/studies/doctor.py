@@ -129,9 +129,9 @@ class Examined:
         reference = self._likelihoods(REFERENCE, progress)
         answered = self._answers(reference, reference)
         for arrangement in ARRANGEMENTS:
-            found = self._likelihoods(arrangement, progress)
-            pairs = zip(_totals(found), _totals(reference), strict=True)
-            flipped = map(ne, self._answers(found, reference), answered)
+            likelihoods = self._likelihoods(arrangement, progress)
+            pairs = zip(_totals(likelihoods), _totals(reference), strict=True)
+            flipped = map(ne, self._answers(likelihoods, reference), answered)
             yield Change(
                 task=self.task.name,
                 split=self.split,
@@ -146,8 +146,8 @@ class Examined:
         """Of every prompt, in the prompts' order."""
         from gpteval.score.likelihood import PromptLikelihoods, fold_prompts, score_prompts
 
-        asked = self.encoded if arrangement.folded else _unfolded(self.encoded)
-        trees = fold_prompts(asked)
+        prompts = self.encoded if arrangement.folded else _unfolded(self.encoded)
+        trees = fold_prompts(prompts)
         progress.begin(f"{self.task.name} · {arrangement.name}", len(trees.folded))
         scored = score_prompts(
             self.model,
@@ -159,17 +159,20 @@ class Examined:
         progress.end()
         if arrangement.folded:
             return scored
-        found = {one.paths[0]: each.candidates[0] for one, each in zip(asked, scored, strict=True)}
+        likelihoods = {
+            prompt.paths[0]: likelihood.candidates[0]
+            for prompt, likelihood in zip(prompts, scored, strict=True)
+        }
         return [
             PromptLikelihoods(
-                tuple(found[path] for path in prompt.paths),
-                tuple(found[path] for path in prompt.neutral),
+                tuple(likelihoods[path] for path in prompt.paths),
+                tuple(likelihoods[path] for path in prompt.neutral),
             )
             for prompt in self.encoded
         ]
 
     def _answers(
-        self, found: Sequence[PromptLikelihoods], reference: Sequence[PromptLikelihoods]
+        self, likelihoods: Sequence[PromptLikelihoods], reference: Sequence[PromptLikelihoods]
     ) -> list[str | int | float]:
         """Predictions; a threshold is fitted on the reference's scores of these examples."""
         from gpteval.score.heuristics import fit_threshold, mean_scores, predict
@@ -178,7 +181,7 @@ class Examined:
         if self.task.rule == "threshold":
             labels = [prompt.label for prompt in self.prompts]
             threshold = fit_threshold(self.task, labels, mean_scores(reference))
-        predictions = predict(self.task, self.prompts, found, threshold)
+        predictions = predict(self.task, self.prompts, likelihoods, threshold)
         return [prediction.prediction for prediction in predictions]
 
 
@@ -190,6 +193,8 @@ def _unfolded(prompts: Sequence[EncodedPrompt]) -> list[EncodedPrompt]:
     return [EncodedPrompt(str(number), (path,), (), "") for number, path in enumerate(paths)]
 
 
-def _totals(found: Sequence[PromptLikelihoods]) -> list[float]:
+def _totals(prompts: Sequence[PromptLikelihoods]) -> list[float]:
     """Every continuation's log-probability, unconditional ones included."""
-    return [each.total for prompt in found for each in (*prompt.candidates, *prompt.neutral)]
+    return [
+        candidate.total for prompt in prompts for candidate in (*prompt.candidates, *prompt.neutral)
+    ]

@@ -44,14 +44,14 @@ class Monitors:
         Raises:
             DataError: A row that makes no prompt, or one that is too long for the model.
         """
-        asked = [_questions(*each, tokenizer, context) for each in self.rows]
+        questions = [_questions(*own, tokenizer, context) for own in self.rows]
 
         def scores(model: Model) -> dict[str, float]:
             from gpteval.score.metrics import headline
 
             return {
-                each.task.name: headline(each.task, each.answers(model, machine, Silent())[0])
-                for each in asked
+                own.task.name: headline(own.task, own.answers(model, machine, Silent())[0])
+                for own in questions
             }
 
         return scores
@@ -83,16 +83,16 @@ def read_monitors(
     rows_from = origin(data_dir)
     if rows_from.kind == "hub":
         rows_from = Origin("sample")
-    found: list[tuple[Task, Mapping[str, SplitRows], str]] = []
+    watched: list[tuple[Task, Mapping[str, SplitRows], str]] = []
     for task in tasks:
         splits = asked_splits(task, rows_from)
         rows = {split: load_split(task, split, rows_from, MONITORED_ROWS) for split in splits}
-        found.append((task, rows, splits[-1]))
-    scored = [rows[split] for _, rows, split in found]
-    told = ", ".join(f"{each.task} ({len(each.rows)} rows of {each.split})" for each in scored)
+        watched.append((task, rows, splits[-1]))
+    scored = [rows[split] for _, rows, split in watched]
+    told = ", ".join(f"{rows.task} ({len(rows.rows)} rows of {rows.split})" for rows in scored)
     places = ", ".join(map(str, rows_from.directories)) or "the samples"
     progress.say(f"asked on the way, from {places}: {told}")
-    return Monitors(found)
+    return Monitors(watched)
 
 
 def _questions(

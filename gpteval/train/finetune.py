@@ -290,13 +290,13 @@ class Finetuning:
             save_state(self.saving.path, self.model, self.optimiser, self._best, facts)
 
     def _resume(self) -> None:
-        """Go on from a saved state if there is one."""
+        """Resume from a saved state if there is one."""
         if self.saving and self.saving.path.is_file():
             self._load(self.saving.path)
         done = self.done.updates
         if self.world.sums(done)[0] != self.world.size * done:
             raise ConfigError(
-                f"process {self.world.rank} would go on after update {done}, others after another: "
+                f"process {self.world.rank} would resume after update {done}, others after another: "
                 "name a --results directory that all machines share"
             )
 

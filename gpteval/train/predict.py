@@ -45,11 +45,11 @@ def predict(
     """
     own = dealt(encoded, world.rank, world.size) if world else encoded
     answers = model.task.outputs
-    found = probabilities(model, answers, own, autocast=autocast)
+    likely = probabilities(model, answers, own, autocast=autocast)
     if task.kind == "choose":
         answers = max((len(e.tree.ends) for e in encoded), default=0)
     table = torch.zeros(len(examples), answers)
-    for index, row in found.items():
+    for index, row in likely.items():
         table[index, : len(row)] = row
     if world:
         table = world.total(table)
@@ -89,7 +89,7 @@ def probabilities(
     """
     model.eval()
     device = model.linear.weight.device
-    found: dict[int, Tensor] = {}
+    table: dict[int, Tensor] = {}
     # Longest examples first, so that memory runs out at once or never.
     waiting = by_length(encoded, SCORING_TOKENS)[::-1]
     while waiting:
@@ -101,8 +101,8 @@ def probabilities(
             waiting += _halves(group)
             continue
         rows = logits.float().softmax(-1).cpu()
-        found |= {example.index: row for example, row in zip(group, rows, strict=True)}
-    return found
+        table |= {example.index: row for example, row in zip(group, rows, strict=True)}
+    return table
 
 
 def _halves(group: list[Encoded]) -> list[list[Encoded]]:

@@ -63,7 +63,7 @@ def save_state(
 ) -> None:
     """Write the state of a training, in place of an earlier one.
 
-    The file is the same for any number of processes, and any number can go on from it.
+    The file is the same for any number of processes, and any number can resume from it.
 
     Args:
         path: The file.
