@@ -17,7 +17,7 @@ from gpteval.config import MONITORED_ROWS, PretrainConfig, Reading, Sharing, Upk
     "--output",
     required=True,
     type=DIRECTORY,
-    help="Directory to write: model/, curve.jsonl, tokens/; an unfinished training there is resumed.",
+    help="Directory to write: model/, curve.jsonl, tokens/; what is unfinished there is resumed.",
 )
 @click.option(
     "--watch",

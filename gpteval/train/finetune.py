@@ -296,7 +296,7 @@ class Finetuning:
         done = self.done.updates
         if self.world.sums(done)[0] != self.world.size * done:
             raise ConfigError(
-                f"process {self.world.rank} would resume after update {done}, others after another: "
+                f"process {self.world.rank} would resume after update {done}, others elsewhere: "
                 "name a --results directory that all machines share"
             )
 
