@@ -211,17 +211,16 @@ def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
 def read_sealed(path: Path) -> dict[str, Any]:
     """A JSON object that `write_sealed` wrote, without its checksum.
 
-    Raises:
-        OSError: The file is not there, or can't be read.
-        ValueError: It is not what was written.
+    Returns:
+        {} where it is not there, can't be read, or is not what was written: it is to be made again.
     """
-    value = read_json(path)
-    if not isinstance(value, dict) or SEAL not in value:
-        raise DamagedError("no checksum")
-    checksum = value.pop(SEAL)
-    if checksum != str(_fields_checksum(value)):
-        raise DamagedError("its checksum is another")
-    return value
+    try:
+        value = read_json(path)
+        checksum = value.pop(SEAL)
+        whole = checksum == str(_fields_checksum(value))
+    except (OSError, ValueError, TypeError, LookupError, AttributeError):
+        return {}
+    return dict(value) if whole else {}
 
 
 def _fields_checksum(value: Mapping[str, Any]) -> Checksum:
