@@ -87,16 +87,20 @@ def file_checksum(path: Path, size: int | None = None) -> Checksum:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write a file or a directory to, which is put in its place at the end.
+    """A path to write a file or a directory to, which is put in place of `path` at the end.
 
-    Its name is random, so that no two processes of any number of machines write to one. Where the
-    block or the renaming fails, what stood at `path` is as it was, and nothing is left beside it.
+    It lies in a directory beside `path` whose name is random, so that no two processes of any
+    number of machines write to one, and a library's own temporary files lie there too. Where the
+    block or the renaming fails, what stood at `path` is as it was, and nothing is left beside it; a
+    kill leaves that directory to `remove_partial`.
 
     Raises:
         OSError: It could not be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name[:SHOWN]}.{secrets.token_hex(8)}.partial")
+    scratch = path.with_name(f".{path.name[:SHOWN]}.{secrets.token_hex(8)}.partial")
+    scratch.mkdir()
+    partial = scratch / path.name
     try:
         yield partial
         for file in partial.rglob("*") if partial.is_dir() else (partial,):
@@ -104,7 +108,7 @@ def replacing(path: Path) -> Iterator[Path]:
                 _sync(file)
         _put(partial, path)
     finally:
-        remove(partial)
+        remove(scratch)
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
@@ -151,19 +155,34 @@ def _sync(path: Path) -> None:
 
 def _put(partial: Path, path: Path) -> None:
     """Rename what is finished into place; an earlier directory leaves only then."""
-    if not (partial.is_dir() and path.is_dir()):
+    earlier = _earlier(partial.parent, path)
+    if partial.is_dir() and path.is_dir():
+        path.replace(earlier)
+    try:
         partial.replace(path)
-        return
-    earlier = path.with_name(f"{partial.name}.earlier")
-    path.replace(earlier)
-    partial.replace(path)
-    remove(earlier)
+    except OSError:
+        _put_back(earlier, path)
+        raise
+
+
+def _earlier(scratch: Path, path: Path) -> Path:
+    """Where the directory `path` waits until the new one is in place."""
+    return scratch / f"{path.name}.earlier"
+
+
+def _put_back(earlier: Path, path: Path) -> None:
+    if earlier.exists() and not path.exists():
+        earlier.replace(path)
 
 
 def remove_partial(path: Path) -> None:
-    """Remove what killed writers of `path` left beside it; none may be at work on it."""
-    for partial in path.parent.glob(f".{glob.escape(path.name[:SHOWN])}.*.partial*"):
-        remove(partial)
+    """Remove what killed writers of `path` left beside it; none may be at work on it.
+
+    One that was killed between two renamings left an earlier directory there, which is put back.
+    """
+    for scratch in path.parent.glob(f".{glob.escape(path.name[:SHOWN])}.*.partial"):
+        _put_back(_earlier(scratch, path), path)
+        remove(scratch)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gpteval.files import Checksum, write_whole
+from gpteval.files import Checksum, remove, write_whole
 from gpteval.model import Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ def _remove_unused(directory: Path) -> None:
     for path in chain(directory.glob("*.ids"), directory.glob("*.partial")):
         with suppress(FileNotFoundError):  # another process removes them too
             if path.stat().st_mtime < oldest:
-                path.unlink()
+                remove(path)
 
 
 @cache
