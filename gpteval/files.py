@@ -23,6 +23,10 @@ from gpteval.errors import ResultError
 
 SHOWN = 40
 """Characters of a file's name that its temporary one keeps."""
+RANDOM = "[0-9a-f]" * 16
+"""What a temporary name has to itself, as `glob` matches it."""
+EARLIER = ".earlier"
+"""Ending of a directory that waits until the new one is in its place."""
 READ_AT_ONCE = 1 << 24
 """Bytes of a file that are held while its checksum is computed."""
 SEAL = "checksum"
@@ -155,33 +159,35 @@ def _sync(path: Path) -> None:
 
 def _put(partial: Path, path: Path) -> None:
     """Rename what is finished into place; an earlier directory leaves only then."""
-    earlier = _earlier(partial.parent, path)
+    earlier = partial.with_name(f"{path.name}{EARLIER}")
     if partial.is_dir() and path.is_dir():
         path.replace(earlier)
     try:
         partial.replace(path)
     except OSError:
-        _put_back(earlier, path)
+        _put_back(earlier)
         raise
 
 
-def _earlier(scratch: Path, path: Path) -> Path:
-    """Where the directory `path` waits until the new one is in place."""
-    return scratch / f"{path.name}.earlier"
-
-
-def _put_back(earlier: Path, path: Path) -> None:
+def _put_back(earlier: Path) -> None:
+    """Rename a directory back to where it was, unless the new one is there."""
+    path = earlier.parent.parent / earlier.name.removesuffix(EARLIER)
     if earlier.exists() and not path.exists():
         earlier.replace(path)
 
 
-def remove_partial(path: Path) -> None:
-    """Remove what killed writers of `path` left beside it; none may be at work on it.
+def remove_partial(directory: Path, name: str = "") -> None:
+    """Remove what killed writers left in a directory, of which none may be at work.
 
     One that was killed between two renamings left an earlier directory there, which is put back.
+
+    Args:
+        directory: Where they wrote.
+        name: Of the one file that they wrote; "" for any.
     """
-    for scratch in path.parent.glob(f".{glob.escape(path.name[:SHOWN])}.*.partial"):
-        _put_back(_earlier(scratch, path), path)
+    for scratch in directory.glob(f".{glob.escape(name[:SHOWN]) or '*'}.{RANDOM}.partial"):
+        for earlier in scratch.glob(f"*{EARLIER}"):
+            _put_back(earlier)
         remove(scratch)
 
 

@@ -158,9 +158,9 @@ class _Build:
         """Go on from a manifest, or begin afresh with {}."""
         self.tokenizer, self.target = tokenizer, target
         self.dtype = np.dtype("uint16" if tokenizer.vocab_size <= 1 << 16 else "uint32")
-        empty = {"documents": 0, "tokens": 0, "dtype": self.dtype.name}
-        empty |= {"checksums": {"tokens": str(Checksum()), "documents": str(Checksum())}}
-        self.manifest: dict[str, Any] = empty | dict(manifest)
+        empty: dict[str, Any] = {"documents": 0, "tokens": 0, "dtype": self.dtype.name}
+        empty["checksums"] = dict.fromkeys(FILES, str(Checksum()))
+        self.manifest = empty | dict(manifest)
         checksums = self.manifest["checksums"]
         self._checksums = {name: Checksum.read(checksums[name]) for name in FILES}
         self.digest = hashlib.sha256(tokenizer.digest.encode())
