@@ -1,0 +1,2 @@
+gpteval: /tmp/written/r/records.jsonl:1: passed over, not a result of this gpteval (JSON is malformed: unexpected end of escaped utf-16 surrogate pair (byte 331)): restore the line or delete it; so are 5 other lines (2, 3, 4, 5, 6)
+gpteval: no results in /tmp/written/r: make some with `gpteval run --tasks rte --results /tmp/written/r`, or name another directory (samples: `gpteval leaderboard runs`)
