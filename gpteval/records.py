@@ -150,8 +150,8 @@ def read_record(line: str | bytes, kind: type[Record]) -> Record:
     if unknown:
         raise ValueError(f"unknown field {min(unknown)!r:.40}")
     record = msgspec.convert(fields_read, kind)
-    if isinstance(record, Result) and not record.scores:
-        raise ValueError("no scores")
+    if isinstance(record, Result) and all("/" in name for name in record.scores):
+        raise ValueError("no scores of the whole split")
     return record
 
 

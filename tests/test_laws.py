@@ -152,7 +152,7 @@ FINDERS = {"expanduser", "glob", "rglob", "iterdir", "scandir", "listdir"}
 SEARCHERS = {
     "gpteval/paths.py": 9,
     # each lists files of its own making, the hidden partial ones among them
-    "gpteval/files.py": 1,
+    "gpteval/files.py": 3,
     "gpteval/encode/cache.py": 2,
     "gpteval/pretrain/loop.py": 1,
     # which format a model's directory has, by the names in it

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,8 +14,8 @@ from gpteval.corpus.tokens import TokenFile
 from gpteval.data.raw import AbsentError
 from gpteval.data.rows import SplitRows, load_split, origin, scored_splits
 from gpteval.encode.tokenizer import BpeTokenizer
-from gpteval.errors import DataError, ResultError
-from gpteval.files import read_json, write_whole
+from gpteval.errors import DataError
+from gpteval.files import read_sealed, write_sealed, writing
 from gpteval.plugins import registry
 from gpteval.progress import Progress
 from gpteval.task import Task
@@ -50,7 +49,7 @@ def survey(
         "digests": [file.digest for file in files],
         "tests": [[task.name, task.version, rows.split, rows.digest] for task, rows in splits],
     }
-    facts = _earlier(page)
+    facts = read_sealed(page)
     if {name: facts.get(name) for name in about} != about:
         facts = about | _sizes(files)
         facts["near_duplicates"] = [asdict(pair) for pair in near_duplicates(files, progress)]
@@ -132,16 +131,6 @@ def _tell(facts: dict[str, Any], page: Path, progress: Progress) -> None:
         progress.say(f"not looked up: {name}: {reason}")
 
 
-def _earlier(page: Path) -> dict[str, Any]:
-    """What the page says; {} where there is none, or it is damaged."""
-    try:
-        return dict(read_json(page))
-    except (OSError, ValueError, TypeError):
-        return {}
-
-
 def _write(page: Path, facts: dict[str, Any]) -> None:
-    try:
-        write_whole(page, json.dumps(facts, indent=1, ensure_ascii=False))
-    except OSError as error:
-        raise ResultError(f"{page} can't be written ({error.strerror}): make room") from error
+    with writing(page, "make room, or name another --output"):
+        write_sealed(page, facts)

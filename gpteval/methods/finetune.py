@@ -17,6 +17,7 @@ from gpteval.task import Label, Task
 from gpteval.weights.transfer import EVERYTHING, Transfer
 
 if TYPE_CHECKING:
+    from gpteval.compute.cost import Work
     from gpteval.encode.batch import Encoded
     from gpteval.methods.session import Session
     from gpteval.train.finetune import Training
@@ -37,12 +38,9 @@ class Finetune:
         transfer: Transfer = EVERYTHING,
     ) -> None:
         """The loaded model is copied before training: every one begins with its weights."""
-        from gpteval.compute.cost import Work
-
         self.data, self.config, self.seed = data, config, seed
         self.job, self.loaded = data.job, data.loaded
         self.machine, self.world, self.transfer = session.machine, session.world, transfer
-        self.evaluated, self.evaluating = Work(), 0.0
 
     @property
     def scored(self) -> Sequence[tuple[Task, str]]:
@@ -79,7 +77,7 @@ class Finetune:
         encoded = self.data.encoded(model.specials)
         training = self._train(model, encoded, progress)
         predictions = {
-            (task.name, split): self._predict(model, task, encoded, split)
+            (task.name, split): self._predict(model, task, encoded, split, training.evaluated)
             for task, split in self.scored
         }
         return Answers(predictions, self._account(model, training))
@@ -129,7 +127,9 @@ class Finetune:
         task = self.job.task
 
         def dev_score() -> float:
-            return score(task, self._predict(model, task, encoded, "dev"))[task.metrics[0]]
+            evaluated = finetuning.done.evaluated  # what a saved state brought back, included
+            predictions = self._predict(model, task, encoded, "dev", evaluated)
+            return score(task, predictions)[task.metrics[0]]
 
         finetuning = Finetuning(
             model,
@@ -155,7 +155,9 @@ class Finetune:
         task: Task,
         encoded: Mapping[tuple[str, str], Sequence[Encoded]],
         split: str,
+        evaluated: Work,
     ) -> list[Prediction]:
+        """Predict one split, and count what that took."""
         from gpteval.train.predict import predict
 
         name = (task.name, split)
@@ -168,18 +170,19 @@ class Finetune:
             autocast=self.machine.autocast,
             world=self.world,
         )
-        self.evaluating += time.perf_counter() - began
-        self.evaluated.add(encoded[name])
+        evaluated.seconds += time.perf_counter() - began
+        evaluated.add(encoded[name])
         return predictions
 
     def _account(self, model: TaskModel, training: Training) -> dict[str, Any]:
         """What the training and the predictions took: fields of every result."""
         from gpteval.compute.cost import finetuning_cost
 
-        seconds = self.data.seconds | {"train": training.seconds, "evaluate": self.evaluating}
+        evaluated = training.evaluated
+        seconds = {"train": training.seconds, "evaluate": evaluated.seconds}
         machine, processes = self.machine, self.world.size
         return {
-            "seconds": rounded(seconds),
-            "cost": finetuning_cost(model.model, training, self.evaluated, machine, processes),
+            "seconds": rounded(self.data.seconds | seconds),
+            "cost": finetuning_cost(model.model, training, evaluated, machine, processes),
             "history": tuple(training.history),
         }

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from gpteval.files import remove_partial
 from gpteval.plugins import registry
 from gpteval.progress import Progress
 from gpteval.records import DataRecord, Mode, Prediction, Result
@@ -113,6 +114,7 @@ def _forget(unit: Unit, first: bool) -> None:
     """Let go of the saved state of a unit whose results are safe."""
     if first and unit.unfinished:
         unit.unfinished.unlink(missing_ok=True)
+        remove_partial(unit.unfinished.parent, unit.unfinished.name)
 
 
 def _result(unit: Unit, store: ResultStore, answers: Answers, task: Task, split: str) -> Result:

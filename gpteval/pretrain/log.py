@@ -1,13 +1,16 @@
-"""The training curve: a JSON line per point as it is made, and a picture of it at the end."""
+"""The training curve: a JSON line per point as it is made, and a picture of it at the end.
+
+The file is for readers: a training that goes on has its points from its saved state, and writes
+them anew.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gpteval.files import append, parse_json, replacing, write_whole
+from gpteval.files import append, replacing, to_json, write_whole
 
 FILE = "curve.jsonl"
 PICTURE = "curve.png"
@@ -25,13 +28,11 @@ class Curve:
         self.directory = directory
         self.points: list[dict[str, Any]] = []
 
-    def cut(self, update: int) -> None:
-        """Keep what was written up to an update; later points and a torn line are made again."""
-        path = self.directory / FILE
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else []
-        points = [parse_json(line) for line in lines]
-        self.points = [point for point in points if point["update"] <= update]
-        write_whole(path, "".join(map(_line, self.points)))
+    def restore(self, points: Sequence[Mapping[str, Any]], *, write: bool) -> None:
+        """Begin with these points, whatever the file holds."""
+        self.points = [dict(point) for point in points]
+        if write:
+            write_whole(self.directory / FILE, "".join(map(_line, self.points)))
 
     def add(self, point: Mapping[str, Any], *, write: bool) -> None:
         """Take a point, and put it on disk if this process is the one that writes."""
@@ -41,7 +42,7 @@ class Curve:
 
 
 def _line(point: Mapping[str, Any]) -> str:
-    return json.dumps(point) + "\n"
+    return to_json(point) + "\n"
 
 
 def draw(points: Sequence[Mapping[str, Any]], target: Path) -> bool:

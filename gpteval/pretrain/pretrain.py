@@ -25,16 +25,28 @@ from gpteval.corpus.prepare import prepare
 from gpteval.corpus.windows import Windows
 from gpteval.encode.tokenizer import BpeTokenizer
 from gpteval.errors import ConfigError, UnknownNameError
+from gpteval.files import remove_partial, writing
 from gpteval.paths import PathLike, same, user_path
 from gpteval.plugins import registry
 from gpteval.pretrain.log import PICTURE, draw
-from gpteval.pretrain.loop import TrainingLoop, refuse_changes, settings
+from gpteval.pretrain.loop import (
+    SNAPSHOTS,
+    STATES,
+    TrainingLoop,
+    forget_states,
+    refuse_changes,
+    settings,
+)
 from gpteval.pretrain.pretraining import Monitor, Pretraining
 from gpteval.progress import Progress, Silent
 from gpteval.weights.checkpoint import CONFIG, read_config, save_checkpoint
 
 if TYPE_CHECKING:
     from gpteval.model import Model
+
+ADVICE = (
+    "make room, or name another --output; what was saved is there, and the same command goes on"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +101,7 @@ def pretrain(
     compute, output = compute or Sharing(), user_path(output)
     _refuse_within(corpus, output)
     if monitors and compute.shard:
-        raise ConfigError(
-            "--watch asks a whole model and --shard splits it: leave out --watch, and score "
-            "--snapshots with gpteval curve"
-        )
+        raise ConfigError("--watch asks a whole model and --shard splits it: leave out one of them")
     world, machine = join(resolve(compute), shard=compute.shard)
     told = progress if progress and world.first else Silent()
     family, build, shape = _preset(config.preset)
@@ -108,13 +117,15 @@ def pretrain(
         training = Pretraining(model, data, held_out, config, machine, world)
         done = _finished(output, training)
         if done:
+            forget_states(output, world)  # a kill may have come just before
             told.say(f"{output}: finished before, not run again")
             return done
         if monitors:
             training.monitor = monitors(words, config.context, machine)
         keeper = _Keeper(family, training, words)
-        course = TrainingLoop(training, output, upkeep or Upkeep(), keeper, told)
-        return _completed(course)
+        with writing(output, ADVICE):
+            course = TrainingLoop(training, output, upkeep or Upkeep(), keeper, told)
+            return _completed(course)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +147,16 @@ class _Keeper:
 
 
 def _completed(course: TrainingLoop) -> Pretrained:
-    """Train to the end, write the model and the picture, let go of the states."""
+    """Train to the end, write the picture and the model, let go of the states.
+
+    The model comes last: where it is, all else was written.
+    """
     course.run()
     last = course.curve.points[-1]
-    course.keep_model(course.output / "model", last)
     if course.training.world.first:
         draw(course.curve.points, course.output / PICTURE)
-    course.finish()
+    course.keep_model(course.output / "model", last)
+    forget_states(course.output, course.training.world)
     return _pretrained(course.output, last)
 
 
@@ -161,16 +175,22 @@ def _alone(output: Path, world: World) -> Iterator[None]:
 
     Raises:
         ConfigError: Another one is at work there.
+        ResultError: It can't be written.
     """
     if not world.first:
         yield
         return
-    try:
+    with writing(output, ADVICE):
         output.mkdir(parents=True, exist_ok=True)
-        with FileLock(output / LOCK, timeout=0):
-            yield
-    except Timeout:
-        raise ConfigError(f"another gpteval pretrain is at work in {output}: wait for it") from None
+        try:
+            lock = FileLock(output / LOCK).acquire(timeout=0)
+        except Timeout:
+            busy = f"another gpteval pretrain is at work in {output}: wait for it"
+            raise ConfigError(busy) from None
+        for directory in (output, *(output / name for name in ("tokens", SNAPSHOTS, STATES))):
+            remove_partial(directory)
+    with lock:
+        yield
 
 
 def _finished(output: Path, training: Pretraining) -> Pretrained | None:

@@ -2,28 +2,32 @@
 
 Records are only ever appended, under a lock, so that several runs can share one directory. A write
 that was killed leaves at most one line without its end: it is set aside, and the rest stays usable.
+Nothing is written that could not be read back, and a line that can't be read costs itself alone.
 """
 
 from __future__ import annotations
 
-import io
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jsonlines
 from filelock import FileLock
 
 from gpteval.errors import ResultError
-from gpteval.files import append, parse_json, write_whole
+from gpteval.files import append, parse_json, to_json, write_whole
 from gpteval.paths import file_name, open_file, user_path
 from gpteval.records import NewerError, Prediction, Record, Result, read_record
+from gpteval.results.soundness import unsound
 
 logger = logging.getLogger(__name__)
+
+SHOWN = 5
+"""Lines that are named beside the first that could not be read."""
 
 
 class ResultStore:
@@ -37,9 +41,10 @@ class ResultStore:
         """Add results, all or none of them; on disk when this returns.
 
         Raises:
-            ResultError: They could not be written; what was saved before is intact.
+            ResultError: They could not be written, or not be read again; what was saved before is
+                intact.
         """
-        lines = _lines(asdict(result) for result in results)
+        lines = _lines(results, Result)
         names = ", ".join(dict.fromkeys(result.task for result in results))
         with _saving(f"{self.records}: the results of {names} are not saved"), self._locked():
             self._mend()
@@ -48,17 +53,30 @@ class ResultStore:
     def read(self) -> list[Result]:
         """Every result in the order written; none where the directory does not exist.
 
+        Lines that are no results, or those of a newer gpteval, are passed over and told once.
+
         Raises:
-            ResultError: A line that is not a result, or one of a newer gpteval, with file:line.
+            ResultError: The file can't be read.
         """
         if not self.records.exists():
             return []
         with _reading(self.records):
             whole = _ends_with_newline(self.records)
         if not whole:
-            with _saving(f"{self.records}: its torn last line can't be set aside"), self._locked():
+            with suppress(OSError), self._locked():  # where nothing can be written it stays
                 self._mend()
-        return list(_records(self.records, Result, "restore the line or delete it"))
+        results: list[Result] = []
+        faults: dict[int, str] = {}
+        for number, line in _lines_of(self.records):
+            try:
+                results.append(_parsed(line, Result))
+            except NewerError as error:
+                faults[number] = f"a record of {error}: upgrade gpteval"
+            except ValueError as error:
+                faults[number] = f"not a result of this gpteval ({error}): restore or delete it"
+        if faults:
+            _tell(self.records, tuple(faults.items()))
+        return results
 
     def finished(self, key: str) -> list[Result]:
         """The results of the run with this key, one per split; empty where it has not finished."""
@@ -75,11 +93,11 @@ class ResultStore:
             The file's path below the results directory, for `Result.predictions`.
 
         Raises:
-            ResultError: The file could not be written.
+            ResultError: The file could not be written, or not be read again.
         """
         path = f"predictions/{file_name(task)}-{file_name(split)}-{key[:12]}.jsonl"
         with _saving(f"{self.directory / path}: the predictions of {task} {split} are not saved"):
-            write_whole(self.directory / path, _lines(map(_compact, predictions)))
+            write_whole(self.directory / path, _lines(predictions, Prediction))
         return path
 
     def read_predictions(self, result: Result) -> list[Prediction]:
@@ -94,7 +112,7 @@ class ResultStore:
                 f"no predictions of {result.task} {result.split} at {path}: copy them beside "
                 f"{self.records.name}, or run the task again"
             )
-        return list(_records(path, Prediction, "run the task again"))
+        return list(_predictions(path))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -161,28 +179,92 @@ def _is_json(line: bytes) -> bool:
     return True
 
 
-def _lines(rows: Iterable[dict[str, Any]]) -> bytes:
-    text = io.StringIO()
-    jsonlines.Writer(text, compact=True).write_all(rows)
-    return text.getvalue().encode()
-
-
-def _records(path: Path, kind: type[Record], hint: str) -> Iterator[Record]:
-    """The record of each line.
+def _lines(records: Iterable[Record], kind: type[Record]) -> bytes:
+    """Records as lines, each held to what reading will ask of it.
 
     Raises:
-        ResultError: A line that is none, with file:line, the reason, and what to do.
+        ResultError: The first that could not be read again.
+    """
+    return "".join(f"{_line(record, kind)}\n" for record in records).encode()
+
+
+def _line(record: Record, kind: type[Record]) -> str:
+    row = _compact(record) if isinstance(record, Prediction) else asdict(record)
+    try:
+        line = to_json(row, compact=True)
+        _parsed(line, kind)
+    except (ValueError, TypeError) as error:
+        which = row.get("id") or f"{row.get('task')} {row.get('split')}"
+        raise ResultError(
+            f"the {kind.__name__.lower()} of {which!s:.80} could not be read again, and is not "
+            f"saved: {_unwritable(row) or error}; mend the task, metric or model it comes from"
+        ) from error
+    return line
+
+
+def _unwritable(row: Mapping[str, Any]) -> str:
+    """The first field that JSON has no way to write, with its value; "" where there is none."""
+    for name, value in row.items():
+        try:
+            to_json(value)
+        except (ValueError, TypeError):
+            return f"{name} is {value!r:.80}"
+    return ""
+
+
+def _lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Lines with their numbers.
+
+    Raises:
+        ResultError: The file can't be read.
     """
     with _reading(path):
-        lines = path.read_bytes().splitlines()
-    for number, line in enumerate(lines, start=1):
+        *lines, last = path.read_bytes().split(b"\n")
+    return enumerate([*lines, last] if last else lines, start=1)
+
+
+def _parsed(line: str | bytes, kind: type[Record]) -> Record:
+    """The record of a line.
+
+    Raises:
+        ValueError: It is none, for the reason given.
+    """
+    if not line.strip():
+        raise ValueError("a blank line")
+    record = read_record(line, kind)
+    if isinstance(record, Result) and (wrong := unsound(record)):
+        raise ValueError(wrong)
+    return record
+
+
+@cache
+def _tell(path: Path, faults: tuple[tuple[int, str], ...]) -> None:
+    """Say it once, however often the file is read."""
+    (number, reason), *others = faults
+    more = ", ".join(str(number) for number, _ in others[:SHOWN])
+    more += ", …" if len(others) > SHOWN else ""
+    logger.warning(
+        "%s:%d: passed over, %s%s",
+        path,
+        number,
+        reason,
+        f"; so are {len(others)} other lines ({more})" if others else "",
+    )
+
+
+def _predictions(path: Path) -> Iterator[Prediction]:
+    """The prediction of each line.
+
+    Raises:
+        ResultError: A line that is none, with file:line: no score could be made of the others.
+    """
+    for number, line in _lines_of(path):
         try:
-            yield read_record(line, kind)
-        except NewerError as error:
-            raise ResultError(f"{path}:{number}: a record of {error}: upgrade gpteval") from error
+            yield _parsed(line, Prediction)
         except ValueError as error:
-            what = f"not a {kind.__name__.lower()} of this gpteval ({error})"
-            raise ResultError(f"{path}:{number}: {what}; {hint}") from error
+            raise ResultError(
+                f"{path}:{number}: not a prediction of this gpteval ({error}); run the task again"
+            ) from error
 
 
 def _compact(prediction: Prediction) -> dict[str, Any]:

@@ -54,11 +54,13 @@ class Training(Work):
         resumed: Update from which an interrupted training went on; 0 for none.
         recent: Losses of the last `RECENT` updates.
         history: One entry per development score: update, epoch, loss, score.
+        evaluated: What was read for these scores, by whoever computes them, and in how long.
     """
 
     resumed: int = 0
     recent: list[float] = field(default_factory=list)
     history: list[dict[str, float]] = field(default_factory=list)
+    evaluated: Work = field(default_factory=Work)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +287,8 @@ class Finetuning:
         if self.saving is None or not (self.world.first and self._cadence.due):
             return
         self._read(late=0)
-        facts = {"done": asdict(self.done), "best": self._best_score}
+        best = self._best_score if self._best else None
+        facts = {"done": asdict(self.done), "best": best}
         with self._cadence.saving():
             save_state(self.saving.path, self.model, self.optimiser, self._best, facts)
 
@@ -304,7 +307,8 @@ class Finetuning:
         """Take up a saved state."""
         self._best, facts = load_state(path, self.model, self.optimiser)
         try:
-            self.done, self._best_score = convert(facts["done"], Training), float(facts["best"])
+            self.done = convert(facts["done"], Training)
+            self._best_score = float(facts["best"]) if self._best else -math.inf
         except (LookupError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"{path} holds no account of a training ({error}): delete it to start over"

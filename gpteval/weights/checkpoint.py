@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from gpteval.errors import CheckpointError
-from gpteval.files import parse_json, replacing
+from gpteval.files import parse_json, replacing, to_json
 from gpteval.paths import user_path
+from gpteval.weights.tensors import UNREADABLE, load_tensors, save_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -56,13 +55,12 @@ def save_checkpoint(
     if directory.exists() and not (directory / CONFIG).is_file():
         raise CheckpointError(f"{directory} exists and is no checkpoint: choose another name")
     config = {"family": family, "model": dict(model.config()), **(details or {})}
-    text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+    text = to_json(config, indent=2) + "\n"
     tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in _weights(model).items()}
     with replacing(directory) as partial:
         partial.mkdir()
         (partial / CONFIG).write_text(text, encoding="utf-8")
-        save_file(tensors, partial / WEIGHTS, metadata={"format": "pt"})
-        (partial / WEIGHTS).chmod(0o644)  # safetensors writes for the owner alone
+        save_tensors(partial / WEIGHTS, tensors, {"format": "pt"})
         tokenizer.save(partial)
 
 
@@ -106,15 +104,17 @@ def read_json(path: Path, expected: type[T]) -> T:
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Tensors of a safetensors file; never a pickle.
 
+    Those that `save_checkpoint` wrote are held to their checksum; other programs' have none.
+
     Raises:
         CheckpointError: The file is missing, cut or damaged.
     """
     if not path.is_file():
         raise CheckpointError(f"{path.parent} has no {path.name}: only safetensors are read")
     try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise CheckpointError(f"{path} is cut or damaged: {error}") from error
+        return load_tensors(path, sealed=False)[0]
+    except UNREADABLE as error:
+        raise CheckpointError(f"{path} is cut or damaged: {error}: get the file again") from error
 
 
 def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], where: Path | str) -> None:
