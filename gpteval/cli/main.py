@@ -123,9 +123,7 @@ def main() -> NoReturn:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     try:
         registry().add_commands(cli.take)
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as done:
-        end(done.exit_code)
+        code = cli.main(standalone_mode=False)  # that of a command which exits, or what it returns
     except click.ClickException as error:
         error.show()
         end(error.exit_code)
@@ -139,7 +137,7 @@ def main() -> NoReturn:
         if cli.running is None:
             raise
         fail(f"command of {cli.running.package}: {reason(error)}", 1)
-    end(0)
+    end(code if isinstance(code, int) else 0)
 
 
 def fail(line: str, code: int) -> NoReturn:

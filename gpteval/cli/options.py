@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 Command = Callable[..., Any]
 
+INCOMPLETE = 1
+"""Exit code where a task of a group could not be measured, and all others were."""
+
 
 class UserPath(click.Path):
     """A path as a user types it: the type of every option and argument that is one.
@@ -71,14 +74,23 @@ json_option = click.option(
 
 
 def show_results(results: Sequence[Result], *, as_json: bool) -> None:
-    """Print results: the leaderboard of them, or a JSON line each."""
+    """Print results: the leaderboard of them, or a JSON line each; then what was left out.
+
+    Raises:
+        click.exceptions.Exit: With the code `INCOMPLETE`: a task of a group has no result.
+    """
+    from gpteval.report.leaderboard import show
+
     if as_json:
         for result in results:
             click.echo(json.dumps(asdict(result), ensure_ascii=False))
-        return
-    from gpteval.report.leaderboard import show
-
-    show(results)
+    else:
+        show(results)
+    left_out = getattr(results, "left_out", {})
+    for name, reason in left_out.items():
+        click.echo(f"gpteval: {name} has no result: {reason}", err=True)
+    if left_out:
+        raise click.exceptions.Exit(INCOMPLETE)
 
 
 def options_from(config: type[Any], into: str) -> Callable[[Command], Command]:

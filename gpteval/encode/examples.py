@@ -6,7 +6,7 @@ The three special tokens are new embeddings that fine-tuning adds to the model (
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -57,20 +57,39 @@ def encode_examples(
         ExampleError: A sequence without text.
         DataError: A label that the task does not have.
     """
+    encoded = []
+    for index, (example, cut, segments) in enumerate(_pieces(examples, tokenizer)):
+        sequences = [_sequence(cut, parts, specials, context) for parts in segments]
+        tree = fold(sequences) if share else fold(sequences, min_shared=context + 1)
+        soft = () if task is None else target(task, example)
+        encoded.append(Encoded(example.id, tree, soft, index))
+    return encoded
+
+
+def check_examples(examples: Sequence[Example], tokenizer: Tokenizer) -> None:
+    """Find out whether `encode_examples` can encode a split; raises as it does.
+
+    Args:
+        examples: In file order.
+        tokenizer: Of the model; the ids of whole splits are kept for the encoding to come.
+    """
+    for _ in _pieces(examples, tokenizer):
+        pass
+
+
+def _pieces(
+    examples: Sequence[Example], tokenizer: Tokenizer
+) -> Iterator[tuple[Example, list[int], list[list[list[int]]]]]:
+    """Every example with the ids of its context and of the segments of its sequences."""
     texts = list(dict.fromkeys(chain.from_iterable(_texts(e) for e in examples)))
     ids = dict(zip(texts, cache.encode(tokenizer, texts), strict=True))
-    encoded = []
     for index, example in enumerate(examples):
         cut = ids[example.context]
         segments = [[ids[text] for text in sequence] for sequence in example.sequences]
         if not cut and not all(map(any, segments)):
             problem = f"example {example.id} has no text left after encoding"
             raise ExampleError(index, f"{problem}: mend the row, or leave it out")
-        sequences = [_sequence(cut, parts, specials, context) for parts in segments]
-        tree = fold(sequences) if share else fold(sequences, min_shared=context + 1)
-        soft = () if task is None else target(task, example)
-        encoded.append(Encoded(example.id, tree, soft, index))
-    return encoded
+        yield example, cut, segments
 
 
 def target(task: Task, example: Example) -> tuple[float, ...]:

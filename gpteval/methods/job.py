@@ -87,6 +87,18 @@ class JobData:
             self.seconds["encode"] = time.perf_counter() - began
         return self._trees[specials]
 
+    def check(self) -> None:
+        """Find out whether every row can be read by the model, without keeping what it reads.
+
+        Raises:
+            DataError: One that can't be, with task, split, file and line.
+        """
+        from gpteval.encode.examples import check_examples
+
+        for name, examples in self.examples.items():
+            with located(self.tasks[name[0]], self.rows[name]):
+                check_examples(examples, self.loaded.tokenizer)
+
     def _encode(self, name: SplitName, specials: Specials) -> list[Encoded]:
         from gpteval.encode.examples import encode_examples
 

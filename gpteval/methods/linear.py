@@ -21,6 +21,7 @@ from gpteval.features.tfidf import TextFeatures
 from gpteval.files import digest
 from gpteval.methods.identity import content, key
 from gpteval.methods.job import Job
+from gpteval.methods.outcome import Asked, Results
 from gpteval.methods.run import plan, trainable
 from gpteval.methods.settings import Subject
 from gpteval.methods.unit import Answers, SplitName, complete, data_record, rounded
@@ -78,7 +79,7 @@ def score_baselines(
     return results
 
 
-def execute(config: Subject, progress: Progress) -> list[Result]:
+def execute(config: Subject, progress: Progress) -> Results:
     """Read, fit and score task by task."""
     from gpteval.data.rows import origin
     from gpteval.results.store import ResultStore
@@ -86,8 +87,10 @@ def execute(config: Subject, progress: Progress) -> list[Result]:
     tasks, without = trainable(config.tasks)
     for name, reason in without.items():
         progress.say(f"{name} is left out: {reason}")
+    asked = Asked(config.tasks, progress)
     rows_from = origin(config.data_dir, config.sample)
     store = ResultStore(config.results_directory)
+    store.prepare()
     results: list[Result] = []
     absent: list[AbsentError] = []
     for job in plan(tasks, rows_from):
@@ -98,14 +101,16 @@ def execute(config: Subject, progress: Progress) -> list[Result]:
             absent.append(error)
             continue
         loading = time.perf_counter() - began
-        for name in (TFIDF, job.task.blind):
-            if name:
-                results += complete(Linear(name, job, rows, config.limit, loading), store, progress)
-    if not results:
+        with asked.attempt(*{task.name: task for task, _ in job.scored}.values()):
+            for name in filter(None, (TFIDF, job.task.blind)):
+                unit = Linear(name, job, rows, config.limit, loading)
+                results += complete(unit, store, progress)
+    if not results and absent:
         raise absent[0]
+    asked.refuse_none(results)
     for missing in absent:
         progress.say(f"no baseline: {missing}")
-    return results
+    return Results(results, asked.left_out)
 
 
 def read(job: Job, rows_from: Origin, limit: int | None) -> dict[SplitName, SplitRows]:

@@ -85,14 +85,26 @@ class Unit(Protocol):
 def complete(unit: Unit, store: ResultStore, progress: Progress) -> list[Result]:
     """The results of exactly this unit that are in the store; else those it makes now.
 
-    Of several processes the first one decides, and the others return none.
+    Of several processes of a world the first one decides, and the others return none; of several
+    commands that come to the same unit one makes it, and the others wait for its results.
     """
     world = unit.world
     first = world is None or world.first
+    if not first:
+        return _made(unit, store, progress, first=False)
+    (task, _), *_ = unit.scored
+    busy = f"{task.name}: another process is at it; waiting for its results"
+    with store.claimed(unit.key(task), lambda: progress.say(busy)):
+        return _made(unit, store, progress, first=True)
+
+
+def _made(unit: Unit, store: ResultStore, progress: Progress, *, first: bool) -> list[Result]:
+    world = unit.world
     earlier = finished(unit, store) if first else []
     if world.sums(len(earlier))[0] if world else earlier:
         _forget(unit, first)  # a kill may have come just before
         return earlier
+    provenance.commit()  # of the code that computes: the checkout may move on meanwhile
     answers = unit.predict(progress)
     if not first:
         return []

@@ -17,9 +17,18 @@ from gpteval.data.examples import prompts_of
 from gpteval.errors import ConfigError
 from gpteval.files import digest
 from gpteval.methods.identity import computed, content, key
+from gpteval.methods.outcome import Asked, Results
 from gpteval.methods.questions import Questions, asked_splits
 from gpteval.methods.settings import ZeroshotConfig
-from gpteval.methods.unit import Answers, Baselines, circumstances, complete, data_record, rounded
+from gpteval.methods.unit import (
+    Answers,
+    Baselines,
+    circumstances,
+    complete,
+    data_record,
+    finished,
+    rounded,
+)
 from gpteval.plugins import ALL, registry
 from gpteval.progress import Progress, Silent
 from gpteval.records import Mode, Prediction, Result
@@ -37,7 +46,7 @@ RECIPE = "zero-shot"
 
 def score_zeroshot(
     tasks: str | Iterable[str] = ALL, *, progress: Progress | None = None, **settings: Any
-) -> list[Result]:
+) -> Results:
     """Score one model on the headline split of every task asked for, without fine-tuning.
 
     Args:
@@ -47,7 +56,8 @@ def score_zeroshot(
             untrained.
 
     Returns:
-        A result per task, earlier finished ones among them.
+        A result per task, earlier finished ones among them; `left_out` names the tasks of a group
+        whose data can't be used.
 
     Raises:
         GptevalError: Anything the user can mend, before the first task begins where possible.
@@ -57,9 +67,7 @@ def score_zeroshot(
     return results
 
 
-def execute(
-    config: ZeroshotConfig, progress: Progress, session: Session | None = None
-) -> list[Result]:
+def execute(config: ZeroshotConfig, progress: Progress, session: Session | None = None) -> Results:
     """Find the model, check every row, then score task by task.
 
     Args:
@@ -74,14 +82,20 @@ def execute(
 
     session = session or Session(config)
     loaded = session.model(config.model_reference)
+    store, asked = ResultStore(config.results_directory), Asked(config.tasks, progress)
+    store.prepare()
+    units: list[Zeroshot] = []
     for task in tasks:
-        for split in asked_splits(task, session.origin):
-            session.rows(task, split)
-    store = ResultStore(config.results_directory)
+        with asked.attempt(task):
+            unit = Zeroshot(task, loaded, config, session)
+            if not finished(unit, store):
+                unit.check()
+            units.append(unit)
+    asked.refuse_none(units)
     results: list[Result] = []
-    for task in tasks:
-        results += complete(Zeroshot(task, loaded, config, session), store, progress)
-    return results
+    while units:
+        results += complete(units.pop(0), store, progress)
+    return Results(results, asked.left_out)
 
 
 def scorable(names: Sequence[str]) -> tuple[list[Task], list[str]]:
@@ -143,19 +157,29 @@ class Zeroshot:
         """Of every split that is asked, in file order."""
         return {split: prompts_of(self.task, rows) for split, rows in self.rows.items()}
 
+    def check(self) -> None:
+        """Find out whether every prompt can be read by the model.
+
+        Raises:
+            DataError: One that can't be, with task, split, file and line.
+        """
+        began = time.perf_counter()
+        _ = self.questions
+        self.seconds["encode"] = time.perf_counter() - began
+
+    @cached_property
+    def questions(self) -> Questions:
+        """The prompts as the model reads them."""
+        tokenizer, context = self.loaded.tokenizer, self.loaded.model.context
+        return Questions(self.task, self.rows, self.prompts, self.split, tokenizer, context)
+
     def predict(self, progress: Progress) -> Answers:
         """Ask the model, and what stands beside it."""
         from gpteval.compute.cost import Work
 
-        began = time.perf_counter()
-        model = self.loaded.model
-        tokenizer = self.loaded.tokenizer
-        questions = Questions(
-            self.task, self.rows, self.prompts, self.split, tokenizer, model.context
-        )
+        model, questions = self.loaded.model, self.questions
         self.train_labels = questions.train_labels
         self._tell_alike(questions.trees[self.split].prompts, progress)
-        self.seconds["encode"] = time.perf_counter() - began
         began, read = time.perf_counter(), Work()
         predictions, settings = questions.answers(model, self.machine, progress, read)
         self.seconds["evaluate"] = time.perf_counter() - began

@@ -9,6 +9,12 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
+"""The checkout, where this package runs from one."""
+
+CODE = ("gpteval", "models", "tasks", "pyproject.toml")
+"""What makes numbers in a checkout: results that are written there change nothing."""
+
 LIBRARIES = ("gpteval", "torch", "tokenizers", "transformers", "datasets", "scikit-learn")
 
 
@@ -27,14 +33,23 @@ def versions() -> Mapping[str, str]:
 @cache
 def commit() -> str:
     """Commit of the checkout this package runs from, "+" appended if changed; "" elsewhere."""
-    here = Path(__file__).parent
-    if not (here.parent / ".git").exists():
+    if not (ROOT / ".git").exists():
         return ""
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
-        cwd=here,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return described.stdout.strip()
+    name = _git("describe", "--always", "--abbrev=12", "--exclude=*")
+    changed = name and _git("status", "--porcelain", "--untracked-files=no", "--", *CODE)
+    return f"{name}+" if changed else name
+
+
+def _git(*words: str) -> str:
+    """What git says in the checkout; "" where it fails, or is not installed."""
+    try:
+        said = subprocess.run(
+            ["git", *words],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return ""
+    return said.stdout.strip()

@@ -9,25 +9,20 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
-from functools import cache
 from pathlib import Path
-from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from gpteval.errors import ResultError
-from gpteval.files import append, parse_json, to_json, write_whole
+from gpteval.files import append, parse_json, remove, write_whole
 from gpteval.paths import file_name, open_file, user_path
-from gpteval.records import NewerError, Prediction, Record, Result, read_record
-from gpteval.results.soundness import unsound
+from gpteval.records import Prediction, Result
+from gpteval.results.lines import Known, predictions_of, reading, to_lines
 
 logger = logging.getLogger(__name__)
-
-SHOWN = 5
-"""Lines that are named beside the first that could not be read."""
 
 
 class ResultStore:
@@ -36,6 +31,52 @@ class ResultStore:
     def __init__(self, directory: Path | str) -> None:
         self.directory = user_path(directory)
         self.records = self.directory / "records.jsonl"
+        self._known = Known()
+
+    def prepare(self, room: int = 0) -> None:
+        """Find out, before anything is computed, whether results can be written here.
+
+        Args:
+            room: Bytes that the state of an unfinished training takes.
+
+        Raises:
+            ResultError: They can't, or there is less room on the disk.
+        """
+        with _saving(f"{self.directory}: nothing can be written here"), self._locked():
+            write_whole(self.directory / "predictions" / ".probe", b"")
+            remove(self.directory / "predictions" / ".probe")
+            free = shutil.disk_usage(self.directory).free
+        if free < room:
+            raise ResultError(
+                f"{self.directory} has {free / 1e9:.1f} GB left, and the state of an unfinished "
+                f"training takes {room / 1e9:.1f}: make room, or name another --results"
+            )
+
+    @contextmanager
+    def claimed(self, key: str, waiting: Callable[[], None]) -> Iterator[None]:
+        """Hold the claim to the unit of this key; a process that dies gives it up.
+
+        The claim is a lock on a file, which goes when the unit is finished. Who waits for a claim
+        has to look for results again: the file it then holds may be gone.
+
+        Args:
+            key: The unit's.
+            waiting: Called once if another process holds the claim.
+        """
+        path = self.directory / "unfinished" / f"{key[:16]}.lock"
+        with _saving(f"{path}: nothing can be written here"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            waiting()
+            lock.acquire()
+        with lock:
+            yield
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # others may have claims or states in it
+            path.parent.rmdir()
 
     def append(self, results: Sequence[Result]) -> None:
         """Add results, all or none of them; on disk when this returns.
@@ -44,7 +85,7 @@ class ResultStore:
             ResultError: They could not be written, or not be read again; what was saved before is
                 intact.
         """
-        lines = _lines(results, Result)
+        lines = to_lines(results, Result)
         names = ", ".join(dict.fromkeys(result.task for result in results))
         with _saving(f"{self.records}: the results of {names} are not saved"), self._locked():
             self._mend()
@@ -60,27 +101,19 @@ class ResultStore:
         """
         if not self.records.exists():
             return []
-        with _reading(self.records):
+        with reading(self.records):
             whole = _ends_with_newline(self.records)
         if not whole:
             with suppress(OSError), self._locked():  # where nothing can be written it stays
                 self._mend()
-        results: list[Result] = []
-        faults: dict[int, str] = {}
-        for number, line in _lines_of(self.records):
-            try:
-                results.append(_parsed(line, Result))
-            except NewerError as error:
-                faults[number] = f"a record of {error}: upgrade gpteval"
-            except ValueError as error:
-                faults[number] = f"not a result of this gpteval ({error}): restore or delete it"
-        if faults:
-            _tell(self.records, tuple(faults.items()))
-        return results
+        with reading(self.records):
+            self._known.extend(self.records)
+        return list(self._known.results)
 
     def finished(self, key: str) -> list[Result]:
         """The results of the run with this key, one per split; empty where it has not finished."""
-        return [result for result in self.read() if result.key == key]
+        self.read()
+        return list(self._known.by_key.get(key, ()))
 
     def write_predictions(
         self, key: str, task: str, split: str, predictions: Iterable[Prediction]
@@ -97,7 +130,7 @@ class ResultStore:
         """
         path = f"predictions/{file_name(task)}-{file_name(split)}-{key[:12]}.jsonl"
         with _saving(f"{self.directory / path}: the predictions of {task} {split} are not saved"):
-            write_whole(self.directory / path, _lines(predictions, Prediction))
+            write_whole(self.directory / path, to_lines(predictions, Prediction))
         return path
 
     def read_predictions(self, result: Result) -> list[Prediction]:
@@ -112,7 +145,7 @@ class ResultStore:
                 f"no predictions of {result.task} {result.split} at {path}: copy them beside "
                 f"{self.records.name}, or run the task again"
             )
-        return list(_predictions(path))
+        return list(predictions_of(path))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -152,17 +185,6 @@ def _saving(failure: str) -> Iterator[None]:
         ) from error
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ResultError(
-            f"{path} can't be read ({error.strerror or error}): give it back its permissions, or "
-            "name another results directory"
-        ) from error
-
-
 def _ends_with_newline(path: Path) -> bool:
     with open_file(path) as file:
         if file.seek(0, os.SEEK_END) == 0:
@@ -177,97 +199,3 @@ def _is_json(line: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _lines(records: Iterable[Record], kind: type[Record]) -> bytes:
-    """Records as lines, each held to what reading will ask of it.
-
-    Raises:
-        ResultError: The first that could not be read again.
-    """
-    return "".join(f"{_line(record, kind)}\n" for record in records).encode()
-
-
-def _line(record: Record, kind: type[Record]) -> str:
-    row = _compact(record) if isinstance(record, Prediction) else asdict(record)
-    try:
-        line = to_json(row, compact=True)
-        _parsed(line, kind)
-    except (ValueError, TypeError) as error:
-        which = row.get("id") or f"{row.get('task')} {row.get('split')}"
-        raise ResultError(
-            f"the {kind.__name__.lower()} of {which!s:.80} could not be read again, and is not "
-            f"saved: {_unwritable(row) or error}; mend the task, metric or model it comes from"
-        ) from error
-    return line
-
-
-def _unwritable(row: Mapping[str, Any]) -> str:
-    """The first field that JSON has no way to write, with its value; "" where there is none."""
-    for name, value in row.items():
-        try:
-            to_json(value)
-        except (ValueError, TypeError):
-            return f"{name} is {value!r:.80}"
-    return ""
-
-
-def _lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Lines with their numbers.
-
-    Raises:
-        ResultError: The file can't be read.
-    """
-    with _reading(path):
-        *lines, last = path.read_bytes().split(b"\n")
-    return enumerate([*lines, last] if last else lines, start=1)
-
-
-def _parsed(line: str | bytes, kind: type[Record]) -> Record:
-    """The record of a line.
-
-    Raises:
-        ValueError: It is none, for the reason given.
-    """
-    if not line.strip():
-        raise ValueError("a blank line")
-    record = read_record(line, kind)
-    if isinstance(record, Result) and (wrong := unsound(record)):
-        raise ValueError(wrong)
-    return record
-
-
-@cache
-def _tell(path: Path, faults: tuple[tuple[int, str], ...]) -> None:
-    """Say it once, however often the file is read."""
-    (number, reason), *others = faults
-    more = ", ".join(str(number) for number, _ in others[:SHOWN])
-    more += ", …" if len(others) > SHOWN else ""
-    logger.warning(
-        "%s:%d: passed over, %s%s",
-        path,
-        number,
-        reason,
-        f"; so are {len(others)} other lines ({more})" if others else "",
-    )
-
-
-def _predictions(path: Path) -> Iterator[Prediction]:
-    """The prediction of each line.
-
-    Raises:
-        ResultError: A line that is none, with file:line: no score could be made of the others.
-    """
-    for number, line in _lines_of(path):
-        try:
-            yield _parsed(line, Prediction)
-        except ValueError as error:
-            raise ResultError(
-                f"{path}:{number}: not a prediction of this gpteval ({error}); run the task again"
-            ) from error
-
-
-def _compact(prediction: Prediction) -> dict[str, Any]:
-    row = asdict(prediction) | {"scores": [round(score, 6) for score in prediction.scores]}
-    needed = ("id", "label", "prediction")
-    return {name: value for name, value in row.items() if value or name in needed}
