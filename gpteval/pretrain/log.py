@@ -15,7 +15,6 @@ from gpteval.files import (
     append,
     file_checksum,
     parse_json,
-    remove,
     replacing,
     to_json,
     write_whole,
@@ -41,7 +40,7 @@ class Curve:
         """Begin with these points, whatever the file holds."""
         self.points = [dict(point) for point in points]
         if write:
-            remove(self.directory / PICTURE)
+            (self.directory / PICTURE).unlink(missing_ok=True)
             write_whole(self.directory / FILE, "".join(map(_line, self.points)))
 
     @property
