@@ -22,7 +22,7 @@ from gpteval.compute.device import resolve
 from gpteval.config import Reading, Upkeep
 from gpteval.corpus.prepare import prepare
 from gpteval.encode import cache
-from gpteval.errors import GptevalError
+from gpteval.errors import CheckpointError, GptevalError
 from gpteval.pretrain.loop import TrainingLoop
 from gpteval.pretrain.pretraining import Pretraining
 from gpteval.progress import Silent
@@ -175,3 +175,13 @@ def test_damaged_weights_of_a_checkpoint_are_refused(
         path = copy / "model.safetensors"
         path.write_bytes(data.draw(files(path.read_bytes())))
         unchanged(lambda: load_model(str(copy)).digest, expected)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9, 0.99999])
+def test_one_bit_of_a_weight_is_found(tiny_directory: Path, tmp_path: Path, share: float) -> None:
+    copy = Path(shutil.copytree(tiny_directory, tmp_path / "copy"))
+    content = bytearray((copy / "model.safetensors").read_bytes())
+    content[int(share * len(content))] ^= 1
+    (copy / "model.safetensors").write_bytes(content)
+    with pytest.raises(CheckpointError, match="is cut or damaged: its checksum is another"):
+        load_model(str(copy))
