@@ -27,6 +27,8 @@ from gpteval.corpus.tokens import encode_documents
 from gpteval.errors import GptevalError, TrainingError
 from gpteval.files import remove_partial
 from gpteval.pretrain.pretraining import RECENT, Pretraining
+from gpteval.train.optimiser import adamw
+from gpteval.train.state import save_state
 from gpteval_models.gpt import GPT, GPTConfig
 
 WORDS = "the a captain boy ship sea saw sold old and was glad of apples . home went".split()
@@ -188,6 +190,13 @@ def test_other_settings_are_refused(corpus: Path, whole: Path, tmp_path: Path) -
     for path in corpus.iterdir():
         (tmp_path / "other" / path.name).write_text(path.read_text() + " one more .")
     assert "another corpus or tokenizer" in error(tmp_path / "other", tmp_path, *OFTEN)
+
+
+def test_the_state_of_another_kind_of_training_is_refused(corpus: Path, tmp_path: Path) -> None:
+    path = tmp_path / "unfinished/update-00000001.safetensors"
+    model = torch.nn.Linear(3, 2)
+    save_state(path, model, adamw(model, 0.1, 0.0), {}, {"done": {}})
+    assert "it does not say 'settings'" in error(corpus, tmp_path)
 
 
 def test_two_commands_can_not_share_a_directory(corpus: Path, tmp_path: Path) -> None:
