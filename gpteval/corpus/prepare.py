@@ -83,8 +83,8 @@ def _tokenizer(
         write_sealed(page, about | {"tokenizer": _checksum(file)})
     except Exception as error:  # the library raises bare Exception
         raise ResultError(
-            f"the tokenizer can't be written to {directory} ({error}): make room, or name another "
-            "--output"
+            f"the tokenizer can't be written to {directory} "
+            f"({getattr(error, 'strerror', None) or error}): make room, or name another --output"
         ) from error
     return tokenizer
 

@@ -10,7 +10,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gpteval.files import append, replacing, to_json, write_whole
+from gpteval.files import (
+    Checksum,
+    append,
+    file_checksum,
+    parse_json,
+    replacing,
+    to_json,
+    write_whole,
+)
 
 FILE = "curve.jsonl"
 PICTURE = "curve.png"
@@ -32,7 +40,13 @@ class Curve:
         """Begin with these points, whatever the file holds."""
         self.points = [dict(point) for point in points]
         if write:
+            (self.directory / PICTURE).unlink(missing_ok=True)
             write_whole(self.directory / FILE, "".join(map(_line, self.points)))
+
+    @property
+    def checksum(self) -> str:
+        """Of the file as it is on disk."""
+        return str(file_checksum(self.directory / FILE))
 
     def add(self, point: Mapping[str, Any], *, write: bool) -> None:
         """Take a point, and put it on disk if this process is the one that writes."""
@@ -45,16 +59,33 @@ def _line(point: Mapping[str, Any]) -> str:
     return to_json(point) + "\n"
 
 
-def draw(points: Sequence[Mapping[str, Any]], target: Path) -> bool:
-    """Draw loss and held-out loss over tokens, with the learning rate below.
+def picture(directory: Path, checksum: str) -> bool:
+    """Draw the curve of a finished training, unless that was done before.
+
+    Args:
+        directory: Where the curve is.
+        checksum: Of the curve when it was finished.
 
     Returns:
-        Whether matplotlib is installed; without it nothing is drawn.
+        Whether the curve is as it was then; nothing is drawn of another.
     """
+    try:
+        content = (directory / FILE).read_bytes()
+    except OSError:
+        content = b""
+    if str(Checksum.of(content)) != checksum:
+        return False
+    if not (directory / PICTURE).exists():
+        _draw([parse_json(line) for line in content.splitlines()], directory / PICTURE)
+    return True
+
+
+def _draw(points: Sequence[Mapping[str, Any]], target: Path) -> None:
+    """Loss and held-out loss over tokens, the learning rate below; nothing without matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        return False
+        return
     figure = Figure(figsize=(7, 5), layout="constrained")
     losses, rates = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     tokens = [point["tokens"] for point in points]
@@ -71,4 +102,3 @@ def draw(points: Sequence[Mapping[str, Any]], target: Path) -> bool:
     rates.set_xlabel("tokens")
     with replacing(target) as partial:
         figure.savefig(partial, format="png", dpi=150)
-    return True

@@ -99,7 +99,7 @@ class TrainingLoop:
         training.world.wait()  # so that all see the same ones
         points: list[dict[str, Any]] = []
         if states:
-            facts = read_facts(states[-1])
+            facts = read_facts(states[-1], "settings", "training", "curve")
             refuse_changes(facts["settings"], settings(training.record()), self.output)
             load_state(states[-1], training.model, training.optimiser)
             training.go_on(facts["training"])

@@ -8,6 +8,7 @@ training is under way, `unfinished/`: the same command resumes there.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from gpteval.errors import ConfigError, UnknownNameError
 from gpteval.files import remove_partial, writing
 from gpteval.paths import PathLike, same, user_path
 from gpteval.plugins import registry
-from gpteval.pretrain.log import PICTURE, draw
+from gpteval.pretrain.log import picture
 from gpteval.pretrain.loop import (
     SNAPSHOTS,
     STATES,
@@ -43,6 +44,8 @@ from gpteval.weights.checkpoint import CONFIG, read_config, save_checkpoint
 
 if TYPE_CHECKING:
     from gpteval.model import Model
+
+logger = logging.getLogger(__name__)
 
 ADVICE = (
     "make room, or name another --output; what was saved is there, and the same command goes on"
@@ -117,8 +120,8 @@ def pretrain(
         training = Pretraining(model, data, held_out, config, machine, world)
         done = _finished(output, training)
         if done:
-            forget_states(output, world)  # a kill may have come just before
             told.say(f"{output}: finished before, not run again")
+            _clear_up(output, world)  # a kill may have come just before
             return done
         if monitors:
             training.monitor = monitors(words, config.context, machine)
@@ -147,16 +150,12 @@ class _Keeper:
 
 
 def _completed(course: TrainingLoop) -> Pretrained:
-    """Train to the end, write the picture and the model, let go of the states.
-
-    The model comes last: where it is, all else was written.
-    """
+    """Train to the end, write the model, and clear up."""
     course.run()
-    last = course.curve.points[-1]
-    if course.training.world.first:
-        draw(course.curve.points, course.output / PICTURE)
-    course.keep_model(course.output / "model", last)
-    forget_states(course.output, course.training.world)
+    world, last = course.training.world, course.curve.points[-1]
+    facts = {"curve": course.curve.checksum} if world.first else {}
+    course.keep_model(course.output / "model", last | facts)
+    _clear_up(course.output, world)
     return _pretrained(course.output, last)
 
 
@@ -167,6 +166,20 @@ def _refuse_within(corpus: Sequence[PathLike], output: Path) -> None:
             f"--output {output} is the corpus: what is written there would be read as its "
             "documents; name another directory"
         )
+
+
+def _clear_up(output: Path, world: World) -> None:
+    """Draw the curve and let go of the states, now that the model is safe."""
+    if world.first:
+        made = read_config(output / "model")["pretraining"]
+        with writing(output, ADVICE):
+            whole = picture(output, made.get("curve", ""))
+        if not whole:
+            logger.warning(
+                "%s/curve.jsonl is not as it was when the training ended; the model is whole",
+                output,
+            )
+    forget_states(output, world)
 
 
 @contextmanager
@@ -197,11 +210,12 @@ def _finished(output: Path, training: Pretraining) -> Pretrained | None:
     """What an earlier, finished training with the same settings left.
 
     Raises:
-        ConfigError: Its settings were others.
+        ConfigError: Its settings were others, or something else is there.
     """
-    if not (output / "model" / CONFIG).is_file():
+    if not (output / "model").exists():
         return None
-    record = read_config(output / "model").get("pretraining")
+    checkpoint = (output / "model" / CONFIG).is_file()
+    record = read_config(output / "model").get("pretraining") if checkpoint else None
     if not isinstance(record, dict) or "update" not in record:
         raise ConfigError(f"{output}/model was not trained here: choose another --output")
     refuse_changes(settings(record), settings(training.record()), output)

@@ -86,13 +86,17 @@ def save_state(
         save_tensors(partial, copies, {"facts": to_json(facts)})
 
 
-def read_facts(path: Path) -> dict[str, Any]:
-    """The facts of a saved state alone.
+def read_facts(path: Path, *needed: str) -> dict[str, Any]:
+    """The facts of a saved state alone, which must have the `needed` ones.
 
     Raises:
         CheckpointError: The file is no such state.
     """
-    return _read(path)[1]
+    facts = _read(path)[1]
+    for name in needed:
+        if name not in facts:
+            raise _no_state(path, LookupError(f"it does not say {name!r}"))
+    return facts
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

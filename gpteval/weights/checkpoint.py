@@ -60,7 +60,7 @@ def save_checkpoint(
     with replacing(directory) as partial:
         partial.mkdir()
         (partial / CONFIG).write_text(text, encoding="utf-8")
-        save_tensors(partial / WEIGHTS, tensors, {"format": "pt"})
+        save_tensors(partial / WEIGHTS, tensors, {})
         tokenizer.save(partial)
 
 

@@ -6,6 +6,8 @@ and a changed one would load as other weights.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -30,7 +32,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     try:
         save_file(dict(tensors), path, metadata=sealed)
     except SafetensorError as error:
-        raise OSError(_system_reason(error)) from error
+        raise _of_the_system(error) from error
     path.chmod(0o644)  # safetensors writes for the owner alone
 
 
@@ -66,7 +68,9 @@ def _checksum(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Che
     return total
 
 
-def _system_reason(error: SafetensorError) -> str:
+def _of_the_system(error: SafetensorError) -> OSError:
     """What the system said, without safetensors' words around it."""
-    first = (str(error).splitlines() or [type(error).__name__])[0]
-    return first.partition('message: "')[2].partition('"')[0] or first
+    number = re.search(r"\(os error (\d+)\)", str(error))
+    if number is None:
+        return OSError(str(error))
+    return OSError(int(number[1]), os.strerror(int(number[1])))
