@@ -20,7 +20,9 @@ class UnknownNameError(GptevalError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         """`kind` is the noun shown to the user, `known` the names that would have worked."""
-        close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+        plain = {spelt.casefold().replace("-", ""): spelt for spelt in known}
+        wanted = name.casefold().replace("-", "")  # people write SST-2 and STS-B
+        close = [plain[near] for near in difflib.get_close_matches(wanted, plain, 1, 0.5)]
         suggestion = f"; did you mean {close[0]!r}?" if close else ""
         super().__init__(f"unknown {kind} {name!r}{suggestion}{' ' + hint if hint else ''}")
 

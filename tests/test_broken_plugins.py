@@ -59,7 +59,7 @@ FAILED = {
     "recipes-type": (f"{RECIPES}return {{'mine': 3}}", "where a FinetuneConfig is due"),
     "recipes-field": (
         f"{RECIPES}return {{'mine': FinetuneConfig(lr='fast')}}",
-        "register_recipes mine: lr can't be 'fast'",
+        "register_recipes: ConfigError: --lr is a number, not 'fast'",
     ),
     "commands-raise": (f"{CLI}raise RuntimeError('no display')", "register_commands: RuntimeError"),
     "no-metrics": (other("metrics=()"), "register_tasks other: no metrics"),

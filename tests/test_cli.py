@@ -22,7 +22,7 @@ def gpteval(*arguments: str, **more: object) -> subprocess.CompletedProcess[str]
             ["run", "--tasks", "rtee", "--sample"],
             "unknown task or group 'rtee'; did you mean 'rte'",
         ),
-        (["run", "--tasks", "", "--sample"], "no task named"),
+        (["run", "--tasks", "", "--sample"], "it is empty"),
         (["run", "--tasks", "rte", "--sample", "--model", "minni"], "did you mean 'mini'?"),
         (["run", "--tasks", "rte", "--sample", "--model", "/nowhere"], "unknown model '/nowhere'"),
         (["run", "--tasks", "rte", "--sample", "--data-dir", "x"], "exclude each other"),

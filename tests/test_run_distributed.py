@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from gpteval import Result
 from gpteval.cli.run import command
+from gpteval.compute.processes import VARIABLES, launched, rank
 from gpteval.results.store import ResultStore
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -121,3 +122,22 @@ def test_processes_end_whatever_would_go_wrong_at_the_interpreter_s_end(
         printed, told = process.communicate(timeout=200)
     assert process.returncode == 0, told
     assert len(printed.splitlines()) == 2
+
+
+def test_a_command_that_shares_nothing_is_done_once(tmp_path: Path) -> None:
+    words = "-m gpteval zeroshot --tasks copa --sample --limit 8 --no-baselines --no-untrained"
+    typed = [*TORCHRUN, *words.split(), "--results", str(tmp_path)]
+    done = subprocess.run(typed, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("copa") == 1
+    assert len(ResultStore(tmp_path).read()) == 1
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_some_of_torchruns_variables_are_not_torchrun(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for other in VARIABLES:
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, "1")
+    assert (launched(), rank()) == (False, 0)

@@ -70,12 +70,12 @@ def command(
 
 def _table(tasks: str, lstm: str | None, as_json: bool, settings: dict[str, Any]) -> None:
     from gpteval.cli.progress import listener
-    from gpteval.compute.distributed import started_as
+    from gpteval.compute.processes import rank
     from gpteval.report.ablations import AblationTable
     from gpteval.studies.ablate import ablate
 
     rows = ablate(tasks, lstm=lstm, progress=listener(), **settings)
-    if started_as():
+    if rank():
         return  # the first of several processes has the results
     table = AblationTable(rows)
     _print(table, table.json_rows() if as_json else None)
@@ -83,14 +83,14 @@ def _table(tasks: str, lstm: str | None, as_json: bool, settings: dict[str, Any]
 
 def _layers(tasks: str, picture: Path | None, as_json: bool, settings: dict[str, Any]) -> None:
     from gpteval.cli.progress import listener
-    from gpteval.compute.distributed import started_as
+    from gpteval.compute.processes import rank
     from gpteval.report.layers import LayersTable, check_plot, json_rows, plot, points
     from gpteval.studies.ablate import ablate_layers
 
     if picture is not None:
         check_plot(picture)
     results, layers = ablate_layers(tasks, progress=listener(), **settings)
-    if started_as():
+    if rank():
         return
     line = points(results, layers)
     if picture is not None:

@@ -14,6 +14,8 @@ from typing import Any, NoReturn
 
 import click
 
+from gpteval.cli.strict import strict
+from gpteval.compute.processes import launched, rank, stay_alone
 from gpteval.errors import GptevalError
 from gpteval.loading import Plugin, reason
 from gpteval.plugins import registry
@@ -37,6 +39,10 @@ RESUMED = {"run", "zeroshot", "baselines", "ablate", "pretrain", "curve"}
 """Commands that resume where they were interrupted."""
 
 
+SHARED = {"run", "ablate", "pretrain"}
+"""Commands that share their work among torchrun's processes; of others the first does it all."""
+
+
 class Commands(click.Group):
     """The built-in commands by name, imported when called; plug-ins may add more.
 
@@ -58,8 +64,12 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, imported now."""
         if cmd_name in COMMANDS:
+            if cmd_name not in SHARED and launched():
+                if rank():
+                    end(0)  # the first process does it all
+                stay_alone()
             command: click.Command = import_module(f"gpteval.cli.{cmd_name}").command
-            return command
+            return strict(command)
         if cmd_name in self.owners:
             self.running = self.owners[cmd_name]
         return super().get_command(ctx, cmd_name)
@@ -148,7 +158,7 @@ def fail(line: str, code: int) -> NoReturn:
 
 def end(code: int) -> NoReturn:
     """Leave with an exit code."""
-    if "RANK" in os.environ:  # set by torchrun
+    if launched():
         from gpteval.compute.distributed import leave
 
         leave(code)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 import click
 
+from gpteval.config import SEEDS
 from gpteval.errors import ConfigError
 from gpteval.paths import user_path
 from gpteval.plugins import registry
@@ -141,9 +142,19 @@ SUITE = (
         type=click.Choice(list(registry().recipes())),
         help="Named settings; default: paper (sample with --sample).",
     ),
-    click.option("--seed", type=int, default=0, show_default=True, help="The first seed."),
     click.option(
-        "--seeds", type=click.IntRange(1), default=1, show_default=True, help="How many seeds."
+        "--seed",
+        type=click.IntRange(0, SEEDS - 1),
+        default=0,
+        show_default=True,
+        help="The first seed.",
+    ),
+    click.option(
+        "--seeds",
+        type=click.IntRange(1, 10**6),
+        default=1,
+        show_default=True,
+        help="How many seeds.",
     ),
     limit_option,
     results_option,
@@ -160,6 +171,8 @@ def _collected(
         @wraps(function)
         def command(**arguments: Any) -> Any:
             given = {field.name: arguments.pop(field.name) for field in fields(config)}
+            if defaults:
+                given = {name: value for name, value in given.items() if value is not None}
             return function(**{into: make(given)}, **arguments)
 
         for field in reversed(fields(config)):
@@ -169,9 +182,13 @@ def _collected(
             if kind in PATHS:
                 kind = UserPath()
                 shown = {"multiple": kinds[field.name] == tuple[Path, ...]}
-            option = click.option(
-                f"--{name}", type=kind, is_flag=kind is bool, help=help_text, **shown
-            )
+            elif choices := field.metadata.get("choices"):
+                kind = click.Choice(choices)
+            elif kind is bool:
+                shown["is_flag"] = True
+            if field.default == "":
+                shown = {}  # nothing to show; the field's own default is used
+            option = click.option(f"--{name}", type=kind, help=help_text, **shown)
             command = option(command)
         return command
 

@@ -22,7 +22,6 @@ from gpteval.config import MONITORED_ROWS, PretrainConfig, Reading, Sharing, Upk
 @click.option(
     "--watch",
     "monitor",
-    default="",
     help="Tasks asked by likelihood wherever the held-out loss is measured, names and groups by "
     f"commas: the first {MONITORED_ROWS} rows of their splits, from --data-dir or $GPTEVAL_DATA, "
     "else the bundled samples; default: none.",
@@ -32,7 +31,7 @@ from gpteval.config import MONITORED_ROWS, PretrainConfig, Reading, Sharing, Upk
 @options_from(Upkeep, "upkeep")
 @options_from(Sharing, "compute")
 def command(
-    corpus: tuple[Path, ...], output: Path, monitor: str, reading: Reading, **settings: Any
+    corpus: tuple[Path, ...], output: Path, monitor: str | None, reading: Reading, **settings: Any
 ) -> None:
     """Train a language model on a corpus, to fine-tune later.
 
@@ -59,17 +58,17 @@ def command(
         --preset gpt1 --merges 40000 --epochs 100
     """
     from gpteval.cli.progress import listener
-    from gpteval.compute.distributed import started_as
+    from gpteval.compute.processes import rank
     from gpteval.pretrain.pretrain import pretrain
     from gpteval.studies.monitor import read_monitors
 
-    progress, names, monitors = listener(), task_names(monitor), None
-    if names and not started_as():
+    progress, names, monitors = listener(), task_names(monitor or ()), None
+    if names and not rank():
         monitors = read_monitors(names, reading.data_dir, progress).encoded
     done = pretrain(
         corpus, output, reading=reading, monitors=monitors, progress=progress, **settings
     )
-    if started_as():
+    if rank():
         return
     measured = "" if done.bits_per_byte is None else f", {done.bits_per_byte:.3f} bits per byte"
     click.echo(

@@ -63,7 +63,7 @@ def command(
     srun --nodes 2 --ntasks-per-node 1 torchrun --nnodes 2 …  (the same)
     """
     from gpteval.cli.progress import listener
-    from gpteval.compute.distributed import started_as
+    from gpteval.compute.processes import rank
     from gpteval.methods.run import run
 
     if no_pretraining and transfer_layers:
@@ -73,5 +73,5 @@ def command(
     keep = NOTHING if no_pretraining else transfer_layers or ALL
     seeds_given = chosen_seeds(seed, seeds)
     results = run(progress=listener(), seeds=seeds_given, transfer_layers=keep, **settings)
-    if not started_as():
+    if not rank():
         show_results(results, as_json=as_json)

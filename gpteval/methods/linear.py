@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gpteval.config import task_names
 from gpteval.data.examples import examples_of
 from gpteval.data.raw import AbsentError
 from gpteval.features.tfidf import SETTINGS as FEATURES
@@ -23,7 +22,7 @@ from gpteval.methods.identity import content, key
 from gpteval.methods.job import Job
 from gpteval.methods.outcome import Asked, Results
 from gpteval.methods.run import plan, trainable
-from gpteval.methods.settings import Subject
+from gpteval.methods.settings import Subject, settled
 from gpteval.methods.unit import Answers, SplitName, complete, data_record, rounded
 from gpteval.plugins import ALL, registry
 from gpteval.progress import Progress, Silent
@@ -57,7 +56,10 @@ Done = Callable[[int], None]
 
 
 def score_baselines(
-    tasks: str | Iterable[str] = ALL, *, progress: Progress | None = None, **settings: Any
+    tasks: str | Task | Iterable[str | Task] = ALL,
+    *,
+    progress: Progress | None = None,
+    **settings: Any,
 ) -> list[Result]:
     """Fit and score the baselines of every task asked for.
 
@@ -74,7 +76,7 @@ def score_baselines(
         AbsentError: No task has a training split that is there.
         GptevalError: Anything else the user can mend; what is finished is saved.
     """
-    results = execute(Subject(tasks=task_names(tasks), **settings), progress or Silent())
+    results = execute(settled(Subject, tasks, settings), progress or Silent())
     registry().run_finished(results)
     return results
 

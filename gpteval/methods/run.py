@@ -10,11 +10,10 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from gpteval.config import task_names
 from gpteval.errors import PluginError
 from gpteval.methods.job import Job, JobData
 from gpteval.methods.outcome import Asked, Results
-from gpteval.methods.settings import RunConfig
+from gpteval.methods.settings import RunConfig, settled
 from gpteval.methods.unit import complete
 from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
@@ -31,7 +30,7 @@ STATE = 4
 
 
 def run(
-    tasks: str | Iterable[str], *, progress: Progress | None = None, **settings: Any
+    tasks: str | Task | Iterable[str | Task], *, progress: Progress | None = None, **settings: Any
 ) -> Results:
     """Fine-tune and score one model on every task asked for.
 
@@ -49,7 +48,7 @@ def run(
     Raises:
         GptevalError: Anything the user can mend, before the first task begins where possible.
     """
-    results = execute(RunConfig(tasks=task_names(tasks), **settings), progress or Silent())
+    results = execute(settled(RunConfig, tasks, settings), progress or Silent())
     if results:
         registry().run_finished(results)
     return results

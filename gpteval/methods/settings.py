@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gpteval.config import (
     ALL,
@@ -15,12 +15,19 @@ from gpteval.config import (
     RECIPE,
     SAMPLE_MODEL,
     SAMPLE_RECIPE,
+    SEEDS,
     Compute,
     FinetuneConfig,
+    check,
+    task_names,
 )
 from gpteval.errors import ConfigError, UnknownNameError
 from gpteval.paths import PathLike, user_path, user_reference
 from gpteval.plugins import registry
+from gpteval.task import Task
+
+LONGEST = 10**9
+"""Seconds between two saves, at most."""
 
 LAYERS = re.compile(rf"\s*({ALL}|({NOTHING}|\d+)(\.\.({ALL}|\d+))?)\s*")
 
@@ -36,6 +43,29 @@ def recipe(name: str, changes: Mapping[str, Any] | None = None) -> FinetuneConfi
         if setting not in known:
             raise UnknownNameError("setting", setting, known)
     return replace(registry().recipe(name), **(changes or {}))
+
+
+Settings = TypeVar("Settings", bound="Subject")
+
+
+def settled(
+    kind: type[Settings], tasks: str | Task | Iterable[str | Task], settings: Mapping[str, Any]
+) -> Settings:
+    """The settings that a caller gave by name.
+
+    Raises:
+        UnknownNameError: There is no setting of a name.
+        ConfigError: One can't be used.
+    """
+    known = [entry.name for entry in fields(kind)]
+    for name in settings:
+        if name not in known:
+            own = name in [entry.name for entry in fields(FinetuneConfig)]
+            hint = f"(of the recipe: give changes={{{name!r}: …}})" if own else ""
+            raise UnknownNameError("setting", name, known, hint)
+    seeds = settings.get("seeds")
+    listed = {"seeds": tuple(seeds)} if isinstance(seeds, list | range) else {}
+    return kind(tasks=task_names(tasks), **{**settings, **listed})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +93,9 @@ class Subject:
 
     def __post_init__(self) -> None:
         """Refuse what no run can use."""
+        check(self)
+        if "" in (self.model, self.results):
+            raise ConfigError("--model and --results are not empty: leave out what has no value")
         if self.sample and self.data_dir:
             raise ConfigError("--sample and --data-dir exclude each other: choose one")
         if self.limit is not None and self.limit < 1:
@@ -118,6 +151,10 @@ class RunConfig(Subject):
         Subject.__post_init__(self)
         if not self.seeds:
             raise ConfigError("at least one seed is needed")
+        if wrong := [seed for seed in self.seeds if not 0 <= seed < SEEDS]:
+            raise ConfigError(f"--seed is at least 0 and below {SEEDS}, not {wrong[0]}")
+        if not 0 <= self.save_seconds <= LONGEST:
+            raise ConfigError(f"--save-seconds is at least 0, not {self.save_seconds}")
         if not all(map(LAYERS.fullmatch, self.transfer_layers.split(","))):
             raise ConfigError(
                 "--transfer-layers is all, none, a number of layers, or several (0..4 or 0,2,4), "

@@ -12,14 +12,13 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gpteval.config import task_names
 from gpteval.data.examples import prompts_of
 from gpteval.errors import ConfigError
 from gpteval.files import digest
 from gpteval.methods.identity import computed, content, key
 from gpteval.methods.outcome import Asked, Results
 from gpteval.methods.questions import Questions, asked_splits
-from gpteval.methods.settings import ZeroshotConfig
+from gpteval.methods.settings import ZeroshotConfig, settled
 from gpteval.methods.unit import (
     Answers,
     Baselines,
@@ -45,7 +44,10 @@ RECIPE = "zero-shot"
 
 
 def score_zeroshot(
-    tasks: str | Iterable[str] = ALL, *, progress: Progress | None = None, **settings: Any
+    tasks: str | Task | Iterable[str | Task] = ALL,
+    *,
+    progress: Progress | None = None,
+    **settings: Any,
 ) -> Results:
     """Score one model on the headline split of every task asked for, without fine-tuning.
 
@@ -62,7 +64,7 @@ def score_zeroshot(
     Raises:
         GptevalError: Anything the user can mend, before the first task begins where possible.
     """
-    results = execute(ZeroshotConfig(tasks=task_names(tasks), **settings), progress or Silent())
+    results = execute(settled(ZeroshotConfig, tasks, settings), progress or Silent())
     registry().run_finished(results)
     return results
 
