@@ -129,7 +129,8 @@ def test_a_command_that_shares_nothing_is_done_once(tmp_path: Path) -> None:
     typed = [*TORCHRUN, *words.split(), "--results", str(tmp_path)]
     done = subprocess.run(typed, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert [line.split()[0] for line in done.stdout.splitlines()].count("copa") == 1
+    rows = [line for line in done.stdout.splitlines() if line.startswith("copa ")]
+    assert rows.count(rows[0]) == 1
     assert len(ResultStore(tmp_path).read()) == 1
 
 
