@@ -133,3 +133,9 @@ def test_no_language_model_is_loaded(directory: Path) -> None:
         "sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, directory], check=True)
+
+
+@pytest.mark.parametrize("setting", [{"model": "mini"}, {"compute": gpteval.Compute()}])
+def test_baselines_take_no_model(setting: dict[str, object], tmp_path: Path) -> None:
+    with pytest.raises(gpteval.ConfigError, match="baselines have no"):
+        gpteval.score_baselines("rte", sample=True, results=tmp_path, **setting)

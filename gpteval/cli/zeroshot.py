@@ -57,22 +57,26 @@ def command(
     """
     from gpteval.cli.progress import listener
     from gpteval.data.raw import AbsentError
-    from gpteval.methods.linear import score_baselines
-    from gpteval.methods.zeroshot import scorable, score_zeroshot
+    from gpteval.methods import linear, zeroshot
+    from gpteval.methods.settings import Subject, ZeroshotConfig, settled
+    from gpteval.plugins import registry
 
     if every == bool(tasks):
         raise click.UsageError("give --all, or --tasks NAMES")
     names = task_names(tasks or "all")
-    results = score_zeroshot(names, progress=listener(), **settings)
+    results = zeroshot.execute(settled(ZeroshotConfig, names, settings), listener())
     if baselines:
         shared = {name: settings[name] for name in ("data_dir", "sample", "limit", "results")}
         try:
-            results += score_baselines(names, progress=listener(), **shared)
+            linears = linear.execute(settled(Subject, names, shared), listener())
+            results += linears
+            results.left_out |= linears.left_out
         except AbsentError as error:  # likelihoods need no training split
             click.echo(f"gpteval: no baselines: {error}", err=True)
+    registry().run_finished(results)  # once, of all that the command made
     show_results(results, as_json=as_json)
     if as_json:
         return
-    _, without = scorable(names)
+    _, without = zeroshot.scorable(names)
     if without:
         click.echo(f"no heuristic: {', '.join(without)}")

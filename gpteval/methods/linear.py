@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpteval.data.examples import examples_of
 from gpteval.data.raw import AbsentError
+from gpteval.errors import ConfigError
 from gpteval.features.tfidf import SETTINGS as FEATURES
 from gpteval.features.tfidf import TextFeatures
 from gpteval.files import digest
@@ -76,6 +77,8 @@ def score_baselines(
         AbsentError: No task has a training split that is there.
         GptevalError: Anything else the user can mend; what is finished is saved.
     """
+    if strange := sorted({"model", "compute"} & settings.keys()):
+        raise ConfigError(f"baselines have no {strange[0]}: leave it out")
     results = execute(settled(Subject, tasks, settings), progress or Silent())
     registry().run_finished(results)
     return results
