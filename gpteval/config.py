@@ -60,8 +60,8 @@ def check(config: Any) -> None:
             due = KINDS.get(kind, f"a {getattr(kind, '__name__', kind)}")
         elif choices and value not in choices:
             due = f"{', '.join(choices[:-1])} or {choices[-1]}"
-        elif not all(HOLDS[name](value, limit) for name, limit in limits.items()):
-            due = " and ".join(f"{WORDS[name]} {limit:g}" for name, limit in limits.items())
+        elif broken := [name for name in limits if not HOLDS[name](value, limits[name])]:
+            due = f"{WORDS[broken[0]]} {limits[broken[0]]:g}"
         else:
             continue
         raise ConfigError(f"--{entry.name.replace('_', '-')} is {due}, not {value!r:.80}")
