@@ -27,8 +27,11 @@ def gpteval(*arguments: str, **more: object) -> subprocess.CompletedProcess[str]
         (["run", "--tasks", "rte", "--sample", "--model", "/nowhere"], "unknown model '/nowhere'"),
         (["run", "--tasks", "rte", "--sample", "--data-dir", "x"], "exclude each other"),
         (["run", "--tasks", "rte", "--sample", "--device", "tpu"], "device is cuda, mps, cpu or"),
-        (["run", "--tasks", "rte", "--sample", "--precision", "fp8"], "fp32 or bf16, not 'fp8'"),
-        (["run", "--tasks", "rte", "--sample", "--epochs", "0"], "must be at least 1"),
+        (
+            ["run", "--tasks", "rte", "--sample", "--precision", "fp8"],
+            "'fp8' is not one of 'auto'",
+        ),
+        (["run", "--tasks", "rte", "--sample", "--epochs", "0"], "--epochs is at least 1, not 0"),
         (["tasks", "show", "colla"], "did you mean 'cola'?"),
         (["leaderboard", "nowhere"], "no results in nowhere"),
     ],

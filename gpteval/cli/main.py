@@ -134,9 +134,13 @@ def main() -> NoReturn:
     try:
         registry().add_commands(cli.take)
         code = cli.main(standalone_mode=False)  # that of a command which exits, or what it returns
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         end(error.exit_code)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        where = f" (see `{context.command_path} --help`)" if context else ""
+        fail(f"{' '.join(error.format_message().split())}{where}", error.exit_code)
     except GptevalError as error:
         fail(str(error), 2)
     except (KeyboardInterrupt, click.Abort):
