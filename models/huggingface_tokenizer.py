@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -31,7 +32,7 @@ class HuggingFaceTokenizer:
         """Number of ids that a text may have."""
         return min(len(self._tokenizer), self._embeddings)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the pipeline and of all files that transformers would write of it."""
         total = hashlib.sha256(type(self._tokenizer).__name__.encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import click
@@ -37,20 +38,25 @@ LARGEST = 10**12
 
 
 def strict(command: click.Command) -> click.Command:
-    """The same command, whose options and arguments take no empty text and no number beyond use.
+    """A copy of a command whose parameters take no empty text and no number beyond use.
 
     It is done here for all of them, so that an option is born with it.
     """
-    for parameter in command.params:
-        kind = parameter.type
-        if type(kind) is click.types.StringParamType:
-            parameter.type = Text()
-        elif type(kind) is click.types.FloatParamType:
-            parameter.type = Number()
-        elif type(kind) is click.types.IntParamType:
-            parameter.type = click.IntRange(-LARGEST, LARGEST)
-        elif isinstance(kind, click.IntRange) and kind.max is None:
-            kind.max = LARGEST
-    for below in getattr(command, "commands", {}).values():
-        strict(below)
-    return command
+    made = copy(command)
+    made.params = [_strict(parameter) for parameter in command.params]
+    if isinstance(made, click.Group):
+        made.commands = {name: strict(below) for name, below in made.commands.items()}
+    return made
+
+
+def _strict(parameter: click.Parameter) -> click.Parameter:
+    made, kind = copy(parameter), parameter.type
+    if type(kind) is click.types.StringParamType:
+        made.type = Text()
+    elif type(kind) is click.types.FloatParamType:
+        made.type = Number()
+    elif type(kind) is click.types.IntParamType:
+        made.type = click.IntRange(-LARGEST, LARGEST)
+    elif isinstance(kind, click.IntRange) and kind.max is None:
+        made.type = click.IntRange(kind.min, LARGEST)
+    return made

@@ -160,6 +160,7 @@ class Linear:
         self.scored = [(task, split) for task, split in job.scored if (task.name, split) in rows]
         self.seconds = {"load": loading}
         self._made: dict[SplitName, list[Example]] = {}
+        self._contents: dict[SplitName, str] = {}
 
     @property
     def train_labels(self) -> Sequence[Label]:
@@ -168,8 +169,7 @@ class Linear:
 
     def key(self, task: Task) -> str:
         """Digest of everything the scores of `task` depend on."""
-        examples = {(t.name, split): self._examples(t, split) for t, split in self._used(task)}
-        contents = {"/".join(name): content(own) for name, own in examples.items()}
+        contents = {f"{t.name}/{split}": self._content(t, split) for t, split in self._used(task)}
         return key(self.mode, task, self.job.task, contents, {"baseline": self.digest})
 
     @cached_property
@@ -222,6 +222,11 @@ class Linear:
         if (task.name, split) not in self._made:
             self._made[task.name, split] = examples_of(task, self.rows[task.name, split])
         return self._made[task.name, split]
+
+    def _content(self, task: Task, split: str) -> str:
+        if (task.name, split) not in self._contents:
+            self._contents[task.name, split] = content(self._examples(task, split))
+        return self._contents[task.name, split]
 
     def _used(self, task: Task) -> list[tuple[Task, str]]:
         """The split trained on and those scored for `task`."""

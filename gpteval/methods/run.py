@@ -7,10 +7,11 @@ disk before the next task begins.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from gpteval.errors import PluginError
+from gpteval.errors import DataError, PluginError
 from gpteval.methods.job import Job, JobData
 from gpteval.methods.outcome import Asked, Results
 from gpteval.methods.settings import RunConfig, settled
@@ -100,6 +101,11 @@ def _usable(
     job: Job, config: RunConfig, session: Session, loaded: Loaded, asked: Asked
 ) -> JobData | None:
     """A job's data, every row of it encoded once, without the tasks that had to be left out."""
+    with suppress(DataError):
+        data = _data(job, config, session, loaded)
+        data.check()
+        return data
+    # Something can't be used: which task's?
     usable: list[JobData] = []
     for task in {task.name: task for task, _ in job.scored}.values():
         own = Job(job.task, tuple(pair for pair in job.scored if pair[0] is task))
@@ -107,10 +113,8 @@ def _usable(
             data = _data(own, config, session, loaded)
             data.check()
             usable.append(data)
-    if len(usable) < 2:
-        return usable[0] if usable else None
     scored = tuple(pair for data in usable for pair in data.job.scored)
-    return _data(Job(job.task, scored), config, session, loaded)
+    return _data(Job(job.task, scored), config, session, loaded) if scored else None
 
 
 def _data(job: Job, config: RunConfig, session: Session, loaded: Loaded) -> JobData:

@@ -19,15 +19,13 @@ from gpteval.config import (
     Compute,
     FinetuneConfig,
     check,
+    option,
     task_names,
 )
 from gpteval.errors import ConfigError, UnknownNameError
 from gpteval.paths import PathLike, user_path, user_reference
 from gpteval.plugins import registry
 from gpteval.task import Task
-
-LONGEST = 10**9
-"""Seconds between two saves, at most."""
 
 LAYERS = re.compile(rf"\s*({ALL}|({NOTHING}|\d+)(\.\.({ALL}|\d+))?)\s*")
 
@@ -143,7 +141,7 @@ class RunConfig(Subject):
     recipe: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0,)
-    save_seconds: float = 60.0
+    save_seconds: float = option(60.0, "Time between two saves.", least=0, most=10**9)
     transfer_layers: str = ALL
 
     def __post_init__(self) -> None:
@@ -153,8 +151,6 @@ class RunConfig(Subject):
             raise ConfigError("at least one seed is needed")
         if wrong := [seed for seed in self.seeds if not 0 <= seed < SEEDS]:
             raise ConfigError(f"--seed is at least 0 and below {SEEDS}, not {wrong[0]}")
-        if not 0 <= self.save_seconds <= LONGEST:
-            raise ConfigError(f"--save-seconds is at least 0, not {self.save_seconds}")
         if not all(map(LAYERS.fullmatch, self.transfer_layers.split(","))):
             raise ConfigError(
                 "--transfer-layers is all, none, a number of layers, or several (0..4 or 0,2,4), "

@@ -149,10 +149,13 @@ class Zeroshot:
         """Digest of everything the scores depend on."""
         from gpteval.score.heuristics import VERSION
 
-        contents = {split: content(prompts) for split, prompts in self.prompts.items()}
         settings = {"heuristics": VERSION, "untrained": self.config.untrained}
         settings |= computed(self.loaded, self.machine)
-        return key(self.mode, task, None, contents, settings)
+        return key(self.mode, task, None, self._contents, settings)
+
+    @cached_property
+    def _contents(self) -> Mapping[str, str]:
+        return {split: content(prompts) for split, prompts in self.prompts.items()}
 
     @cached_property
     def prompts(self) -> Mapping[str, list[Prompt]]:

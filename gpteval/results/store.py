@@ -100,6 +100,7 @@ class ResultStore:
             ResultError: The file can't be read.
         """
         if not self.records.exists():
+            self._known = Known()
             return []
         with reading(self.records):
             whole = _ends_with_newline(self.records)
