@@ -88,6 +88,13 @@ class FinetuneConfig:
     """The fine-tuning recipe; the defaults are the paper's, for every task alike."""
 
     lr: float = option(6.25e-5, "Peak learning rate.", least=0, most=1000)
+    lr_width: int = option(
+        0,
+        "Width of the model that --lr is meant for: another's rate is lr·width/its own. "
+        "0: --lr for any.",
+        least=0,
+        most=10**6,
+    )
     batch_size: int = option(32, "Examples per update, drawn at random.", least=1, most=10**9)
     epochs: int = option(3, "Passes over the training split.", least=1, most=10**6)
     warmup: float = option(
@@ -113,10 +120,20 @@ class FinetuneConfig:
         """Refuse values that no run can use."""
         check(self)
 
+    def rate(self, width: int) -> float:
+        """Peak learning rate of a model of that width, D.
+
+        With `lr_width` it falls as the width grows: what Adam's updates, each entry about as large
+        as the rate, add to a matrix product grows with the number of entries that are summed
+        (Yang et al. 2021, arXiv 2203.03466, table 3).
+        """
+        return self.lr * self.lr_width / width if self.lr_width else self.lr
+
     @property
     def settings(self) -> dict[str, Any]:
-        """Every setting, for keys and records; the way of branches only where it is not ours."""
-        return {n: v for n, v in asdict(self).items() if (n, v) != ("branches", "shared")}
+        """Every setting, for keys and records; those that came later only where they are used."""
+        later = {"branches": "shared", "lr_width": 0}
+        return {n: v for n, v in asdict(self).items() if n not in later or v != later[n]}
 
     @property
     def changed(self) -> dict[str, Any]:

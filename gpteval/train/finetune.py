@@ -103,7 +103,8 @@ class Finetuning:
         self.autocast, self.saving, self.world = autocast, saving, world or World()
         self.device = model.linear.weight.device
         self.world.agree(model)
-        self.optimiser = adamw(model, config.lr, config.weight_decay)
+        self.lr = config.rate(model.model.width)
+        self.optimiser = adamw(model, self.lr, config.weight_decay)
         self.done = Training()
         self.most_tokens = TRAINING_TOKENS[self.device.type]
         self._best_score, self._best = -math.inf, dict[str, Tensor]()
@@ -176,7 +177,7 @@ class Finetuning:
         """
         began = time.perf_counter()
         self.model.train()
-        set_rate(self.optimiser, self.config.lr * warmup_linear(update, total, self.config.warmup))
+        set_rate(self.optimiser, self.lr * warmup_linear(update, total, self.config.warmup))
         if self.world.size > 1:
             self.world.seed(self.seed, update)  # masks of its own, that a resumed run has again
         loss = self._gradients(examples, self._parts(examples) if parts is None else parts)
