@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = (
-    {"errors", "progress", "config", "files", "task", "metric", "tree", "model", "records"},
+    {"text", "errors", "progress", "config", "files", "task", "metric", "tree", "model", "records"},
     {"hookspecs"},
     {"offers", "loading", "plugins"},
     {"data", "compute", "encode"},

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gpteval.cli.options import changes_from, chosen_seeds, options_from, suite_options
+from gpteval.cli import output
+from gpteval.cli.options import (
+    changes_from,
+    chosen_seeds,
+    json_option,
+    options_from,
+    suite_options,
+)
 from gpteval.config import Compute, FinetuneConfig
 
 TABLE, FIGURE = "ablations", "layers"
@@ -30,7 +36,7 @@ TABLE, FIGURE = "ablations", "layers"
     type=click.Path(path_type=Path, dir_okay=False),
     help="With --layers: draw the curve here (.png, .svg, .pdf), its points beside it (.jsonl).",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON lines.")
+@json_option
 @changes_from(FinetuneConfig, "changes")
 @options_from(Compute, "compute")
 def command(
@@ -78,7 +84,10 @@ def _table(tasks: str, lstm: str | None, as_json: bool, settings: dict[str, Any]
     if started_as():
         return  # the first of several processes has the results
     table = AblationTable(rows)
-    _print(table, table.json_rows() if as_json else None)
+    if as_json:
+        output.show_json(table.json_rows())
+    else:
+        output.show(table)
 
 
 def _layers(tasks: str, picture: Path | None, as_json: bool, settings: dict[str, Any]) -> None:
@@ -95,15 +104,7 @@ def _layers(tasks: str, picture: Path | None, as_json: bool, settings: dict[str,
     found = points(results, layers)
     if picture is not None:
         plot(found, picture, f"{results[0].model}, recipe {results[0].recipe}")
-    _print(LayersTable(found), json_rows(found) if as_json else None)
-
-
-def _print(table: Any, rows: list[dict[str, Any]] | None) -> None:
-    """The table, or its figures as JSON lines."""
-    from gpteval.report.table import stdout_console
-
-    if rows is None:
-        stdout_console().print(table)
-        return
-    for row in rows:
-        click.echo(json.dumps(row, ensure_ascii=False))
+    if as_json:
+        output.show_json(json_rows(found))
+    else:
+        output.show(LayersTable(found))

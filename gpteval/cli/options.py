@@ -6,7 +6,6 @@ default, so that a setting is named, typed, explained and defaulted in one place
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from functools import wraps
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 import click
 
+from gpteval.cli import output
 from gpteval.plugins import registry
 
 if TYPE_CHECKING:
@@ -36,20 +36,18 @@ limit_option = click.option(
 results_option = click.option(
     "--results", help="Directory of records; default: results (runs with --sample)."
 )
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print the results as JSON lines."
-)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 
 
 def show_results(results: Sequence[Result], *, as_json: bool) -> None:
-    """Print results: the leaderboard of them, or a JSON line each."""
+    """Print results: the leaderboard of them, or their records as JSON."""
     if as_json:
-        for result in results:
-            click.echo(json.dumps(asdict(result), ensure_ascii=False))
+        output.show_json([asdict(result) for result in results])
         return
-    from gpteval.report.leaderboard import show
+    from gpteval.report.leaderboard import Leaderboard
+    from gpteval.report.standings import standings
 
-    show(results)
+    output.show(Leaderboard(standings(results)))
 
 
 def options_from(config: type[Any], into: str) -> Callable[[Command], Command]:
@@ -119,7 +117,7 @@ def _collected(
             return function(**{into: make(given)}, **arguments)
 
         for field in reversed(fields(config)):
-            shown = {"default": field.default, "show_default": True} if defaults else {}
+            shown = {"default": field.default, "show_default": field.default != ""} if defaults else {}
             name, help_text = field.name.replace("_", "-"), field.metadata["help"]
             kind = kinds[field.name]
             option = click.option(

@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from gpteval.cli.options import options_from
+from gpteval.cli.output import write
 from gpteval.config import MONITORED_ROWS, PretrainConfig, Reading, Sharing, Upkeep, task_names
+from gpteval.text import duration, printable
 
 
 @click.command()
@@ -72,7 +74,7 @@ def command(
     if started_as():
         return
     measured = "" if done.bits_per_byte is None else f", {done.bits_per_byte:.3f} bits per byte"
-    click.echo(
-        f"{done.model}: {done.tokens:,} tokens in {done.seconds:.0f} s, "
-        f"loss {done.loss:.3f}{measured}"
+    write(
+        f"{printable(done.model)}: {done.tokens:,} tokens in {duration(done.seconds)}, "
+        f"loss {done.loss:.3f}{measured}\n"
     )

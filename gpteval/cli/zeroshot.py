@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from gpteval.cli import output
 from gpteval.cli.options import (
     data_dir_option,
     json_option,
@@ -69,10 +70,10 @@ def command(
         try:
             results += score_baselines(names, progress=listener(), **shared)
         except AbsentError as error:  # likelihoods need no training split
-            click.echo(f"gpteval: no baselines: {error}", err=True)
+            output.tell(f"no baselines: {error}")
     show_results(results, as_json=as_json)
     if as_json:
         return
     _, without = scorable(names)
     if without:
-        click.echo(f"no heuristic: {', '.join(without)}")
+        output.tell(f"no heuristic: {', '.join(without)}")
