@@ -20,6 +20,9 @@ MODEL, SAMPLE_MODEL = "openai-gpt", "mini"
 RECIPE, SAMPLE_RECIPE = "paper", "sample"
 """The recipes likewise."""
 
+RESULTS, SAMPLE_RESULTS = "results", "runs"
+"""The results directories likewise."""
+
 
 def option(default: Any, text: str) -> Any:
     """A field with the help text its command-line option shows."""

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
+from gpteval.cli import output
+from gpteval.cli.options import json_option
 from gpteval.config import task_names
 from gpteval.errors import DataError
 from gpteval.plugins import registry
 
 if TYPE_CHECKING:
     from gpteval.data.verify import SplitReport
-
-PIPED_WIDTH = 200
 
 
 @click.group()
@@ -30,9 +26,9 @@ def command() -> None:
 @click.option("--tasks", default="all", show_default=True, help="Names and groups, by commas.")
 @click.option("--data-dir", help="Directory of official files; default: $GPTEVAL_DATA, or the hub.")
 @click.option("--sample", is_flag=True, help="Check the data sets that come with the package.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON line per split.")
+@json_option
 def verify_data(tasks: str, data_dir: str | None, sample: bool, as_json: bool) -> None:
-    r"""Count every split's rows and labels; look for duplicates and for overlap with train.
+    """Count every split's rows and labels; look for duplicates and for overlap with train.
 
     A split that is absent or cut is reported; a file that can't be read is an error too.
 
@@ -44,12 +40,10 @@ def verify_data(tasks: str, data_dir: str | None, sample: bool, as_json: bool) -
     from gpteval.data.verify import verify
 
     chosen = registry().select(task_names(tasks))
-    reports = []
-    for report in verify(chosen, origin(data_dir, sample)):
-        reports.append(report)
-        if as_json:
-            click.echo(json.dumps(asdict(report), ensure_ascii=False))
-    if not as_json:
+    reports = list(verify(chosen, origin(data_dir, sample)))
+    if as_json:
+        output.show_json([asdict(report) for report in reports])
+    else:
         _print(reports)
     unreadable = [r.problem for r in reports if r.state == "unreadable"]
     if unreadable:
@@ -59,21 +53,15 @@ def verify_data(tasks: str, data_dir: str | None, sample: bool, as_json: bool) -
 
 def _print(reports: list[SplitReport]) -> None:
     """One table on stdout, of one line per split where stdout is not a terminal."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("task", "split", "state"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("rows", "official", "no gold", "twice", "in train"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("labels")
-    table.add_column("digest", no_wrap=True)
-    task = ""
+    from gpteval.report.table import listing
+
+    counts = ("rows", "official", "no gold", "twice", "in train")
+    rows, task = [], ""
     for report in reports:
-        table.add_row(report.task if report.task != task else "", *_cells(report))
+        rows.append((report.task if report.task != task else "", *_cells(report)))
         task = report.task
-    console = Console()
-    if not console.is_terminal:
-        console.width = PIPED_WIDTH
-    console.print(table, highlight=False)
+    headings = ("task", "split", "state", *counts, "labels", "digest")
+    output.show(listing(headings, rows, right=counts))
 
 
 def _cells(report: SplitReport) -> tuple[str, ...]:

@@ -117,7 +117,9 @@ def _collected(
             return function(**{into: make(given)}, **arguments)
 
         for field in reversed(fields(config)):
-            shown = {"default": field.default, "show_default": field.default != ""} if defaults else {}
+            shown = (
+                {"default": field.default, "show_default": field.default != ""} if defaults else {}
+            )
             name, help_text = field.name.replace("_", "-"), field.metadata["help"]
             kind = kinds[field.name]
             option = click.option(

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -108,7 +109,7 @@ def prepare() -> None:
 def _stream(given: Any, *, needed: bool) -> Any:
     """The same stream with our end; one that was closed takes everything and shows nothing."""
     if given is None:
-        return open(os.devnull, "w", encoding="utf-8")
+        return Path(os.devnull).open("w", encoding="utf-8")
     if not isinstance(given, io.TextIOWrapper):
         return given
     raw = _Raw(getattr(given.buffer, "raw", given.buffer), needed=needed)
@@ -122,7 +123,7 @@ def _stream(given: Any, *, needed: bool) -> Any:
 
 def ended_by(error: StreamError) -> int:
     """The exit code where stdout takes no more; from here on nothing is printed to it."""
-    sys.stdout = open(os.devnull, "w", encoding="utf-8")
+    sys.stdout = _stream(None, needed=True)
     if error.errno == errno.EPIPE:
         return READ_ENOUGH
     tell(f"stdout can't be written: {error}")
@@ -131,7 +132,8 @@ def ended_by(error: StreamError) -> int:
 
 def tell(line: object) -> None:
     """A line on stderr."""
-    print(f"gpteval: {printable(line)}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"gpteval: {printable(line)}\n")
+    sys.stderr.flush()
 
 
 def show(*results: RenderableType) -> None:
@@ -147,7 +149,12 @@ def show(*results: RenderableType) -> None:
 
 def show_json(value: Any) -> None:
     """A JSON value on stdout, in ASCII: no encoding lacks it, and no terminal obeys it."""
-    write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+    write(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Strict JSON in ASCII, a line for every member."""
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
 def write(text: str) -> None:

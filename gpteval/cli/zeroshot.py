@@ -76,4 +76,4 @@ def command(
         return
     _, without = scorable(names)
     if without:
-        output.tell(f"no heuristic: {', '.join(without)}")
+        output.write(f"no heuristic: {', '.join(without)}\n")

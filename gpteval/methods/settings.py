@@ -13,8 +13,10 @@ from gpteval.config import (
     MODEL,
     NOTHING,
     RECIPE,
+    RESULTS,
     SAMPLE_MODEL,
     SAMPLE_RECIPE,
+    SAMPLE_RESULTS,
     Compute,
     FinetuneConfig,
 )
@@ -76,7 +78,7 @@ class Subject:
     @property
     def results_directory(self) -> Path:
         """Where records go."""
-        return Path(self.results or ("runs" if self.sample else "results"))
+        return Path(self.results or (SAMPLE_RESULTS if self.sample else RESULTS))
 
 
 @dataclass(frozen=True, slots=True)
