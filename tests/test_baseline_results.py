@@ -122,8 +122,8 @@ def test_the_command_prints_the_baselines(directory: Path) -> None:
     options = ["--tasks", "nli", "--sample", "--results", str(directory)]
     table = CliRunner().invoke(command, options, catch_exceptions=False).stdout
     assert "hypothesis-only" in table and "no language model" in table
-    lines = CliRunner().invoke(command, [*options, "--json"]).stdout.splitlines()
-    assert {json.loads(line)["mode"] for line in lines} == {"baseline"}
+    records = json.loads(CliRunner().invoke(command, [*options, "--json"]).stdout)
+    assert {record["mode"] for record in records} == {"baseline"}
 
 
 def test_no_language_model_is_loaded(directory: Path) -> None:

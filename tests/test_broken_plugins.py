@@ -217,7 +217,7 @@ QUICK = {
     "zeroshot": ["--tasks", "copa", "--sample", "--limit", 4],
     "baselines": ["--tasks", "polarity", "--sample", "--limit", 16],
     "ablate": ["--tasks", "copa", "--sample", "--limit", 8, "--epochs", 1],
-    "doctor": ["--batch-invariance", "--tasks", "copa", "--sample", "--limit", 4],
+    "doctor": ["--tasks", "copa", "--sample", "--limit", 4],
 }
 
 

@@ -76,5 +76,5 @@ def test_tasks_are_listed_as_json_with_their_provenance() -> None:
 def test_results_go_to_stdout_and_progress_to_stderr(tiny_directory: Path, tmp_path: Path) -> None:
     arguments = ["--tasks", "wnli", "--sample", "--limit", "32", "--epochs", "1", "--json"]
     done = gpteval("run", *arguments, "--model", str(tiny_directory), "--results", str(tmp_path))
-    assert [json.loads(line)["split"] for line in done.stdout.splitlines()] == ["dev", "test"]
+    assert [result["split"] for result in json.loads(done.stdout)] == ["dev", "test"]
     assert "wnli: done in" in done.stderr

@@ -131,13 +131,13 @@ def test_the_figure_has_a_line_per_task_and_run(run: Path, tmp_path: Path) -> No
 def test_the_command_writes_points_and_picture(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     options = ["--sample", "--tasks", "copa,sst2", "--limit", "8", "--device", "cpu"]
-    options += ["--output", str(tmp_path / "out")]
+    options += ["--results", str(tmp_path / "out")]
     found = CliRunner().invoke(command, [str(run), *options], catch_exceptions=False)
     assert "1: a perfect score" in found.stdout
     assert (tmp_path / "out" / "curve.png").read_bytes().startswith(b"\x89PNG")
     lines = (tmp_path / "out" / "points.jsonl").read_text().splitlines()
-    again = CliRunner().invoke(command, [str(run), *options, "--json"]).stdout.splitlines()
-    assert [json.loads(line) for line in again] == [json.loads(line) for line in lines]
+    again = CliRunner().invoke(command, [str(run), *options, "--json"]).stdout
+    assert json.loads(again) == [json.loads(line) for line in lines]
     assert [json.loads(line)["update"] for line in lines] == [0, 0, 500, 500, 1000, 1000]
 
 

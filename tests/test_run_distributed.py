@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -91,7 +92,7 @@ def test_two_processes_make_the_fifty_losses_of_one_though_one_is_killed_in_betw
     with started(found.directory, tiny_directory, "--seeds", "2") as process:
         printed, told = process.communicate(timeout=200)
     assert process.returncode == 0, told
-    assert len(printed.splitlines()) == 4  # one process speaks
+    assert len(json.loads(printed)) == 4  # one process speaks
     assert told.count("done in") == 1
     assert found.read()[:2] == expected.read()[:2]  # what was finished is not run again
     for result, other in zip(found.read()[2:], expected.read()[2:], strict=True):
@@ -120,4 +121,4 @@ def test_processes_end_whatever_would_go_wrong_at_the_interpreter_s_end(
     with started(tmp_path, tiny_directory, "--epochs", "1", program=[str(script)]) as process:
         printed, told = process.communicate(timeout=200)
     assert process.returncode == 0, told
-    assert len(printed.splitlines()) == 2
+    assert len(json.loads(printed)) == 2

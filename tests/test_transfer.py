@@ -149,7 +149,7 @@ def test_the_command_takes_the_papers_two_ablations(settings: dict[str, object])
     options += ["--model", str(settings["model"]), "--results", str(settings["results"])]
     arguments = [*options, "--no-pretraining", "--no-aux-lm"]
     done = CliRunner().invoke(command, arguments, catch_exceptions=False)
-    records = [json.loads(line) for line in done.stdout.splitlines()]
+    records = json.loads(done.stdout)
     assert [r["config"]["lm_weight"] for r in records] == [0.0, 0.0]
     assert [r["config"]["pretraining"] for r in records] == [False, False]
 

@@ -99,10 +99,10 @@ def test_the_command_prints_a_line_per_split(directory: Path) -> None:
     assert done.exit_code == 0
 
 
-def test_the_command_prints_json_lines(directory: Path) -> None:
+def test_the_command_prints_json(directory: Path) -> None:
     arguments = ["verify", "--tasks", "rte", "--data-dir", str(directory), "--json"]
     done = CliRunner().invoke(command, arguments)
-    facts = [json.loads(line) for line in done.stdout.splitlines()]
+    facts = json.loads(done.stdout)
     assert [(f["split"], f["state"], f["overlap"]) for f in facts] == [
         ("train", "cut", None), ("dev", "cut", 1), ("test", "absent", None),
     ]  # fmt: skip

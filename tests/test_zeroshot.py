@@ -148,10 +148,10 @@ def test_the_command_prints_results_and_what_has_no_heuristic(settings: dict[str
     assert "no heuristic: snli" in table.stdout
     assert "tfidf" in table.stdout and "stsb" in table.stdout
     found = CliRunner().invoke(command, ["--tasks", "copa", "--json", *options])
-    modes = [json.loads(line)["mode"] for line in found.stdout.splitlines()]
+    modes = [record["mode"] for record in json.loads(found.stdout)]
     assert modes == ["zeroshot", "baseline", "baseline"]
     alone = CliRunner().invoke(command, ["--tasks", "copa", "--json", "--no-baselines", *options])
-    assert json.loads(alone.stdout)["mode"] == "zeroshot"
+    assert [record["mode"] for record in json.loads(alone.stdout)] == ["zeroshot"]
     assert CliRunner().invoke(command, options).exit_code == 2
 
 

@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -107,9 +106,12 @@ def prepare() -> None:
 
 
 def _stream(given: Any, *, needed: bool) -> Any:
-    """The same stream with our end; one that was closed takes everything and shows nothing."""
+    """The same stream with our end; one that was closed takes everything and shows nothing.
+
+    Its number stays taken: what is opened next would get it, and then what others print.
+    """
     if given is None:
-        return Path(os.devnull).open("w", encoding="utf-8")
+        return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
     if not isinstance(given, io.TextIOWrapper):
         return given
     raw = _Raw(getattr(given.buffer, "raw", given.buffer), needed=needed)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,9 +66,8 @@ class Column(Generic[Row]):
 
 
 def stdout_console() -> Console:
-    """A console as wide as the terminal, or as `COLUMNS` says; unlimited where there is neither."""
-    sized = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return Console(width=None if sized else UNLIMITED)
+    """A console as wide as the terminal; unlimited where there is none."""
+    return Console(width=None if sys.stdout.isatty() else UNLIMITED)
 
 
 def page(table: RenderableType) -> str:
