@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 
 class Progress(Protocol):
     """A listener. The command line draws bars on stderr; from Python nothing is shown."""
+
+    def part(self, number: int, sizes: Sequence[float]) -> None:
+        """Part `number` of the whole begins, from 1; `sizes`: the work of every part, in any unit.
+
+        A part without a phase was finished before.
+        """
 
     def begin(self, what: str, total: int, done: int = 0) -> None:
         """A phase of `total` steps begins ("rte · train"); `done` of them were made earlier."""
@@ -23,6 +30,9 @@ class Progress(Protocol):
 
 class Silent:
     """The listener that shows nothing."""
+
+    def part(self, number: int, sizes: Sequence[float]) -> None:
+        """Ignore."""
 
     def begin(self, what: str, total: int, done: int = 0) -> None:
         """Ignore."""

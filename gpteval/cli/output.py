@@ -133,8 +133,13 @@ def ended_by(error: StreamError) -> int:
 
 
 def tell(line: object) -> None:
+    """A line of gpteval's own on stderr, to find among others'."""
+    log(f"gpteval: {line}")
+
+
+def log(line: object) -> None:
     """A line on stderr."""
-    sys.stderr.write(f"gpteval: {printable(line)}\n")
+    sys.stderr.write(f"{printable(line)}\n")
     sys.stderr.flush()
 
 

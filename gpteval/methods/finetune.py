@@ -86,7 +86,7 @@ class Finetune:
         encoded = self.data.encoded(model.specials)
         training = self._train(model, encoded, progress)
         predictions = {
-            (task.name, split): self._predict(model, task, encoded, split)
+            (task.name, split): self._predict(model, task, encoded, split, progress)
             for task, split in self.scored
         }
         return Answers(predictions, self._account(model, training))
@@ -162,6 +162,7 @@ class Finetune:
         task: Task,
         encoded: Mapping[tuple[str, str], Sequence[Encoded]],
         split: str,
+        progress: Progress | None = None,
     ) -> list[Prediction]:
         from gpteval.train.predict import predict
 
@@ -174,6 +175,8 @@ class Finetune:
             encoded[name],
             autocast=self.machine.autocast,
             world=self.world,
+            title=f"{self._title} · scoring {task.name} {split}",
+            progress=progress,
         )
         self.evaluating += time.perf_counter() - began
         self.evaluated.add(encoded[name])

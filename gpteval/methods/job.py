@@ -44,6 +44,24 @@ class Job:
         }
 
 
+BACKWARD = 2
+"""A backward pass takes as long as so many forward ones."""
+
+
+def work(rows: Mapping[SplitName, SplitRows], train: int = 1) -> float:
+    """How much there is to compute for these splits, in about the characters that are read.
+
+    A training split is read `train` times. The rows of a split are as long as its first ones.
+    """
+    sizes = {}
+    for name, split in rows.items():
+        first = split.rows[:100]
+        characters = sum(len(str(value)) for row in first for value in row.values())
+        times = train if name[1] == "train" else 1
+        sizes[name] = times * len(split.rows) * characters / max(1, len(first))
+    return sum(sizes.values())
+
+
 class JobData:
     """The rows of a job as examples and as token trees, made once for all seeds."""
 

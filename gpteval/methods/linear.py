@@ -88,7 +88,10 @@ def execute(config: Subject, progress: Progress) -> list[Result]:
     store = ResultStore(config.results_directory)
     results: list[Result] = []
     absent: list[AbsentError] = []
-    for job in plan(tasks, rows_from):
+    jobs = plan(tasks, rows_from)
+    sizes = [job.task.source.splits["train"].rows for job in jobs]
+    for number, job in enumerate(jobs, start=1):
+        progress.part(number, sizes)
         began = time.perf_counter()
         try:
             rows = read(job, rows_from, config.limit)

@@ -7,12 +7,12 @@ disk before the next task begins.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import product
+from itertools import count, product
 from typing import TYPE_CHECKING, Any
 
 from gpteval.config import task_names
 from gpteval.errors import PluginError
-from gpteval.methods.job import Job, JobData
+from gpteval.methods.job import BACKWARD, Job, JobData, work
 from gpteval.methods.settings import RunConfig
 from gpteval.methods.unit import complete
 from gpteval.plugins import registry
@@ -78,11 +78,16 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
             job.read(session)
     store = ResultStore(config.results_directory)
     results: list[Result] = []
+    each = len(begin_with) * len(config.seeds)
+    passes = config.config.epochs * (1 + BACKWARD)
+    sizes = [work(job.read(session), passes) for job in jobs for _ in range(each)]
+    number = count(1)
     for job in jobs:
         share = config.config.branches == "shared"
         data = JobData(job, job.read(session), loaded, config.limit, share=share)
         data.seconds["load"] = session.loading(data.rows)
         for transfer, seed in product(begin_with, config.seeds):
+            told.part(next(number), sizes)
             results += complete(Finetune(data, config, seed, session, transfer), store, told)
         if alone:
             session.forget(data.rows)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gpteval.config import task_names
 from gpteval.errors import ConfigError
 from gpteval.files import digest
+from gpteval.methods.job import work
 from gpteval.methods.questions import Questions, asked_splits
 from gpteval.methods.settings import ZeroshotConfig
 from gpteval.methods.unit import Answers, Baselines, circumstances, complete, data_record, rounded
@@ -71,12 +72,15 @@ def execute(
 
     session = session or Session(config)
     loaded = session.model(config.model_reference)
-    for task in tasks:
-        for split in asked_splits(task, session.origin):
-            session.rows(task, split)
+    units = [
+        {(task.name, s): session.rows(task, s) for s in asked_splits(task, session.origin)}
+        for task in tasks
+    ]
+    sizes = [work(rows) for rows in units]
     store = ResultStore(config.results_directory)
     results: list[Result] = []
-    for task in tasks:
+    for number, task in enumerate(tasks, start=1):
+        progress.part(number, sizes)
         results += complete(Zeroshot(task, loaded, config, session), store, progress)
     return results
 
