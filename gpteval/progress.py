@@ -9,10 +9,13 @@ from typing import Protocol
 class Progress(Protocol):
     """A listener. The command line draws bars on stderr; from Python nothing is shown."""
 
-    def part(self, number: int, sizes: Sequence[float]) -> None:
-        """Part `number` of the whole begins, from 1; `sizes`: the work of every part, in any unit.
+    def part(self, number: int, sizes: Sequence[float], noun: str = "task") -> None:
+        """Part `number` of the whole begins, from 1; one without a phase was finished before.
 
-        A part without a phase was finished before.
+        Args:
+            number: Which, from 1.
+            sizes: The work of every part, in any unit.
+            noun: What a part is.
         """
 
     def begin(self, what: str, total: int, done: int = 0) -> None:
@@ -31,7 +34,7 @@ class Progress(Protocol):
 class Silent:
     """The listener that shows nothing."""
 
-    def part(self, number: int, sizes: Sequence[float]) -> None:
+    def part(self, number: int, sizes: Sequence[float], noun: str = "task") -> None:
         """Ignore."""
 
     def begin(self, what: str, total: int, done: int = 0) -> None:

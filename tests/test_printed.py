@@ -10,11 +10,13 @@ import contextlib
 import errno
 import io
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -22,6 +24,7 @@ from test_laws import ROOT, modules
 
 from gpteval.cli import output
 from gpteval.cli.main import cli, main
+from gpteval.cli.progress import Whole
 from gpteval.results.store import ResultStore
 from gpteval.text import LINE, duration, markdown, one_line, printable, spreadsheet
 
@@ -191,6 +194,117 @@ def test_hours_are_hours() -> None:
     assert [duration(s) for s in (4.06, 59.97, 61, 3599, 4800, 7200)] == [
         "4.1 s", "1 min", "1 min", "1 h 0 min", "1 h 20 min", "2 h 0 min",
     ]  # fmt: skip
+
+
+def test_the_time_left_for_all_goes_by_the_size_of_what_was_worked_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("gpteval.cli.progress.time", SimpleNamespace(monotonic=lambda: now[0]))
+    whole, sizes = Whole(), (1000.0, 100.0, 300.0)
+    whole.part(1, sizes, "task")  # finished before: it says nothing of the time
+    whole.part(2, sizes, "task")
+    whole.phase(0.5)  # an earlier run made half of it
+    now[0], _ = 600.0, whole.at(1.0)
+    whole.part(3, sizes, "task")
+    whole.phase(0.0)
+    assert whole.told() == "task 3 of 3, 1 h 0 min left for all"
+
+
+def test_a_piped_table_is_never_wrapped(places: dict[str, str], tmp_path: Path) -> None:
+    page = tmp_path / "page"
+    for arguments in ("models", "tasks", "plugins", "leaderboard {hostile}"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("COLUMNS", "40")
+            ask(arguments.format(**places), page, tmp_path / "told")
+        narrow = page.read_text()
+        ask(arguments.format(**places), page, tmp_path / "told")
+        assert page.read_text() == narrow
+        assert "…" not in narrow
+
+
+def test_a_run_says_where_its_results_are_and_a_finished_one_that_nothing_was_run(
+    places: dict[str, str], tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    fresh = places | {"results": str(tmp_path / "of all")}
+    words = ASKED["baselines"].split()
+    words[-1] = fresh["results"]
+    for expected in ("the results are in", "nothing was run"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", ["gpteval", *words])
+            with told.open("w") as errors, pytest.raises(SystemExit):
+                patch.setattr(sys, "stderr", errors)
+                main()
+        last = told.read_text().splitlines()[-1]
+        assert f"gpteval: {expected}" in last
+        assert f"`gpteval leaderboard '{fresh['results']}'`" in last
+
+
+def test_the_leaderboard_shows_the_results_written_last(
+    places: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page, told = tmp_path / "page", tmp_path / "told"
+    for number, (name, model) in enumerate([("results", "early"), ("runs", "late")]):
+        known = ResultStore(places["results"]).read()[:1]
+        ResultStore(name).append([replace(result, model=model) for result in known])
+        os.utime(Path(name) / "records.jsonl", (number, number))
+        assert ask("leaderboard", page, told)[0] == 0
+        assert model in page.read_text()
+    assert "others: gpteval leaderboard results" in told.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "beginning"),
+    [
+        ("x.csv", "task,metric,"),
+        ("x.MD", "# Leaderboard"),
+        ("x.json", "[\n  {"),
+        ("x.txt", "roomy"),
+    ],
+)
+def test_a_file_is_laid_out_by_its_suffix(
+    places: dict[str, str], tmp_path: Path, name: str, beginning: str
+) -> None:
+    code, _ = ask(f"leaderboard {places['results']} --output {tmp_path / name}", tmp_path / "page",
+                  tmp_path / "told")  # fmt: skip
+    assert (code, (tmp_path / name).read_text().startswith(beginning)) == (0, True)
+
+
+def test_a_suffix_that_says_nothing_is_refused(places: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "x.xls"
+    code, told = ask(f"leaderboard {places['results']} --output {path}", tmp_path / "page",
+                     tmp_path / "told")  # fmt: skip
+    assert (code, path.exists(), told.count("\n")) == (2, False, 1)
+    assert "name a file ending in .md, .csv" in told
+
+
+@pytest.mark.parametrize("path", TREE)
+def test_help_shows_no_empty_default_and_no_mark_of_layout(path: str) -> None:
+    shown = TREE[path].get_help(click.Context(TREE[path], info_name=path))
+    assert '[default: ""]' not in shown and "\\b" not in shown and "\b" not in shown
+
+
+def test_one_word_names_the_results_directory() -> None:
+    kept = {
+        path for path, command in TREE.items() if any(p.name == "results" for p in command.params)
+    }
+    assert kept == {"run", "ablate", "zeroshot", "baselines", "curve", "leaderboard"}
+
+
+def test_the_hub_s_tries_are_one_line(tmp_path: Path) -> None:
+    client = logging.getLogger("huggingface_hub.utils._http")
+    filters, told = client.filters[:], tmp_path / "told"
+    client.filters.clear()
+    with pytest.MonkeyPatch.context() as patch, told.open("w") as errors:
+        patch.setattr(sys, "stderr", errors)
+        output.prepare()
+        for number in range(5):
+            client.warning("'no route' thrown while requesting HEAD https://huggingface.co")
+            client.warning("Retrying in %ds [Retry %d/5].", number, number)
+    client.filters[:] = filters
+    assert told.read_text() == "gpteval: the hub does not answer: trying again\n"
 
 
 OUT = {"cli/output.py": {"write", "StreamHandler"}, "report/table.py": {"Console", "Table"},

@@ -14,6 +14,7 @@ from gpteval.cli.options import (
     json_option,
     options_from,
     suite_options,
+    tell_where,
 )
 from gpteval.config import Compute, FinetuneConfig
 
@@ -80,7 +81,8 @@ def _table(tasks: str, lstm: str | None, as_json: bool, settings: dict[str, Any]
     from gpteval.report.ablations import AblationTable
     from gpteval.studies.ablate import ablate
 
-    rows = ablate(tasks, lstm=lstm, progress=listener(), **settings)
+    progress = listener()
+    rows = ablate(tasks, lstm=lstm, progress=progress, **settings)
     if started_as():
         return  # the first of several processes has the results
     table = AblationTable(rows)
@@ -88,6 +90,7 @@ def _table(tasks: str, lstm: str | None, as_json: bool, settings: dict[str, Any]
         output.show_json(table.json_rows())
     else:
         output.show(table)
+    tell_where(settings, new=progress.whole.begun)
 
 
 def _layers(tasks: str, picture: Path | None, as_json: bool, settings: dict[str, Any]) -> None:
@@ -98,7 +101,8 @@ def _layers(tasks: str, picture: Path | None, as_json: bool, settings: dict[str,
 
     if picture is not None:
         check_plot(picture)
-    results, layers = ablate_layers(tasks, progress=listener(), **settings)
+    progress = listener()
+    results, layers = ablate_layers(tasks, progress=progress, **settings)
     if started_as():
         return
     found = points(results, layers)
@@ -108,3 +112,4 @@ def _layers(tasks: str, picture: Path | None, as_json: bool, settings: dict[str,
         output.show_json(json_rows(found))
     else:
         output.show(LayersTable(found))
+    tell_where(settings, new=progress.whole.begun)

@@ -13,6 +13,7 @@ from gpteval.cli.options import (
     results_option,
     sample_option,
     show_results,
+    tell_where,
 )
 
 
@@ -43,5 +44,7 @@ def command(*, as_json: bool, **settings: Any) -> None:
     from gpteval.cli.progress import listener
     from gpteval.methods.linear import score_baselines
 
-    results = score_baselines(progress=listener(), **settings)
+    progress = listener()
+    results = score_baselines(progress=progress, **settings)
     show_results(results, as_json=as_json)
+    tell_where(settings, new=progress.whole.begun)

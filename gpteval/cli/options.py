@@ -6,7 +6,8 @@ default, so that a setting is named, typed, explained and defaulted in one place
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import wraps
 from typing import TYPE_CHECKING, Any, get_type_hints
@@ -48,6 +49,26 @@ def show_results(results: Sequence[Result], *, as_json: bool) -> None:
     from gpteval.report.standings import standings
 
     output.show(Leaderboard(standings(results)))
+
+
+def tell_where(settings: Mapping[str, Any], *, new: bool) -> None:
+    """Say in a line where the results are, and what can be done next.
+
+    Args:
+        settings: The command's options.
+        new: Whether any result is new.
+    """
+    from gpteval.methods.settings import results_directory
+
+    directory = results_directory(settings["results"], settings["sample"])
+    table = f"`gpteval leaderboard {shlex.quote(str(directory))}`"
+    if new:
+        output.tell(f"the results are in {directory}: {table} shows them")
+    else:
+        output.tell(
+            f"nothing was run: all of it was finished before, in {directory}; {table} shows it, "
+            "--results with another directory measures it again"
+        )
 
 
 def options_from(config: type[Any], into: str) -> Callable[[Command], Command]:

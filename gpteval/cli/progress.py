@@ -19,25 +19,30 @@ class Whole:
     """All of the work: which task of how many is under way, and the time left.
 
     The time that a part takes is taken for proportional to its size.
+
+    Attributes:
+        begun: Whether anything had to be done.
     """
 
     def __init__(self) -> None:
         """Nothing is known before the first part."""
-        self._number, self._sizes = 0, tuple[float, ...]()
+        self._number, self._sizes, self._noun = 0, tuple[float, ...](), ""
+        self.begun = False
         self._began: float | None = None
         self._worked = self._share = self._given = 0.0
 
-    def part(self, number: int, sizes: Sequence[float]) -> None:
+    def part(self, number: int, sizes: Sequence[float], noun: str) -> None:
         """The next part; the last one counts if it was worked on."""
         if number == 1:
             self._began, self._worked = None, 0.0
         elif self._share:
             self._worked += (self._share - self._given) * self._sizes[self._number - 1]
-        self._number, self._sizes = number, tuple(sizes)
+        self._number, self._sizes, self._noun = number, tuple(sizes), noun
         self._share = self._given = 0.0
 
     def phase(self, share: float) -> None:
         """A phase begins, of which a share was made in an earlier run."""
+        self.begun = True
         if self._began is None:
             self._began = time.monotonic()
         if not self._share:
@@ -48,17 +53,17 @@ class Whole:
         self._share = max(self._share, min(share, 1.0))
 
     def told(self) -> str:
-        """What is left of it: "task 3 of 10, 1 h 20 min left in all"; "" of a single part."""
+        """What is left of it: "task 3 of 10, 1 h 20 min left for all"; "" of a single part."""
         if len(self._sizes) < 2:
             return ""
-        place = f"task {self._number} of {len(self._sizes)}"
+        place = f"{self._noun} {self._number} of {len(self._sizes)}"
         size = self._sizes[self._number - 1]
         worked = self._worked + (self._share - self._given) * size
         if self._began is None or not worked:
             return place
         waiting = sum(self._sizes[self._number :]) + (1 - self._share) * size
         left = (time.monotonic() - self._began) / worked * waiting
-        return f"{place}, {duration(left)} left in all"
+        return f"{place}, {duration(left)} left for all"
 
 
 class Bars:
@@ -70,7 +75,7 @@ class Bars:
         self._bar = self._drawn()
         self._task = bars.TaskID(0)
         self._began, self._earlier = 0.0, 0
-        self._whole = Whole()
+        self.whole = Whole()
 
     def _drawn(self) -> bars.Progress:
         """A fresh display: one that is started again would draw its finished bars again."""
@@ -84,17 +89,19 @@ class Bars:
             console=self.console,
         )
 
-    def part(self, number: int, sizes: Sequence[float]) -> None:
+    def part(self, number: int, sizes: Sequence[float], noun: str = "task") -> None:
         """Remember which."""
-        self._whole.part(number, sizes)
+        self.whole.part(number, sizes, noun)
 
     def begin(self, what: str, total: int, done: int = 0) -> None:
         """Start a bar."""
         self._began, self._earlier = time.monotonic(), done
-        self._whole.phase(done / total if total else 0.0)
+        self.whole.phase(done / total if total else 0.0)
         self._bar = self._drawn()
-        shown = {"rate": "", "left": "", "note": self._whole.told()}
-        self._task = self._bar.add_task(printable(what), total=total, completed=done, **shown)
+        note = self.whole.told()
+        self._task = self._bar.add_task(
+            printable(what), total=total, completed=done, rate="", left="", note=note
+        )
         self._bar.start()
 
     def advance(self, steps: int, note: str = "") -> None:
@@ -102,9 +109,9 @@ class Bars:
         self._bar.advance(self._task, steps)
         task = self._bar.tasks[-1]
         done, spent = task.completed - self._earlier, time.monotonic() - self._began
-        self._whole.at(task.percentage / 100)
+        self.whole.at(task.percentage / 100)
         left = f"{duration(spent / done * (task.remaining or 0))} left" if done else ""
-        notes = ", ".join(filter(None, (self._whole.told(), printable(note))))
+        notes = ", ".join(filter(None, (self.whole.told(), printable(note))))
         rate = f"{done / max(spent, 1e-9):.1f}/s"
         self._bar.update(self._task, note=notes, rate=rate, left=left)
 
@@ -124,29 +131,29 @@ class Lines:
         """Prints on stderr."""
         self._what, self._total, self._done, self._earlier = "", 0, 0, 0
         self._began = self._last = 0.0
-        self._whole = Whole()
+        self.whole = Whole()
 
-    def part(self, number: int, sizes: Sequence[float]) -> None:
+    def part(self, number: int, sizes: Sequence[float], noun: str = "task") -> None:
         """Remember which."""
-        self._whole.part(number, sizes)
+        self.whole.part(number, sizes, noun)
 
     def begin(self, what: str, total: int, done: int = 0) -> None:
         """Remember what is under way."""
         self._what, self._total, self._done, self._earlier = what, total, done, done
         self._began = self._last = time.monotonic()
-        self._whole.phase(done / total if total else 0.0)
+        self.whole.phase(done / total if total else 0.0)
 
     def advance(self, steps: int, note: str = "") -> None:
         """A line if the last is long ago."""
         self._done += steps
-        self._whole.at(self._done / self._total if self._total else 0.0)
+        self.whole.at(self._done / self._total if self._total else 0.0)
         now = time.monotonic()
         made = self._done - self._earlier
         if now - self._last < QUIET_SECONDS or not made:
             return
         self._last = now
         left = duration((now - self._began) / made * (self._total - self._done))
-        notes = filter(None, (f"{left} left", self._whole.told(), note))
+        notes = filter(None, (f"{left} left", self.whole.told(), note))
         self.say(f"{self._what}: {self._done}/{self._total}, {', '.join(notes)}")
 
     def end(self) -> None:

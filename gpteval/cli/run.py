@@ -13,6 +13,7 @@ from gpteval.cli.options import (
     options_from,
     show_results,
     suite_options,
+    tell_where,
 )
 from gpteval.config import ALL, NOTHING, Compute, FinetuneConfig
 
@@ -72,6 +73,8 @@ def command(
         raise click.UsageError("--no-aux-lm is --lm-weight 0: give one of them")
     keep = NOTHING if no_pretraining else transfer_layers or ALL
     seeds_given = chosen_seeds(seed, seeds)
-    results = run(progress=listener(), seeds=seeds_given, transfer_layers=keep, **settings)
+    progress = listener()
+    results = run(progress=progress, seeds=seeds_given, transfer_layers=keep, **settings)
     if not started_as():
         show_results(results, as_json=as_json)
+        tell_where(settings, new=progress.whole.begun)

@@ -16,6 +16,7 @@ from gpteval.cli.options import (
     results_option,
     sample_option,
     show_results,
+    tell_where,
 )
 from gpteval.config import Compute, task_names
 
@@ -64,16 +65,16 @@ def command(
     if every == bool(tasks):
         raise click.UsageError("give --all, or --tasks NAMES")
     names = task_names(tasks or "all")
-    results = score_zeroshot(names, progress=listener(), **settings)
+    progress = listener()
+    results = score_zeroshot(names, progress=progress, **settings)
     if baselines:
         shared = {name: settings[name] for name in ("data_dir", "sample", "limit", "results")}
         try:
-            results += score_baselines(names, progress=listener(), **shared)
+            results += score_baselines(names, progress=progress, **shared)
         except AbsentError as error:  # likelihoods need no training split
             output.tell(f"no baselines: {error}")
     show_results(results, as_json=as_json)
-    if as_json:
-        return
     _, without = scorable(names)
-    if without:
+    if without and not as_json:
         output.write(f"no heuristic: {', '.join(without)}\n")
+    tell_where(settings, new=progress.whole.begun)

@@ -81,13 +81,13 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
     each = len(begin_with) * len(config.seeds)
     passes = config.config.epochs * (1 + BACKWARD)
     sizes = [work(job.read(session), passes) for job in jobs for _ in range(each)]
-    number = count(1)
+    number, noun = count(1), "task" if each == 1 else "fine-tuning"
     for job in jobs:
         share = config.config.branches == "shared"
         data = JobData(job, job.read(session), loaded, config.limit, share=share)
         data.seconds["load"] = session.loading(data.rows)
         for transfer, seed in product(begin_with, config.seeds):
-            told.part(next(number), sizes)
+            told.part(next(number), sizes, noun)
             results += complete(Finetune(data, config, seed, session, transfer), store, told)
         if alone:
             session.forget(data.rows)

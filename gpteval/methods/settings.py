@@ -39,6 +39,11 @@ def recipe(name: str, changes: Mapping[str, Any] | None = None) -> FinetuneConfi
     return replace(registry().recipe(name), **(changes or {}))
 
 
+def results_directory(results: str | Path | None, sample: bool) -> Path:
+    """Where records go: the directory given, else the one of samples or of data."""
+    return Path(results or (SAMPLE_RESULTS if sample else RESULTS))
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What is measured, on what, and where the results go.
@@ -78,7 +83,7 @@ class Subject:
     @property
     def results_directory(self) -> Path:
         """Where records go."""
-        return Path(self.results or (SAMPLE_RESULTS if self.sample else RESULTS))
+        return results_directory(self.results, self.sample)
 
 
 @dataclass(frozen=True, slots=True)

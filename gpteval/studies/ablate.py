@@ -55,7 +55,8 @@ def ablate(
         rows["LSTM"] = {"model": lstm}
         layer_count(session.model(lstm))
     table: dict[str, list[Result]] = {}
-    for name, differs in rows.items():
+    for number, (name, differs) in enumerate(rows.items(), start=1):
+        session.told(progress or Silent()).say(f"{name} ({number} of {len(rows)})")
         variant = RunConfig(tasks=config.tasks, **settings | differs)
         table[name] = execute(variant, progress or Silent(), session)
     _tell([result for results in table.values() for result in results])
