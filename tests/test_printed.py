@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -104,12 +104,14 @@ def places(tmp_path_factory: pytest.TempPathFactory, roomy_directory: Path) -> d
 
 
 def ask(
-    arguments: str, stdout: Path | int, stderr: Path, encoding: str = "utf-8"
+    arguments: str | Sequence[str], stdout: Path | int, stderr: Path, encoding: str = "utf-8"
 ) -> tuple[int, str]:
     """The exit code of a command line, and what it said on stderr."""
     pages = io.TextIOWrapper(io.BufferedWriter(io.FileIO(stdout, "w")), encoding=encoding)
     with pytest.MonkeyPatch.context() as patch, stderr.open("w", encoding=encoding) as errors:
-        patch.setattr(sys, "argv", ["gpteval", *arguments.split()])
+        patch.setattr(os, "environ", os.environ.copy())  # main sets variables
+        words = arguments.split() if isinstance(arguments, str) else arguments
+        patch.setattr(sys, "argv", ["gpteval", *words])
         patch.setattr(sys, "stdout", pages)
         patch.setattr(sys, "stderr", errors)
         with pytest.raises(SystemExit) as ended:
@@ -127,7 +129,7 @@ def test_every_command_prints_what_an_encoding_can_show_and_nothing_a_terminal_o
     page = tmp_path / "page"
     code, told = ask(arguments.format(**places), page, tmp_path / "told", encoding)
     assert code == (2 if arguments == "no-such-command" else 0), told
-    text = page.read_text(encoding=encoding)
+    text = page.read_bytes().decode(encoding)
     assert (text + told).replace("\n", "").isprintable()
     assert "Traceback" not in told
     if arguments.endswith("--json") or "--json " in arguments:
@@ -241,21 +243,14 @@ def test_the_score_its_interval_and_the_majority_are_the_last_to_go(width: int) 
 
 
 def test_a_run_says_where_its_results_are_and_a_finished_one_that_nothing_was_run(
-    places: dict[str, str], tmp_path: Path
+    tmp_path: Path,
 ) -> None:
-    told = tmp_path / "told"
-    fresh = places | {"results": str(tmp_path / "of all")}
-    words = ASKED["baselines"].split()
-    words[-1] = fresh["results"]
+    told, directory = tmp_path / "told", str(tmp_path / "of all")
+    words = [*ASKED["baselines"].split()[:-1], directory]
     for expected in ("the results are in", "nothing was run"):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sys, "argv", ["gpteval", *words])
-            with told.open("w") as errors, pytest.raises(SystemExit):
-                patch.setattr(sys, "stderr", errors)
-                main()
-        last = told.read_text().splitlines()[-1]
+        last = ask(words, tmp_path / "page", told)[1].splitlines()[-1]
         assert f"gpteval: {expected}" in last
-        assert f"`gpteval leaderboard '{fresh['results']}'`" in last
+        assert f"`gpteval leaderboard '{directory}'`" in last
 
 
 def test_the_leaderboard_shows_the_results_written_last(

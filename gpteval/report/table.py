@@ -155,7 +155,8 @@ def csv_page(rows: Sequence[Mapping[str, Any]]) -> str:
     """JSON values as a CSV file, a column for every number and text in them."""
     lines = [dict(_flat("", row)) for row in rows]
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(dict.fromkeys(name for line in lines for name in line)))
+    names = dict.fromkeys(name for line in lines for name in line)
+    writer = csv.DictWriter(text, list(names), lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: spreadsheet(value) for name, value in row.items()} for row in lines)
     return text.getvalue()
