@@ -145,7 +145,7 @@ def test_without_matplotlib_one_line_says_what_to_install(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
-    options = [str(run), "--sample", "--tasks", "copa", "--limit", "5", "--output", str(tmp_path)]
+    options = [str(run), "--sample", "--tasks", "copa", "--limit", "5", "--results", str(tmp_path)]
     error = CliRunner().invoke(command, options).exception
     assert isinstance(error, ConfigError)
     assert "pip install 'gpteval[plots]'" in str(error)
