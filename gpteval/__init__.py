@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from gpteval.config import Compute, FinetuneConfig, PretrainConfig
 from gpteval.errors import CheckpointError, ConfigError, DataError, GptevalError, PluginError
-from gpteval.files import replacing
 from gpteval.hookspecs import hookimpl
 from gpteval.metric import Metric
 from gpteval.model import Loaded, Model, ModelFamily, Tokenizer
@@ -33,6 +32,7 @@ from gpteval.tree import Span, Trees
 if TYPE_CHECKING:
     from gpteval.encode.cache import cache_directory
     from gpteval.encode.tokenizer import BpeTokenizer
+    from gpteval.files import replacing
     from gpteval.methods.linear import score_baselines
     from gpteval.methods.run import run
     from gpteval.methods.settings import recipe
@@ -103,6 +103,7 @@ _LAZY = {
     "recipe": "gpteval.methods.settings",
     "run": "gpteval.methods.run",
     "save_checkpoint": "gpteval.weights.checkpoint",
+    "replacing": "gpteval.files",
     "score_baselines": "gpteval.methods.linear",
     "score_zeroshot": "gpteval.methods.zeroshot",
     "weights_digest": "gpteval.weights.checkpoint",

@@ -5,11 +5,16 @@ What is measured on what (`RunConfig` and the like) stands with the methods: `me
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from math import isfinite
+from pathlib import Path
 from typing import Any
 
 from gpteval.errors import ConfigError
+from gpteval.task import Task
+from gpteval.typed import fits, hints
 
 NOTHING, ALL = "none", "all"
 """How much of the pre-trained model to begin with, beside numbers of layers."""
@@ -24,45 +29,114 @@ RESULTS, SAMPLE_RESULTS = "results", "runs"
 """The results directories likewise."""
 
 
-def option(default: Any, text: str) -> Any:
-    """A field with the help text its command-line option shows."""
-    return field(default=default, metadata={"help": text})
+SEEDS = 2**32
+"""How many seeds there are: NumPy takes those below."""
+
+
+def option(
+    default: Any,
+    text: str,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """A field with the help text its command-line option shows, and the values it may have."""
+    limits = {"least": least, "above": above, "most": most, "below": below}
+    known = {name: limit for name, limit in limits.items() if limit is not None}
+    return field(default=default, metadata={"help": text, "limits": known, "choices": choices})
+
+
+def check(config: Any) -> None:
+    """Refuse a configuration with a field that is not of its type, or that no run can use.
+
+    Raises:
+        ConfigError: The field is named, with its value and what it may be.
+    """
+    kinds = hints(config.__class__)
+    for entry in fields(config):
+        value, kind = getattr(config, entry.name), kinds[entry.name]
+        limits, choices = entry.metadata.get("limits", {}), entry.metadata.get("choices", ())
+        if not fits(value, kind) or (isinstance(value, float) and not isfinite(value)):
+            due = KINDS.get(kind, f"a {getattr(kind, '__name__', kind)}")
+        elif choices and value not in choices:
+            due = f"{', '.join(choices[:-1])} or {choices[-1]}"
+        elif broken := [name for name in limits if not HOLDS[name](value, limits[name])]:
+            due = f"{WORDS[broken[0]]} {limits[broken[0]]:g}"
+        else:
+            continue
+        raise ConfigError(f"--{entry.name.replace('_', '-')} is {due}, not {value!r:.80}")
+
+
+KINDS: Mapping[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "True or False",
+    str: "a text",
+    tuple[int, ...]: "several whole numbers, as (0, 1)",
+}
+HOLDS: Mapping[str, Callable[[float, float], bool]] = {
+    "least": operator.ge,
+    "above": operator.gt,
+    "most": operator.le,
+    "below": operator.lt,
+}
+WORDS = {"least": "at least", "above": "above", "most": "at most", "below": "below"}
 
 
 @dataclass(frozen=True, slots=True)
 class FinetuneConfig:
     """The fine-tuning recipe; the defaults are the paper's, for every task alike."""
 
-    lr: float = option(6.25e-5, "Peak learning rate.")
-    batch_size: int = option(32, "Examples per update, drawn at random.")
-    epochs: int = option(3, "Passes over the training split.")
-    warmup: float = option(0.002, "Fraction of all updates with a rising learning rate.")
-    lm_weight: float = option(0.5, "λ: weight of the auxiliary language-model loss.")
-    weight_decay: float = option(0.01, "Decoupled decay, on matrices only.")
-    clip: float = option(1.0, "Largest global gradient norm.")
-    classifier_dropout: float = option(0.1, "Dropout on the state the classifier reads.")
-    dropout: float = option(0.1, "Embedding, attention and residual dropout.")
+    lr: float = option(6.25e-5, "Peak learning rate.", least=0, most=1000)
+    lr_width: int = option(
+        0,
+        "Width of the model that --lr is meant for: another's rate is lr·width/its own. "
+        "0: --lr for any.",
+        least=0,
+        most=10**6,
+    )
+    batch_size: int = option(32, "Examples per update, drawn at random.", least=1, most=10**9)
+    epochs: int = option(3, "Passes over the training split.", least=1, most=10**6)
+    warmup: float = option(
+        0.002, "Fraction of all updates with a rising learning rate.", least=0, most=1
+    )
+    lm_weight: float = option(
+        0.5, "λ: weight of the auxiliary language-model loss.", least=0, most=1000
+    )
+    weight_decay: float = option(0.01, "Decoupled decay, on matrices only.", least=0, most=1000)
+    clip: float = option(1.0, "Largest global gradient norm.", above=0, most=10**9)
+    classifier_dropout: float = option(
+        0.1, "Dropout on the state the classifier reads.", least=0, below=1
+    )
+    dropout: float = option(0.1, "Embedding, attention and residual dropout.", least=0, below=1)
     branches: str = option(
         "shared",
         "Answers on one text: computed on it once, with one dropout mask for all (shared), or each "
         "with masks of its own (apart), as OpenAI's code does.",
+        choices=("shared", "apart"),
     )
 
     def __post_init__(self) -> None:
         """Refuse values that no run can use."""
-        if self.branches not in ("shared", "apart"):
-            raise ConfigError(f"branches is shared or apart, not {self.branches!r}")
-        if self.batch_size < 1 or self.epochs < 1:
-            raise ConfigError("batch size and epochs must be at least 1")
-        if not 0 <= self.warmup <= 1:
-            raise ConfigError(
-                f"warmup is a fraction of all updates, from 0 to 1, not {self.warmup}"
-            )
+        check(self)
+
+    def rate(self, width: int) -> float:
+        """Peak learning rate of a model of that width, D.
+
+        With `lr_width` it falls as the width grows: what Adam's updates, each entry about as large
+        as the rate, add to a matrix product grows with the number of entries that are summed
+        (Yang et al. 2021, arXiv 2203.03466, table 3).
+        """
+        return self.lr * self.lr_width / width if self.lr_width else self.lr
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Every setting, for keys and records; the way of branches only where it is not ours."""
-        return {n: v for n, v in asdict(self).items() if (n, v) != ("branches", "shared")}
+        """Every setting, for keys and records; those that came later only where they are used."""
+        later = {"branches": "shared", "lr_width": 0}
+        return {n: v for n, v in asdict(self).items() if n not in later or v != later[n]}
 
     @property
     def changed(self) -> dict[str, Any]:
@@ -80,39 +154,50 @@ class PretrainConfig:
     """The pre-training recipe; the defaults are the paper's §4.1 but for the length of training."""
 
     preset: str = option(SAMPLE_MODEL, "Named model shape (see `gpteval models`).")
-    merges: int = option(8000, "BPE merges of a tokenizer trained here; the paper has 40,000.")
-    context: int = option(512, "Tokens of a sequence.")
-    batch_size: int = option(64, "Sequences per update.")
-    updates: int = option(20_000, "Number of updates.")
-    epochs: float = option(0.0, "Passes over the corpus, in place of --updates; the paper has 100.")
-    lr: float = option(2.5e-4, "Peak learning rate.")
-    warmup: int = option(2000, "Updates with a rising learning rate; then cosine to 0.")
-    weight_decay: float = option(0.01, "Decoupled decay, on matrices only.")
-    clip: float = option(1.0, "Largest global gradient norm.")
-    dropout: float = option(0.1, "Embedding, attention and residual dropout.")
-    held_out: int = option(5, "Documents kept apart to measure bits per byte.")
-    evaluate: int = option(0, "Updates between held-out measurements; 0 for one, at the end.")
-    weights: str = option("fp32", "Weights on disk: fp32, or bf16 at half the size.")
-    seed: int = option(0, "Seed of weights, order, dropout and the documents held out.")
+    merges: int = option(
+        8000,
+        "BPE merges of a tokenizer trained here; the paper has 40,000.",
+        least=1,
+        most=10**7,
+    )
+    context: int = option(512, "Tokens of a sequence.", least=1, most=10**7)
+    batch_size: int = option(64, "Sequences per update.", least=1, most=10**9)
+    updates: int = option(20_000, "Number of updates.", least=1, most=10**12)
+    epochs: float = option(
+        0.0,
+        "Passes over the corpus, in place of --updates; the paper has 100.",
+        least=0,
+        most=10**6,
+    )
+    lr: float = option(2.5e-4, "Peak learning rate.", least=0, most=1000)
+    warmup: int = option(
+        2000, "Updates with a rising learning rate; then cosine to 0.", least=0, most=10**12
+    )
+    weight_decay: float = option(0.01, "Decoupled decay, on matrices only.", least=0, most=1000)
+    clip: float = option(1.0, "Largest global gradient norm.", above=0, most=10**9)
+    dropout: float = option(0.1, "Embedding, attention and residual dropout.", least=0, below=1)
+    held_out: int = option(5, "Documents kept apart to measure bits per byte.", least=0, most=10**9)
+    evaluate: int = option(
+        0,
+        "Updates between held-out measurements; 0 for one, at the end.",
+        least=0,
+        most=10**12,
+    )
+    weights: str = option(
+        "fp32", "Weights on disk: fp32, or bf16 at half the size.", choices=("fp32", "bf16")
+    )
+    seed: int = option(
+        0, "Seed of weights, order, dropout and the documents held out.", least=0, below=SEEDS
+    )
 
     def __post_init__(self) -> None:
         """Refuse values that no run can use."""
-        for name in ("merges", "context", "batch_size", "updates"):
-            if getattr(self, name) < 1:
-                raise ConfigError(
-                    f"--{name.replace('_', '-')} is at least 1, not {getattr(self, name)}"
-                )
-        if self.epochs < 0:
-            raise ConfigError(f"--epochs is 0 or more, not {self.epochs}")
+        check(self)
         if not self.epochs and not 0 <= self.warmup < self.updates:
             raise ConfigError(
                 f"--warmup {self.warmup} doesn't fit into --updates {self.updates}: "
                 f"try --warmup {self.updates // 10}"
             )
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"--dropout is a share from 0 to below 1, not {self.dropout}")
-        if self.weights not in ("fp32", "bf16"):
-            raise ConfigError(f"--weights is fp32 or bf16, not {self.weights!r}")
 
     def lasting(self, windows: int) -> PretrainConfig:
         """The same with its epochs, if any, told in updates.
@@ -130,20 +215,26 @@ class PretrainConfig:
 class Upkeep:
     """What is kept of a pre-training under way, and when it stops: no weight depends on it."""
 
-    save_seconds: float = option(60.0, "Time between two saves of the unfinished training.")
-    save_updates: int = option(0, "Updates between two saves, in place of --save-seconds.")
-    keep: int = option(2, "How many saves are kept.")
-    snapshots: int = option(0, "Models to keep along the way, beside the untrained one.")
+    save_seconds: float = option(
+        60.0, "Time between two saves of the unfinished training.", least=0, most=10**9
+    )
+    save_updates: int = option(
+        0, "Updates between two saves, in place of --save-seconds.", least=0, most=10**12
+    )
+    keep: int = option(2, "How many saves are kept.", least=1, most=10**6)
+    snapshots: int = option(
+        0, "Models to keep along the way, beside the untrained one.", least=0, most=10**6
+    )
     spike: float = option(
-        3.0, "Stop at a loss so far above the mean of the last 100 updates, in nats; 0: never."
+        3.0,
+        "Stop at a loss so far above the mean of the last 100 updates, in nats; 0: never.",
+        least=0,
+        most=10**6,
     )
 
     def __post_init__(self) -> None:
         """Refuse values that no run can use."""
-        for name, least in (("save_updates", 0), ("keep", 1), ("snapshots", 0), ("spike", 0)):
-            if getattr(self, name) < least:
-                shown = name.replace("_", "-")
-                raise ConfigError(f"--{shown} is at least {least}, not {getattr(self, name)}")
+        check(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,16 +242,18 @@ class Reading:
     """How a corpus is read, and which tests are looked up in it before training."""
 
     text_field: str = option("text", "Field of a JSONL line, or column of a row, with the text.")
-    tokenizer: str = option(
-        "", "Checkpoint whose tokenizer to use; default: one is trained on the corpus."
+    tokenizer: Path | None = option(
+        None, "Checkpoint whose tokenizer to use; default: one is trained on the corpus."
     )
     overlap: str = option(
         "",
         "Tasks whose scored splits are looked up in the corpus, names and groups by commas; "
         "default: none, or with --data-dir all that are there.",
     )
-    data_dir: str = option(
-        "", "Directory of official files, of --watch too; default: $GPTEVAL_DATA, or hub."
+    data_dir: tuple[Path, ...] = option(
+        (),
+        "Directory of official files, of --watch too; may be given several times. Default: "
+        "$GPTEVAL_DATA, or hub.",
     )
 
 
@@ -169,12 +262,15 @@ class Compute:
     """Where and how precisely to compute."""
 
     device: str = option("auto", "cuda, mps, cpu, or auto: the first that is there.")
-    precision: str = option("auto", "fp32, bf16 (autocast), or auto: bf16 on cuda, else fp32.")
+    precision: str = option(
+        "auto",
+        "fp32, bf16 (autocast), or auto: bf16 on cuda, else fp32.",
+        choices=("auto", "fp32", "bf16"),
+    )
 
     def __post_init__(self) -> None:
         """Refuse a precision that does not exist; the device is checked when torch is there."""
-        if self.precision not in ("auto", "fp32", "bf16"):
-            raise ConfigError(f"precision is auto, fp32 or bf16, not {self.precision!r}")
+        check(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +280,18 @@ class Sharing(Compute):
     shard: bool = option(False, "Under torchrun: split the weights among the processes too.")
 
 
-def task_names(tasks: str | Iterable[str]) -> tuple[str, ...]:
-    """Names and groups as given: a list, or one text joined by commas."""
-    names = tasks.split(",") if isinstance(tasks, str) else tasks
-    return tuple(name.strip() for name in names if name.strip())
+def task_names(tasks: str | Task | Iterable[str | Task]) -> tuple[str, ...]:
+    """Names and groups as given: a list of names or tasks, or one text joined by commas.
+
+    Raises:
+        ConfigError: Something else.
+    """
+    given = tasks.split(",") if isinstance(tasks, str) else tasks
+    given = [given] if isinstance(given, Task) else given
+    try:
+        names = [task.name if isinstance(task, Task) else task.strip() for task in given]
+    except (AttributeError, TypeError):
+        raise ConfigError(
+            f'tasks are names and groups, as "glue,race" or ["glue", "race"], not {tasks!r:.80}'
+        ) from None
+    return tuple(filter(None, names))

@@ -21,7 +21,9 @@ class UnknownNameError(GptevalError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         """`kind` is the noun shown to the user, `known` the names that would have worked."""
-        close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+        plain = {spelt.casefold().replace("-", ""): spelt for spelt in known}
+        wanted = name.casefold().replace("-", "")  # people write SST-2 and STS-B
+        close = [plain[near] for near in difflib.get_close_matches(wanted, plain, 1, 0.5)]
         suggestion = f"; did you mean {close[0]!r}?" if close else ""
         super().__init__(f"unknown {kind} {name!r}{suggestion}{' ' + hint if hint else ''}")
 
@@ -39,6 +41,21 @@ class DataError(GptevalError):
         return cls(f"{path}:{line}: {problem}")
 
 
+class ExampleError(DataError):
+    """One example of a split that a model can't be given.
+
+    Whoever knows the split tells where its row stands (`gpteval.data.examples.located`).
+
+    Attributes:
+        place: The example's place in the split, from 0.
+    """
+
+    def __init__(self, place: int, problem: str) -> None:
+        """`problem` says what is wrong with it, and what to do."""
+        super().__init__(problem)
+        self.place = place
+
+
 class CheckpointError(GptevalError):
     """A model directory or weight file that is missing, incomplete or misshapen."""
 
@@ -51,5 +68,9 @@ class ResultError(GptevalError):
     """A results directory that can't be read or written."""
 
 
+class ScoreError(GptevalError):
+    """Predictions that can't be scored: a score that is not a number, an answer nobody offered."""
+
+
 class TrainingError(GptevalError):
-    """A run that can't go on: a loss that is not a number, or nothing to train on."""
+    """A training that can't continue: a loss that is not a number, or nothing to train on."""

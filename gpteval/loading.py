@@ -62,8 +62,8 @@ class Plugins:
         self._manager = pluggy.PluginManager("gpteval")
         self._manager.add_hookspecs(hookspecs)
         self._rows: dict[str, Plugin] = {}
-        found, damaged = installed() if points is None else (points, ())
-        for point in found:
+        entry_points, damaged = installed() if points is None else (points, ())
+        for point in entry_points:
             self._load(point)
         self._rows |= {row.name: row for row in damaged}
 
@@ -115,9 +115,8 @@ class Plugins:
 
     def called(self, hook: str, **arguments: Any) -> Iterator[tuple[Plugin, Any]]:
         """Call every plug-in's implementation of a hook, built-ins first; failed ones are noted."""
-        implementations = {
-            each.plugin_name: each for each in getattr(self._manager.hook, hook).get_hookimpls()
-        }
+        hooked = getattr(self._manager.hook, hook).get_hookimpls()
+        implementations = {made.plugin_name: made for made in hooked}
         for plugin in self.plugins:
             implementation = implementations.get(plugin.name)
             if implementation is None:
@@ -171,7 +170,7 @@ def _one_by_one() -> tuple[list[EntryPoint], list[Plugin]]:
             damaged.setdefault(
                 name, Plugin(name, name, "0", "", error=f"metadata: {reason(error)}")
             )
-    return [point for each in points.values() for point in each], list(damaged.values())
+    return [point for same in points.values() for point in same], list(damaged.values())
 
 
 def _distribution(point: EntryPoint) -> tuple[str, str]:

@@ -49,8 +49,8 @@ def hidden_at(model: Model, trees: Trees, places: Tensor) -> Tensor:
     A model with a method `hidden_at(trees, places)` may leave out what only others need.
     """
     own = getattr(model, "hidden_at", None)
-    found: Tensor = own(trees, places) if own else model.hidden(trees).index_select(0, places)
-    return found
+    states: Tensor = own(trees, places) if own else model.hidden(trees).index_select(0, places)
+    return states
 
 
 @runtime_checkable

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 from gpteval.config import FinetuneConfig
 from gpteval.metric import Metric
 from gpteval.model import ModelFamily
 from gpteval.task import PaperScore, Source, Split, Suite, Task
+from gpteval.typed import misfit
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -34,7 +33,7 @@ def _task(task: Task) -> str:
 
 def _task_faults(task: Task) -> Iterable[str]:
     """Each of them "", where it is none."""
-    yield _types(task, Task)
+    yield misfit(task, Task)
     yield _source(task.source)
     splits = task.source.splits
     yield _unless(task.metrics, "no metrics: name at least one")
@@ -55,37 +54,37 @@ def _task_faults(task: Task) -> Iterable[str]:
         yield _unless(low < high, f"kind regress needs a scale that rises, not {task.scale!r}")
     if task.rule == "threshold":
         yield _unless(task.binary, 'the rule "threshold" needs kind classify with two labels')
-    yield next((f"paper: {wrong}" for p in task.paper if (wrong := _types(p, PaperScore))), "")
+    yield next((f"paper: {wrong}" for p in task.paper if (wrong := misfit(p, PaperScore))), "")
 
 
 def _source(source: Source) -> str:
     """What is wrong with a source, beside the types of its fields."""
-    if wrong := _types(source, Source):
+    if wrong := misfit(source, Source):
         return f"source: {wrong}"
     if not source.splits:
         return "source: no splits"
-    faults = {name: _types(split, Split) for name, split in source.splits.items()}
+    faults = {name: misfit(split, Split) for name, split in source.splits.items()}
     return next((f"split {name}: {wrong}" for name, wrong in faults.items() if wrong), "")
 
 
 def _family(family: ModelFamily) -> str:
-    return _types(family, ModelFamily)
+    return misfit(family, ModelFamily)
 
 
 def _metric(metric: Metric) -> str:
-    wrong = _types(metric, Metric)
+    wrong = misfit(metric, Metric)
     bounded = metric.lower < metric.upper if not wrong else True
     return wrong or _unless(bounded, f"lower {metric.lower} is not below upper {metric.upper}")
 
 
 def _suite(suite: Suite) -> str:
-    wrong = _types(suite, Suite) or _unless(suite.members, "no members")
+    wrong = misfit(suite, Suite) or _unless(suite.members, "no members")
     without = [] if wrong else [task for task, metrics in suite.members.items() if not metrics]
     return wrong or _unless(not without, f"no metrics for {without}")
 
 
 def _recipe(recipe: FinetuneConfig) -> str:
-    return _types(recipe, FinetuneConfig)
+    return misfit(recipe, FinetuneConfig)
 
 
 def misnamed(name: str) -> str:
@@ -104,46 +103,3 @@ CHECKS: Mapping[type, Callable[[Any], str]] = {
 
 def _unless(holds: object, problem: str) -> str:
     return "" if holds else problem
-
-
-def _types(item: Any, kind: type) -> str:
-    """The first field that is not of its annotated type."""
-    for name, annotated in _hints(kind).items():
-        value = getattr(item, name)
-        if not _fits(value, annotated):
-            return f"{name} can't be {value!r:.40}"
-    return ""
-
-
-@cache
-def _hints(kind: Any) -> Mapping[str, Any]:
-    """The annotated type of every field; to make them out of text takes as long as all checks."""
-    return get_type_hints(kind)
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    """Whether a value is of an annotated type, as far as a plug-in's fields go.
-
-    typeguard would do it too, and takes longer to import than all of this package.
-    """
-    origin, of = get_origin(kind), get_args(kind)
-    fits = True
-    if origin is Literal:
-        fits = value in of
-    elif origin in (UnionType, Union):
-        fits = any(_fits(value, each) for each in of)
-    elif origin is Callable:
-        fits = callable(value)
-    elif origin is Mapping:
-        fits = isinstance(value, Mapping)
-        fits = fits and all(_fits(k, of[0]) and _fits(v, of[1]) for k, v in value.items())
-    elif origin is tuple:
-        each = of[:1] * len(value) if isinstance(value, tuple) and of[-1] is ... else of
-        fits = isinstance(value, tuple) and len(each) == len(value)
-        fits = fits and all(map(_fits, value, each))
-    elif kind in (int, float):  # a whole number is a float too, a truth value is neither
-        fits = isinstance(value, kind if kind is int else (int, float)) and value is not True
-        fits = fits and value is not False
-    elif kind is not Any:
-        fits = isinstance(value, kind)
-    return fits

@@ -138,20 +138,20 @@ def read_record(line: str | bytes, kind: type[Record]) -> Record:
     import msgspec
 
     try:
-        found = msgspec.json.decode(line)
+        fields_read = msgspec.json.decode(line)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"expected an object, found {found!r:.40}")
-    schema = found.get("schema", SCHEMA)
+    if not isinstance(fields_read, dict):
+        raise ValueError(f"expected an object, found {fields_read!r:.40}")
+    schema = fields_read.get("schema", SCHEMA)
     if isinstance(schema, int) and schema > SCHEMA:
         raise NewerError(f"schema {schema}, and this gpteval reads up to {SCHEMA}")
-    unknown = found.keys() - FIELDS[kind]
+    unknown = fields_read.keys() - FIELDS[kind]
     if unknown:
         raise ValueError(f"unknown field {min(unknown)!r:.40}")
-    record = msgspec.convert(found, kind)
-    if isinstance(record, Result) and not record.scores:
-        raise ValueError("no scores")
+    record = msgspec.convert(fields_read, kind)
+    if isinstance(record, Result) and all("/" in name for name in record.scores):
+        raise ValueError("no scores of the whole split")
     return record
 
 

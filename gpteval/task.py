@@ -192,6 +192,8 @@ class Source:
         no_gold: Raw labels that mean "no gold label": the row is left out and counted.
         ask: Where to get the set, shown when it is not found.
         sample: Package directory of the bundled sample ("gpteval_tasks:samples/rte").
+        lists: Those of the columns that hold a list of texts (RACE's options); all others hold
+            text. Anything else is refused.
     """
 
     hub: str
@@ -208,6 +210,7 @@ class Source:
     no_gold: tuple[str, ...] = ()
     ask: str = ""
     sample: str = ""
+    lists: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +242,7 @@ class Suite:
         name: Short name ("glue"); a plug-in's is also reachable as package/name.
         members: Task → the metrics that are averaged first, then over its splits; the mean of the
             suite is over the tasks.
-        published: StepGuard of that mean, with the data versions they were measured on.
+        published: Figures of that mean, with the data versions they were measured on.
         table: Row of a published table of ablations → task → score in percent, "" → its average as
             printed; such a suite stands beside `gpteval ablate`, not on the leaderboard.
         title: Shown in reports.

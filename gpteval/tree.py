@@ -95,7 +95,9 @@ class Trees:
 
     def to(self, device: torch.device | str) -> Trees:
         """The same trees with their tensors on `device`."""
-        return self.moved(lambda tensor: tensor.to(device, non_blocking=True))
+        # On MPS a copy that nobody waits for may be read before it is there.
+        cuda = str(device).startswith("cuda")
+        return self.moved(lambda tensor: tensor.to(device, non_blocking=cuda))
 
     def moved(self, move: Callable[[Tensor], Tensor]) -> Trees:
         """The same trees with their tensors moved."""

@@ -101,10 +101,11 @@ def identify(
             f"the model {model.vocab_size} embeddings"
         )
     parameters = sum(p.numel() for p in model.parameters())
+    own = cast("Model", model)
     return Loaded(
-        model=cast("Model", model),
+        model=own,
         tokenizer=tokenizer,
         reference=reference,
-        digest=weights_digest(model, tokenizer),
+        digest=weights_digest(own, tokenizer),
         details={"parameters": parameters, **details},
     )

@@ -228,12 +228,12 @@ def _quiet() -> Iterator[None]:
 def _identify(reference: str, model: HuggingFaceModel, tokenizer: Any, unused: int) -> Loaded:
     check_logits(model)
     model.reading = reading(model, TOLERANCE)
-    adapted = HuggingFaceTokenizer(tokenizer)
+    adapted = HuggingFaceTokenizer(tokenizer, model.vocab_size)
     return Loaded(
         model=cast("Model", model),
         tokenizer=adapted,
         reference=reference,
-        digest=weights_digest(model, adapted),
+        digest=weights_digest(cast("Model", model), adapted, _decisive(model.lm.config)),
         details={
             "parameters": sum(p.numel() for p in model.parameters()),
             "architecture": type(model.lm).__name__,
@@ -241,6 +241,12 @@ def _identify(reference: str, model: HuggingFaceModel, tokenizer: Any, unused: i
             "trees": model.reading,
         },
     )
+
+
+def _decisive(config: Any) -> dict[str, Any]:
+    """What a configuration of transformers says of the computation, not of where it came from."""
+    whence = ("transformers_version", "architectures", "dtype", "torch_dtype")
+    return {k: v for k, v in config.to_dict().items() if k not in whence and k[0] != "_"}
 
 
 @torch.no_grad()
@@ -267,20 +273,20 @@ def check_logits(model: HuggingFaceModel) -> None:
 
 def _locate(source: str) -> tuple[Path, str]:
     """The directory to read, and the name of the GGUF file in it or ""."""
-    path = Path(source).expanduser()
-    if path.suffix == ".gguf" and path.is_file():
+    path = Path(source)
+    if path.suffix.lower() == ".gguf" and path.is_file():
         return path.parent, path.name
     if not path.is_dir():
-        if path.is_absolute() or source.startswith((".", "~")) or source.count("/") > 1:
+        if path.is_absolute() or source.startswith(".") or source.count("/") > 1:
             raise CheckpointError(f"no such directory: {source}")
         path = snapshot(source, HUB_FILES)
-    found = sorted(p.name for p in path.glob("*.gguf"))
+    names = sorted(p.name for p in path.glob("*.gguf"))
     if any(path.glob("*.safetensors")):
         return path, ""
-    if len(found) == 1:
-        return path, found[0]
-    if found:
-        raise CheckpointError(f"{source} has {len(found)} GGUF files: name one ({found[0]}, …)")
+    if len(names) == 1:
+        return path, names[0]
+    if names:
+        raise CheckpointError(f"{source} has {len(names)} GGUF files: name one ({names[0]}, …)")
     raise CheckpointError(f"{source} has no safetensors and no GGUF file; pickles are never read")
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+from gpteval import CheckpointError
 
 SEPARATOR = "<|endoftext|>"
 
@@ -18,30 +22,54 @@ class HuggingFaceTokenizer:
         start: What it would put before a text, else `<|endoftext|>`, else its bos, else None.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, tokenizer: Any, embeddings: int) -> None:
+        """`embeddings` is how many the model has: ids from there on can't be read."""
+        self._tokenizer, self._embeddings = tokenizer, embeddings
         self.start: int | None = _start(tokenizer)
 
     @property
     def vocab_size(self) -> int:
-        """Number of ids."""
-        return len(self._tokenizer)
+        """Number of ids that a text may have."""
+        return min(len(self._tokenizer), self._embeddings)
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """SHA-256 of the pipeline, or of the vocabulary where the pipeline is Python."""
-        backend = getattr(self._tokenizer, "backend_tokenizer", None)
-        vocabulary = [type(self._tokenizer).__name__, sorted(self._tokenizer.get_vocab().items())]
-        text = backend.to_str() if backend is not None else json.dumps(vocabulary)
-        return hashlib.sha256(text.encode()).hexdigest()
+        """SHA-256 of the pipeline and of all files that transformers would write of it."""
+        total = hashlib.sha256(type(self._tokenizer).__name__.encode())
+        with TemporaryDirectory() as directory:
+            self._tokenizer.save_pretrained(directory)
+            for path in sorted(p for p in Path(directory).rglob("*") if p.is_file()):
+                content = path.read_bytes()
+                if path.name == "tokenizer_config.json":
+                    content = _without_origin(content)
+                total.update(path.name.encode() + b"\0" + hashlib.sha256(content).digest())
+        return total.hexdigest()
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of each text; whole batches run in parallel."""
+        """Ids of each text; whole batches run in parallel.
+
+        What looks like a control token in a text ("[PAD]") is text.
+
+        Raises:
+            CheckpointError: A token of the tokenizer has no embedding in the model.
+        """
         if not texts:
             return []
-        encoded = self._tokenizer(list(texts), add_special_tokens=False, verbose=False)
+        encoded = self._tokenizer(
+            list(texts), add_special_tokens=False, split_special_tokens=True, verbose=False
+        )
         ids: list[list[int]] = encoded["input_ids"]
+        if len(self._tokenizer) > self._embeddings:
+            self._check(ids)
         return ids
+
+    def _check(self, ids: Sequence[Sequence[int]]) -> None:
+        highest = max((max(own) for own in ids if own), default=0)
+        if highest >= self._embeddings:
+            raise CheckpointError(
+                f"the tokenizer has a token {self.decode([highest])!r} of id {highest}, and the "
+                f"model {self._embeddings} embeddings: resize the model, or take its own tokenizer"
+            )
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of a run of ids."""
@@ -50,6 +78,14 @@ class HuggingFaceTokenizer:
     def save(self, directory: Path) -> None:
         """Write transformers' tokenizer files."""
         self._tokenizer.save_pretrained(directory)
+
+
+def _without_origin(content: bytes) -> bytes:
+    """A tokenizer's configuration without where it was read and by which version."""
+    config = json.loads(content)
+    for name in ("name_or_path", "transformers_version", "is_local", "local_files_only"):
+        config.pop(name, None)
+    return json.dumps(config, sort_keys=True).encode()
 
 
 def _start(tokenizer: Any) -> int | None:

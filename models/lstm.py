@@ -88,8 +88,8 @@ class LSTM(nn.Module):
         states, order = [], []
         ends: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         for spans in depths(trees.spans):
-            found, last = self._recur([read[s.start : s.stop] for s in spans], _begin(spans, ends))
-            states += found
+            level, last = self._recur([read[s.start : s.stop] for s in spans], _begin(spans, ends))
+            states += level
             order += [torch.arange(s.start, s.stop) for s in spans]
             ends |= {(s.start, s.stop): end for s, end in zip(spans, last, strict=True)}
         place = torch.argsort(torch.cat(order)).to(read.device)

@@ -55,13 +55,13 @@ class PackedSpans:
         """Arrange the spans of a batch whose tensors are on `device`, in the batch's order."""
         runs = [(*span.ancestors, (span.start, span.stop)) for span in spans]
         own = [span.stop - span.start for span in spans]
-        seen = [sum(stop - start for start, stop in each) for each in runs]
+        seen = [sum(stop - start for start, stop in path) for path in runs]
         self._own, self._seen = own, seen
         self._q_bounds = sent(_bounds(own), device)  # (S + 1,)
         self._k_bounds = sent(_bounds(seen), device)  # (S + 1,)
         self._keys: Tensor | None = None
         if seen != own:
-            keys = [torch.arange(*run) for each in runs for run in each]
+            keys = [torch.arange(*run) for path in runs for run in path]
             self._keys = sent(torch.cat(keys), device)  # (P,) tokens
 
     def sort(self, x: Tensor) -> Tensor:
@@ -112,7 +112,7 @@ class PackedSpans:
             read.append(
                 F.scaled_dot_product_attention(queries, keys, values, mask, rate, scale=scale)
             )
-        return torch.cat([each[0].transpose(0, 1) for each in read])
+        return torch.cat([part[0].transpose(0, 1) for part in read])
 
 
 def _bounds(lengths: Sequence[int]) -> Tensor:

@@ -80,18 +80,18 @@ class SpanBlocks:
                 roots.setdefault(span.stop - span.start, []).append(span)
         groups = _alike(_families(spans))
         families = (family.spans for group in groups for family in group)
-        order = _tokens(span for each in (*roots.values(), *families) for span in each)  # (N,)
+        order = _tokens(span for own in (*roots.values(), *families) for span in own)  # (N,)
         place = torch.empty_like(order)  # (N,), its inverse
         place[order] = torch.arange(len(order))
         self._sorted = torch.equal(order, torch.arange(len(order)))
         self._order, self._place = sent(order, device), sent(place, device)
         self._roots = [
-            Block(len(each), n, 0, sent(_causal([n]), device)) for n, each in roots.items()
+            Block(len(own), n, 0, sent(_causal([n]), device)) for n, own in roots.items()
         ]
         self._families = [_block(group, device) for group in groups]
         begin = sum(block.count * block.length for block in self._roots)
         rows = _rows(groups, self._families, place, begin)
-        self._queries, self._keys, self._real = (sent(each, device) for each in rows)
+        self._queries, self._keys, self._real = (sent(own, device) for own in rows)
 
     def sort(self, x: Tensor) -> Tensor:
         """(N, ...) in the batch's order → sorted order."""

@@ -56,7 +56,7 @@ def read(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
     items = read_elements(path, "item", ("p", "a1", "a2"))
     for item in items:
-        yield item.line, item.attributes | {name: each[-1] for name, each in item.texts.items()}
+        yield item.line, item.attributes | {name: texts[-1] for name, texts in item.texts.items()}
     if not items:
         raise DataError.at(path, 1, "no items; expected <item> elements in <copa-corpus>")
 

@@ -79,8 +79,8 @@ def _article(path: Path) -> dict[str, Any]:
             path, 1, f"expected {', '.join(LISTS)} to be lists, and each option list too"
         )
     if len({len(value) for value in lists}) > 1:
-        found = ", ".join(f"{len(article[key])} {key}" for key in LISTS)
-        raise DataError.at(path, 1, f"a question lacks its options or answer: {found}")
+        counts = ", ".join(f"{len(article[key])} {key}" for key in LISTS)
+        raise DataError.at(path, 1, f"a question lacks its options or answer: {counts}")
     return article
 
 
@@ -99,6 +99,7 @@ RACE = Task(
             "test": _split("test", 4934, "test"),
         },
         columns=("example_id", "article", "question", "options"),
+        lists=("options",),
         label="answer",
         label_names={"A": "0", "B": "1", "C": "2", "D": "3"},
         id="example_id",

@@ -31,11 +31,11 @@ def read_dpr(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         DataError: Not UTF-8, no blocks, a block of other than four lines, other than two
             candidates, an answer that is neither, a sentence without the pronoun; with file:line.
     """
-    found = False
+    schemas = 0
     for line, block in _blocks(path.read_bytes().decode("utf-8")):
         yield line, _row(_split(path, line, block))
-        found = True
-    if not found:
+        schemas += 1
+    if not schemas:
         raise DataError.at(path, 1, f"no schemas; expected blocks of {', '.join(LINES)}")
 
 

@@ -37,16 +37,16 @@ def read_elements(path: Path, name: str, texts: Collection[str]) -> list[Element
     """
     reader = _Reader(path, name, texts)
     reader.parse()
-    return reader.found
+    return reader.items
 
 
 class _Reader:
     """Collects the elements of one file."""
 
     def __init__(self, path: Path, name: str, texts: Collection[str]) -> None:
-        self.found: list[Element] = []
+        self.items: list[Element] = []
         self._path, self._name, self._texts = path, name, texts
-        self._open = ""
+        self._open: list[tuple[list[str], int] | None] = []
         self._parser = expat.ParserCreate()
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
@@ -67,18 +67,23 @@ class _Reader:
             ) from None
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
+        # What stands in an element with no name of its own here (<b>) is its parent's text.
+        text = self._open[-1] if self._open else None
         if name == self._name:
-            self.found.append(Element(dict(attributes), self._parser.CurrentLineNumber))
-        elif name in self._texts and self.found:
-            self._open = name
-            self.found[-1].texts.setdefault(name, []).append("")
+            self.items.append(Element(dict(attributes), self._parser.CurrentLineNumber))
+        elif name in self._texts and self.items:
+            texts = self.items[-1].texts.setdefault(name, [])
+            text = texts, len(texts)
+            texts.append("")
+        self._open.append(text)
 
     def _text(self, data: str) -> None:
-        if self._open:
-            self.found[-1].texts[self._open][-1] += data
+        if self._open and self._open[-1]:
+            texts, place = self._open[-1]
+            texts[place] += data
 
     def _end(self, name: str) -> None:
-        self._open = ""
+        self._open.pop()
 
     def _refuse_declaration(self, name: str, *_: object) -> None:
         raise self._error(f"declares the entity {name!r}, which is not expanded")

@@ -77,7 +77,7 @@ def test_with_all_eight_tasks_the_papers_average_is_the_printed_one() -> None:
 
 
 def test_the_table_is_made_of_runs_that_are_found_again(short: list[object]) -> None:
-    first = json.loads(invoke(*short, "--json").stdout)
+    first = [json.loads(line) for line in invoke(*short, "--json").stdout.splitlines()]
     assert [r["setup"] for r in first] == [n for n in list(ABLATIONS.table)[:3] for _ in range(2)]
     assert len({row["key"] for row in first}) == 6
     results = ResultStore(short[-1]).read()

@@ -38,7 +38,7 @@ def problem(name: str, file: str, content: str | bytes, root: Path) -> str:
     [
         (RTE + "1\ta\tentailment\n", "dev.tsv:3: too few fields: 3, expected 4 (index, sentence1"),
         (RTE + "1\ta\tb\tc\tentailment\n", "dev.tsv:3: too many fields: 5, expected 4"),
-        (RTE + "\n", "dev.tsv:3: too few fields: 1"),
+        (RTE + "\n" + RTE.splitlines()[1], "dev.tsv:3: too few fields: 1"),
         (
             RTE + "1\ta\tb\tyes\n",
             "dev.tsv:3: unknown label 'yes', expected one of entailment, not_entailment",
@@ -73,8 +73,11 @@ def test_a_score_off_its_scale_is_refused(tmp_path: Path, score: str) -> None:
         (json.dumps(PAIR) + '\n{"gold_label": "neu', f"{SNLI}:2: not whole JSON: Unterminated"),
         ("[1, 2]\n", f"{SNLI}:1: expected a JSON object, found '[1, 2]'"),
         ('{"sentence1": "a"}\n', f"{SNLI}:1: no field 'sentence2'; it has sentence1"),
-        (json.dumps(PAIR | {"sentence1": None}), f"{SNLI}:1: column 'sentence1' has no value"),
-        ("\n\n", f"{SNLI}:2: no rows"),
+        (
+            json.dumps(PAIR | {"sentence1": None}),
+            f"{SNLI}:1: column 'sentence1' is null: expected text",
+        ),
+        ("\n\n", f"{SNLI}:1: no rows"),
     ],
 )
 def test_a_bad_jsonl_is_named_with_its_line(tmp_path: Path, content: str, said: str) -> None:

@@ -122,8 +122,8 @@ def test_the_command_prints_the_baselines(directory: Path) -> None:
     options = ["--tasks", "nli", "--sample", "--results", str(directory)]
     table = CliRunner().invoke(command, options, catch_exceptions=False).stdout
     assert "hypothesis-only" in table and "no language model" in table
-    records = json.loads(CliRunner().invoke(command, [*options, "--json"]).stdout)
-    assert {record["mode"] for record in records} == {"baseline"}
+    lines = CliRunner().invoke(command, [*options, "--json"]).stdout.splitlines()
+    assert {json.loads(line)["mode"] for line in lines} == {"baseline"}
 
 
 def test_no_language_model_is_loaded(directory: Path) -> None:
@@ -133,3 +133,9 @@ def test_no_language_model_is_loaded(directory: Path) -> None:
         "sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, directory], check=True)
+
+
+@pytest.mark.parametrize("setting", [{"model": "mini"}, {"compute": gpteval.Compute()}])
+def test_baselines_take_no_model(setting: dict[str, object], tmp_path: Path) -> None:
+    with pytest.raises(gpteval.ConfigError, match="baselines have no"):
+        gpteval.score_baselines("rte", sample=True, results=tmp_path, **setting)

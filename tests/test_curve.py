@@ -136,8 +136,8 @@ def test_the_command_writes_points_and_picture(run: Path, tmp_path: Path) -> Non
     assert "1: a perfect score" in found.stdout
     assert (tmp_path / "out" / "curve.png").read_bytes().startswith(b"\x89PNG")
     lines = (tmp_path / "out" / "points.jsonl").read_text().splitlines()
-    again = CliRunner().invoke(command, [str(run), *options, "--json"]).stdout
-    assert json.loads(again) == [json.loads(line) for line in lines]
+    again = CliRunner().invoke(command, [str(run), *options, "--json"]).stdout.splitlines()
+    assert [json.loads(line) for line in again] == [json.loads(line) for line in lines]
     assert [json.loads(line)["update"] for line in lines] == [0, 0, 500, 500, 1000, 1000]
 
 

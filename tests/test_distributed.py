@@ -93,7 +93,7 @@ def test_sharded_weights_go_on_from_what_one_process_saved(
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     ended = together(corpus, tmp_path, "--shard", "--save-updates", "15", "--snapshots", "1")
-    assert "goes on after update" in ended.stderr
+    assert "resumes after update" in ended.stderr
     assert ended.returncode == 0, ended.stderr
     assert_alike(tmp_path, alone)
     kept = read_tensors(tmp_path / "checkpoints/update-00000050/model.safetensors")

@@ -83,8 +83,8 @@ def test_the_command_prints_a_row_per_arrangement(roomy_directory: Path) -> None
     found = CliRunner().invoke(command, options, catch_exceptions=False)
     assert found.exit_code == 0
     assert all(arrangement.name in found.stdout for arrangement in ARRANGEMENTS)
-    changes = json.loads(CliRunner().invoke(command, [*options, "--json"]).stdout)
-    assert [change["flipped"] for change in changes] == [0] * len(ARRANGEMENTS)
+    lines = CliRunner().invoke(command, [*options, "--json"]).stdout.splitlines()
+    assert [json.loads(line)["flipped"] for line in lines] == [0] * len(ARRANGEMENTS)
 
 
 @pytest.mark.parametrize("largest", [2e-4, 5e-5])

@@ -137,3 +137,36 @@ def test_story_files_are_found_under_their_usual_names(tmp_path: Path, name: str
     write(tmp_path, VALIDATION, "x")
     write(tmp_path, "rocstories/cloze_test_test__winter2018.csv", "another edition")
     assert find_files(task("rocstories"), "test", tmp_path) == [path]
+
+
+@pytest.mark.parametrize("blank", ["\n", "\n\n\n", "\r\n", " \n  ", "\n \r\n"], ids=repr)
+@pytest.mark.parametrize(
+    ("name", "file", "content"),
+    [
+        ("rte", "glue/RTE/dev.tsv", RTE),
+        ("cola", "glue/CoLA/dev.tsv", "gj04\t1\t\tHe ran.\n"),
+        ("snli", "snli_1.0/snli_1.0_dev.jsonl",
+         '{"gold_label": "neutral", "sentence1": "a", "sentence2": "b", "pairID": "p"}\n'),
+        ("copa", "copa/copa-test.xml", COPA_DEV.format(ITEM.format(1))),
+        ("rocstories", "rocstories/cloze_test_test__spring2016.csv",
+         ",".join(STORY) + "\nid,a,b,c,d,e,f,1\n"),
+        ("dpr", "winograd/dpr/test.c.txt", "Bo saw Al and he ran.\nhe\nBo,Al\nAl\n"),
+    ],
+)  # fmt: skip
+def test_blank_last_lines_are_no_rows(
+    tmp_path: Path, name: str, file: str, content: str, blank: str
+) -> None:
+    split = "dev" if "dev" in file else "test"
+    write(tmp_path, file, content)
+    plain = read(name, split, tmp_path)
+    write(tmp_path, file, content + blank)
+    assert read(name, split, tmp_path).rows == plain.rows
+    assert len(plain.rows) == 1
+
+
+def test_text_around_a_nested_tag_of_xml_is_kept(tmp_path: Path) -> None:
+    item = ITEM.format(1).replace("ran.", "<b>ran <i>home</i></b>, and <u/>slept.")
+    write(tmp_path, "copa/copa-test.xml", COPA_DEV.format(item))
+    row = read("copa", "test", tmp_path).rows[0]
+    assert row["p"] == "Tom & Ann ran home, and slept."
+    assert row["a1"] == "They stood."

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 import torch
+from damage import answers, files, inputs
 from fabricated import result
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from official import RTE, read, task, write
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 
 from gpteval import Example, Loaded, Source, Split, Task, load_model
 from gpteval.config import FinetuneConfig
 from gpteval.encode.batch import pack
 from gpteval.encode.examples import Specials, encode_examples
-from gpteval.errors import CheckpointError, GptevalError
+from gpteval.errors import CheckpointError
 from gpteval.methods.job import Job, JobData
 from gpteval.report.costs import costs, json_rows
 from gpteval.report.leaderboard import markdown
@@ -30,47 +28,12 @@ from gpteval.report.standings import standings
 from gpteval.results.store import ResultStore
 from gpteval.train.finetune import Finetuning, Saving
 from gpteval.train.head import TaskModel
+from gpteval.weights.tensors import load_tensors, save_tensors
 
-bounded = settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+bounded = inputs(60)
 
-SPLICES = (
-    b"", b"\t", b"\n", b"\r", b'"', b"\0", b"\xff", b"\xef\xbb\xbf", b"{", b"}", b"[", b"]", b",",
-    b"null", b"-1", b"0", b"1e999", b"NaN", b'"\\ud800"', b"<p>", b"&x;", b"9999999999",
-    b"\xc2\x85",
-)  # fmt: skip
 DEEP = b"[" * 100_000
 LONG = b"1" * 5000
-
-
-@st.composite
-def damaged(draw: st.DrawFn, valid: bytes) -> bytes:
-    """A valid file with a few bytes lost, changed or put in, most often near its beginning."""
-    content = bytearray(valid)
-    for _ in range(draw(st.integers(1, 3))):
-        near = st.integers(0, min(len(content), 2500))
-        start = draw(near | st.integers(0, len(content)))
-        lost = draw(st.integers(0, 8))
-        content[start : start + lost] = draw(st.sampled_from(SPLICES) | st.binary(max_size=4))
-    return bytes(content)
-
-
-def files(valid: bytes) -> st.SearchStrategy[bytes]:
-    return damaged(valid) | st.binary(max_size=80)
-
-
-def answers(action: Callable[[], object]) -> None:
-    """It works, or says in one line why not."""
-    try:
-        action()
-    except GptevalError as error:
-        assert len(str(error).splitlines()) == 1
-        str(error).encode()
 
 
 def read_and_encode(name: str, split: str, root: Path, loaded: Loaded) -> None:
@@ -271,7 +234,7 @@ def test_a_shape_that_is_none(tiny_directory: Path, field: str, value: object) -
     with_file(tiny_directory, "config.json", json.dumps(config).encode())
 
 
-def toy_training(tiny_directory: Path, path: Path) -> None:
+def toy_training(tiny_directory: Path, path: Path) -> TaskModel:
     """Two epochs of a training that is saved at `path`, or goes on from what is there."""
     loaded = load_model(str(tiny_directory))
     torch.manual_seed(0)
@@ -281,6 +244,7 @@ def toy_training(tiny_directory: Path, path: Path) -> None:
     saving = Saving(path, 0.0)
     config = FinetuneConfig(batch_size=2, epochs=2)
     Finetuning(model, config, 0, saving=saving).fit(encoded, lambda: 0.5)
+    return model
 
 
 @pytest.fixture(scope="session")
@@ -331,11 +295,9 @@ def cut_randomness(tensors: dict[str, torch.Tensor]) -> None:
 def test_a_state_that_lacks_something_is_refused(
     tiny_directory: Path, state: Path, tmp_path: Path, damage
 ) -> None:
-    with safe_open(state, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        facts = file.metadata()
+    tensors, facts = load_tensors(state, sealed=True)
     damage(tensors)
-    save_file(tensors, tmp_path / "s", metadata=facts)
+    save_tensors(tmp_path / "s", tensors, facts)
     with pytest.raises(CheckpointError, match="delete it to start over"):
         toy_training(tiny_directory, tmp_path / "s")
 
@@ -346,7 +308,7 @@ def test_a_state_that_lacks_something_is_refused(
 def test_facts_that_are_none_are_refused(
     tiny_directory: Path, state: Path, tmp_path: Path, facts: str
 ) -> None:
-    save_file(load_file(state), tmp_path / "s", metadata={"facts": facts})
+    save_tensors(tmp_path / "s", load_tensors(state, sealed=True)[0], {"facts": facts})
     with pytest.raises(CheckpointError, match="delete it to start over"):
         toy_training(tiny_directory, tmp_path / "s")
 

@@ -10,14 +10,17 @@ import sys
 import tomllib
 from collections import Counter
 from graphlib import TopologicalSorter
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
+import click
 import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = (
-    {"text", "errors", "progress", "config", "files", "task", "metric", "tree", "model", "records"},
+    {"text", "errors", "progress", "config", "paths", "files"}
+    | {"task", "typed", "metric", "tree", "model", "records"},
     {"hookspecs"},
     {"offers", "loading", "plugins"},
     {"data", "compute", "encode"},
@@ -142,6 +145,77 @@ def test_files_are_written_in_one_place(folder: str) -> None:
     for path in modules(folder):
         found = [call for call in calls(path) if writes(call)]
         assert len(found) <= places.get(path.name, 0), (path, [c.lineno for c in found])
+
+
+FINDERS = {"expanduser", "glob", "rglob", "iterdir", "scandir", "listdir"}
+"""Calls that make a path of what a user typed, or search a directory: `os.walk` too."""
+SEARCHERS = {
+    "gpteval/paths.py": 9,
+    # each lists files of its own making, the hidden partial ones among them
+    "gpteval/files.py": 3,
+    "gpteval/encode/cache.py": 2,
+    "gpteval/pretrain/loop.py": 1,
+    # which format a model's directory has, by the names in it
+    "models/__init__.py": 1,
+    "models/huggingface.py": 2,
+    # what transformers wrote of a tokenizer, for its digest
+    "models/huggingface_tokenizer.py": 1,
+}
+"""Modules that may search, and how often."""
+
+
+def finds(call: ast.Call) -> bool:
+    function = call.func
+    if not isinstance(function, ast.Attribute):
+        return False
+    walks = isinstance(function.value, ast.Name) and (function.value.id, function.attr)
+    return function.attr in FINDERS or walks == ("os", "walk")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*modules("gpteval"), *modules("tasks"), *modules("models")],
+    ids=lambda p: str(p.relative_to(ROOT)),
+)
+def test_paths_are_made_and_directories_searched_in_one_place(path: Path) -> None:
+    searches = [call.lineno for call in calls(path) if finds(call)]
+    name = path.relative_to(ROOT).as_posix()
+    assert len(searches) <= SEARCHERS.get(name, 0), searches
+
+
+def parameters(command: click.Command, name: str) -> list[tuple[str, click.Parameter]]:
+    """Every option and argument of a command and of those below it, by the words to type."""
+    below = getattr(command, "commands", {}).items()
+    found = [(f"{name} {p.name}", p) for p in command.params]
+    return found + [pair for word, sub in below for pair in parameters(sub, f"{name} {word}")]
+
+
+def every_parameter() -> list[tuple[str, click.Parameter]]:
+    from gpteval.cli.main import COMMANDS
+
+    commands = {name: import_module(f"gpteval.cli.{name}").command for name in COMMANDS}
+    return [pair for name, command in commands.items() for pair in parameters(command, name)]
+
+
+REFERENCES = {"model", "lstm"}
+"""Not paths alone: a name, a prefix, or a directory, which `gpteval.paths.user_reference` reads."""
+PLACES = {"directory", "corpus", "output", "results", "data_dir"}
+TEXTS = {"overlap", "monitor"}
+"""Names of tasks, beside which a directory is mentioned."""
+PLACE = re.compile(r"director(y|ies)|files?\b|checkpoint|\(\.\w+", re.IGNORECASE)
+"""Words that the help of a path has."""
+
+
+@pytest.mark.parametrize("parameter", [pytest.param(p, id=name) for name, p in every_parameter()])
+def test_every_option_that_is_a_path_has_the_one_type_of_paths(parameter: click.Parameter) -> None:
+    from gpteval.cli.options import UserPath
+
+    names_one = PLACE.search(getattr(parameter, "help", None) or "") or parameter.name in PLACES
+    texts = parameter.type is click.STRING and parameter.name not in REFERENCES | TEXTS
+    assert not isinstance(parameter.type, click.Path | click.File) or isinstance(
+        parameter.type, UserPath
+    )
+    assert not (names_one and texts), "of type UserPath, or among TEXTS"
 
 
 def test_what_is_imported_is_declared() -> None:

@@ -1,5 +1,6 @@
 import io
 import json
+import shlex
 import subprocess
 import sys
 
@@ -351,8 +352,8 @@ def test_the_command_prints_the_leaderboard_of_a_directory(directory):
     ],
 )
 def test_the_command_selects_tasks_groups_and_models(directory, options, expected):
-    found = json.loads(invoke(directory, "--json", *options))
-    assert sorted(fact["task"] for fact in found) == sorted(expected)
+    lines = invoke(directory, "--json", *options).splitlines()
+    assert sorted(json.loads(line)["task"] for line in lines) == sorted(expected)
 
 
 @pytest.mark.parametrize("layout", ["terminal", "markdown"])
@@ -392,3 +393,18 @@ def test_the_leaderboard_needs_no_heavy_library(directory):
     program = [sys.executable, "-c", code, directory]
     run = subprocess.run(program, capture_output=True, text=True, check=False)
     assert run.stderr.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--tasks=rte"], ["--model=m m"], ["--all-splits"], ["--cost", "--tasks", "rte"]]
+)
+def test_the_command_that_a_page_names_makes_the_same_page(tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    ResultStore("my runs/a").append(
+        [result("rte"), result("cola"), result(model="m m", key="k" * 64)]
+    )
+    whole = ["my runs/a", *words, "--format", "markdown"]
+    page = CliRunner().invoke(command, whole, catch_exceptions=False).output
+    named = page.partition("`")[2].partition("`")[0]
+    again = CliRunner().invoke(command, shlex.split(named)[2:], catch_exceptions=False).output
+    assert page == again and shlex.split(named)[:2] == ["gpteval", "leaderboard"]

@@ -100,7 +100,7 @@ def test_samples_are_asked_where_there_is_no_data(monkeypatch: pytest.MonkeyPatc
             "no likelihood heuristic is known for rte: leave out of --watch",
         ),
         (["--watch", "cola", "--shard"], "--watch asks a whole model and --shard splits it"),
-        (["--watch", "cola", "--context", "1"], "--watch cola with --context 1: example 0: "),
+        (["--watch", "cola", "--context", "1"], "train.tsv:1: cola train: example 0: "),
     ],
 )
 def test_a_mistake_is_one_clear_line_before_training(

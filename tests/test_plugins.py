@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from gpteval.errors import PluginError, UnknownNameError
-from gpteval.loading import GROUP
-from gpteval.plugins import Registry
+from gpteval.loading import GROUP, OWN
+from gpteval.plugins import KINDS, Registry, registry
 
 EXAMPLE = Path(__file__).parent / "plugin_example"
 
@@ -155,3 +155,11 @@ def test_its_task_runs_on_its_own_sample(
     assert done.returncode == 0, done.stderr
     assert '"agreement"' in done.stdout
     assert '"gpteval-polarity": "0.3.0"' in done.stdout
+
+
+@pytest.mark.parametrize("hook", KINDS)
+def test_all_that_is_built_in_passes_the_checks_of_what_strangers_offer(hook: str) -> None:
+    known = registry()
+    offers = [(name, item) for plugin, name, item in known._offers(hook) if plugin.package == OWN]
+    assert offers
+    assert not [wrong for name, item in offers if (wrong := known.fault(hook, name, item))]

@@ -20,7 +20,8 @@ def byte_level() -> HuggingFaceTokenizer:
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=320, initial_alphabet=alphabet, show_progress=False)
     tokenizer.train_from_iterator([TEXT], trainer)
-    return HuggingFaceTokenizer(PreTrainedTokenizerFast(tokenizer_object=tokenizer))
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+    return HuggingFaceTokenizer(fast, len(fast))
 
 
 def row(label: int = 0) -> dict[str, object]:

@@ -98,7 +98,7 @@ def test_an_unknown_split_names_those_there_are(tmp_path: Path) -> None:
 
 def test_a_choice_without_label_names_is_an_index_from_0(tmp_path: Path) -> None:
     write(tmp_path, "p.jsonl", '{"q": "a", "o": ["b", "c"], "label": 1}\n')
-    source = Source("", {"dev": Split(1, ("p.jsonl",))}, ("q", "o"), reader="jsonl")
+    source = Source("", {"dev": Split(1, ("p.jsonl",))}, ("q", "o"), reader="jsonl", lists=("o",))
     made = replace(task("copa"), source=source)
     row = load_split(made, "dev", Origin("files", tmp_path)).rows[0]
     assert (row["label"], row["o"]) == (1, ["b", "c"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -17,6 +16,7 @@ from click.testing import CliRunner
 
 from gpteval import Result
 from gpteval.cli.run import command
+from gpteval.compute.processes import VARIABLES, launched, rank
 from gpteval.results.store import ResultStore
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -92,7 +92,7 @@ def test_two_processes_make_the_fifty_losses_of_one_though_one_is_killed_in_betw
     with started(found.directory, tiny_directory, "--seeds", "2") as process:
         printed, told = process.communicate(timeout=200)
     assert process.returncode == 0, told
-    assert len(json.loads(printed)) == 4  # one process speaks
+    assert len(printed.splitlines()) == 4  # one process speaks
     assert told.count("seed 1: done in") == 1
     assert found.read()[:2] == expected.read()[:2]  # what was finished is not run again
     for result, other in zip(found.read()[2:], expected.read()[2:], strict=True):
@@ -121,4 +121,24 @@ def test_processes_end_whatever_would_go_wrong_at_the_interpreter_s_end(
     with started(tmp_path, tiny_directory, "--epochs", "1", program=[str(script)]) as process:
         printed, told = process.communicate(timeout=200)
     assert process.returncode == 0, told
-    assert len(json.loads(printed)) == 2
+    assert len(printed.splitlines()) == 2
+
+
+def test_a_command_that_shares_nothing_is_done_once(tmp_path: Path) -> None:
+    words = "-m gpteval zeroshot --tasks copa --sample --limit 8 --no-baselines --no-untrained"
+    typed = [*TORCHRUN, *words.split(), "--results", str(tmp_path)]
+    done = subprocess.run(typed, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = [line for line in done.stdout.splitlines() if line.startswith("copa ")]
+    assert rows.count(rows[0]) == 1
+    assert len(ResultStore(tmp_path).read()) == 1
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_some_of_torchruns_variables_are_not_torchrun(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for other in VARIABLES:
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, "1")
+    assert (launched(), rank()) == (False, 0)

@@ -1,9 +1,10 @@
 import json
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fabricated import predictions, result
 
@@ -115,36 +116,112 @@ def test_a_run_killed_while_it_writes_neither_blocks_nor_spoils_the_next(tmp_pat
     assert [r.task for r in store.read()] == ["rte", "cola"]
 
 
-@pytest.mark.parametrize("line", ['{"key": "a', "<<<<<<< HEAD", "[1, 2]", "", "null", "\xff"])
-def test_a_bad_line_in_the_middle_is_named(tmp_path, line):
+def told(caplog):
+    (record,) = caplog.records
+    assert "\n" not in record.getMessage()
+    return record.getMessage()
+
+
+BAD = ['{"key": "a', "<<<<<<< HEAD", "[1, 2]", "", "null", "\xff", "  ", "NaN"]
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_a_bad_line_costs_itself_alone_and_is_told_once(tmp_path, caplog, line):
+    store = ResultStore(tmp_path)
+    store.append([result("rte"), result("cola")])
+    first, second = store.records.read_bytes().splitlines(keepends=True)
+    store.records.write_bytes(first + line.encode("latin-1") + b"\n" + second)
+    assert [r.task for r in store.read()] == ["rte", "cola"]
+    store.append([result("race")])
+    assert [r.task for r in ResultStore(tmp_path).read()] == ["rte", "cola", "race"]
+    assert f"{store.records}:2: passed over, not a result" in told(caplog)
+
+
+def test_many_bad_lines_are_one_line(tmp_path, caplog):
     store = ResultStore(tmp_path)
     store.append([result()])
-    good = store.records.read_bytes()
-    store.records.write_bytes(good + line.encode("latin-1") + b"\n" + good)
-    with pytest.raises(ResultError, match=r"records\.jsonl:2: not a result") as error:
-        store.read()
-    assert "\n" not in str(error.value)
+    store.records.write_bytes(b"\n" * 1000 + store.records.read_bytes())
+    assert len(store.read()) == 1
+    assert "so are 999 other lines (2, 3, 4, 5, 6, …)" in told(caplog)
+
+
+def test_a_torn_line_where_nothing_can_be_written_is_passed_over(tmp_path, caplog):
+    store = ResultStore(tmp_path)
+    store.append([result("rte"), result("cola")])
+    store.records.write_bytes(store.records.read_bytes()[:-40])
+    (tmp_path / "records.lock").unlink()
+    (tmp_path / "records.lock").mkdir()  # root may write anywhere: the lock can't be taken
+    assert [r.task for r in store.read()] == ["rte"]
+    assert "records.jsonl:2: passed over" in told(caplog)
+
+
+UNTRUE = [
+    ({"scores": {"accuracy": 99.9}}, "accuracy is 99.9, outside 0 to 1"),
+    ({"scores": {"accuracy": 0.999}, "interval": (0.4, 0.67)}, "far from its interval 0.4 to 0.67"),
+    ({"scores": {"matthews": -1.5}}, "matthews is -1.5, outside -1 to 1"),
+    ({"scores": {"accuracy": 0.5, "accuracy/high": 2.0}}, "accuracy/high is 2, outside 0 to 1"),
+    ({"baselines": {"majority": {"accuracy": 50.0}}}, "accuracy is 50, outside 0 to 1"),
+    ({"interval": (0.7, 0.5)}, "its interval is 0.7 to 0.5"),
+    ({"scores": {"accuracy/high": 0.5}}, "no scores of the whole split"),
+    ({"scores": {}}, "no scores of the whole split"),
+    ({"n": 0}, "n is 0"),
+    ({"version": "2"}, "Expected `int`, got `str`"),
+]
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        *UNTRUE,
         ({"schema": SCHEMA + 1}, "upgrade gpteval"),
         ({"task": None}, "missing required field `task`"),
         ({"colour": "red"}, "unknown field 'colour'"),
         ({"data": {"origin": "files"}}, "not a result"),
-        ({"interval": None}, "interval"),
+        ({"cost": {"tokens": 10**400}}, "out of range"),
+        ({"scores": {"accuracy": float("nan")}}, "malformed"),
+        ({"model": "\ud800"}, "surrogate"),
     ],
 )
-def test_a_record_of_another_form_is_refused_in_one_line(tmp_path, change, message):
+def test_a_record_that_can_not_be_is_passed_over_in_one_line(tmp_path, caplog, change, message):
     row = asdict(result()) | change
     row = {name: value for name, value in row.items() if value is not None}
     store = ResultStore(tmp_path)
-    store.records.write_text(json.dumps(row) + "\n")
-    with pytest.raises(ResultError, match=message) as error:
-        store.read()
-    assert f"{store.records}:1: " in str(error.value)
+    store.records.write_text(json.dumps(asdict(result())) + "\n" + json.dumps(row) + "\n")
+    assert store.read() == [result()]
+    assert f"{store.records}:2: passed over" in told(caplog) and message in told(caplog)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        *((change, message) for change, message in UNTRUE),
+        ({"seconds": {"train": float("nan")}}, "seconds is {'train': nan}"),
+        ({"cost": {"tokens": float("inf")}}, "cost is {'tokens': inf}"),
+        ({"cost": {"tokens": 10**400}}, "out of range"),
+        ({"cost": {"tokens": np.float32(1)}}, "cost is"),
+        ({"model": "\ud800"}, r"model is '\ud800'"),
+        ({"config": {"a": {1}}}, "config is"),
+    ],
+)
+def test_what_could_not_be_read_again_is_not_written(tmp_path, change, message):
+    store = ResultStore(tmp_path)
+    store.append([result("rte")])
+    before = store.records.read_bytes()
+    with pytest.raises(ResultError, match="could not be read again") as error:
+        store.append([result("cola"), replace(result("mine"), **change)])
+    assert "mine test" in str(error.value) and message in str(error.value)
     assert "\n" not in str(error.value)
+    assert store.records.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "change", [{"scores": (float("nan"),)}, {"id": "\ud800"}, {"id": 1}, {"label": np.int64(1)}]
+)
+def test_a_prediction_that_could_not_be_read_again_is_not_written(tmp_path, change):
+    wrong = replace(Prediction("1", "yes", "no"), **change)
+    with pytest.raises(ResultError, match=r"prediction of .* could not be read again"):
+        ResultStore(tmp_path).write_predictions("k" * 64, "rte", "dev", [wrong])
+    assert not list(tmp_path.rglob("*.jsonl"))
 
 
 FULL = """
@@ -231,5 +308,6 @@ def test_the_published_schema_is_that_of_the_code():
     assert published == json.loads(json.dumps(json_schema()))
 
 
-def test_committed_records_are_of_the_published_schema():
-    assert [r for d in (RESULTS, RESULTS / "layers") for r in ResultStore(d).read()]
+def test_every_committed_record_is_of_the_published_schema(caplog):
+    assert all(ResultStore(d).read() for d in (RESULTS, RESULTS / "layers"))
+    assert not caplog.records

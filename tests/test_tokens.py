@@ -138,7 +138,7 @@ def test_a_damaged_or_vanished_document_loses_nothing(folder, tokenizer, often, 
     whole = build(folder, tokenizer).tokens.tolist()
     path, target = folder / "2.txt", folder.parent / "more.tokens"
     corpus, sound = find_documents([folder]), path.read_bytes()
-    kept = "documents are encoded, the same command goes on"
+    kept = "documents are encoded, the same command resumes"
     with pytest.raises(DataError, match=f"{message}.*{kept}") as error:
         encode_documents(corpus, tokenizer, target, Spoiler(path, content))
     assert "\n" not in str(error.value)
@@ -214,7 +214,7 @@ def test_a_full_disk_is_one_line_and_the_build_goes_on_afterwards(tmp_path, toke
     command = [sys.executable, "-c", FULL, str(tmp_path / "a.jsonl"), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "all.tokens can't be written (File too large): make room" in done.stderr
-    assert "documents are encoded, the same command goes on from there" in done.stderr
+    assert "documents are encoded, the same command resumes there" in done.stderr
     assert done.stderr.count("\n") == 1
     corpus = find_documents([tmp_path / "a.jsonl"])
     file = encode_documents(corpus, tokenizer, tmp_path / "all.tokens")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -23,7 +25,10 @@ from gpteval.compute.device import resolve
 from gpteval.corpus.documents import find_documents
 from gpteval.corpus.tokens import encode_documents
 from gpteval.errors import GptevalError, TrainingError
+from gpteval.files import remove_partial
 from gpteval.pretrain.pretraining import RECENT, Pretraining
+from gpteval.train.optimiser import adamw
+from gpteval.train.state import save_state
 from gpteval_models.gpt import GPT, GPTConfig
 
 WORDS = "the a captain boy ship sea saw sold old and was glad of apples . home went".split()
@@ -114,8 +119,11 @@ def test_a_training_killed_at_random_moments_ends_with_the_same_weights_and_curv
     while kills < 4 and killed(corpus, tmp_path, moments.uniform(0, 0.1), *OFTEN):
         kills += 1
     assert kills >= 2
-    assert "goes on after update" in pretrain(corpus, tmp_path, *OFTEN).stderr
+    assert "resumes after update" in pretrain(corpus, tmp_path, *OFTEN).stderr
     assert points(tmp_path) == points(whole)
+    lines = (tmp_path / "curve.jsonl").read_text().splitlines()
+    seconds = [json.loads(line)["seconds"] for line in lines]
+    assert seconds == sorted(seconds)  # those of every start count
     for name in ("model", "checkpoints/update-00000015", "checkpoints/update-00000030"):
         assert load_model(f"{tmp_path}/{name}").digest == load_model(f"{whole}/{name}").digest
     assert not (tmp_path / "unfinished").exists()
@@ -184,6 +192,13 @@ def test_other_settings_are_refused(corpus: Path, whole: Path, tmp_path: Path) -
     assert "another corpus or tokenizer" in error(tmp_path / "other", tmp_path, *OFTEN)
 
 
+def test_the_state_of_another_kind_of_training_is_refused(corpus: Path, tmp_path: Path) -> None:
+    path = tmp_path / "unfinished/update-00000001.safetensors"
+    model = torch.nn.Linear(3, 2)
+    save_state(path, model, adamw(model, 0.1, 0.0), {}, {"done": {}})
+    assert "it does not say 'settings'" in error(corpus, tmp_path)
+
+
 def test_two_commands_can_not_share_a_directory(corpus: Path, tmp_path: Path) -> None:
     with FileLock(tmp_path / "pretrain.lock"):
         assert "another gpteval pretrain is at work" in error(corpus, tmp_path)
@@ -219,3 +234,91 @@ def test_no_loss_is_a_leap_before_enough_are_known(corpus: Path, tmp_path: Path)
     training = trained(corpus, tmp_path)
     training.recent = [2.0] * (RECENT - 2) + [90.0]
     training.spike(3.0)
+
+
+def test_what_a_kill_left_beside_the_model_is_cleared_up_by_the_same_command(
+    corpus: Path, whole: Path, tmp_path: Path
+) -> None:
+    output = Path(shutil.copytree(whole, tmp_path / "output"))
+    (output / "curve.png").unlink()
+    for name in ("unfinished", f".model.{'0f' * 8}.partial", f"checkpoints/.u.{'0f' * 8}.partial"):
+        (output / name).mkdir()
+        (output / name / "update-00000027.safetensors").write_bytes(b"left")
+    before = (output / "model/model.safetensors").stat()
+    assert "not run again" in pretrain(corpus, output, *OFTEN).stderr
+    assert (output / "model/model.safetensors").stat() == before
+    assert sorted(p.name for p in output.iterdir()) == sorted(p.name for p in whole.iterdir())
+    assert not list(output.rglob("*.partial"))
+
+
+def test_a_checkpoint_that_a_kill_took_out_of_its_place_is_put_back(tmp_path: Path) -> None:
+    scratch = tmp_path / f".model.{'0f' * 8}.partial"
+    (scratch / "model.earlier").mkdir(parents=True)
+    remove_partial(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_curve_that_was_changed_is_told_and_not_drawn(
+    corpus: Path, whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    output = Path(shutil.copytree(whole, tmp_path / "output"))
+    (output / "curve.png").unlink()
+    (output / "curve.jsonl").write_text((output / "curve.jsonl").read_text().replace("1", "2", 1))
+    pretrain(corpus, output, *OFTEN)
+    assert "curve.jsonl is not as it was when the training ended" in caplog.text
+    assert not (output / "curve.png").exists()
+
+
+def with_files_of(limit: int, corpus: Path, output: Path) -> str:
+    """What the command says where no file may be larger, as on a disk that is full."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        try:
+            pretrain(corpus, output, *OFTEN)
+        except GptevalError as error:
+            os.write(writing, str(error).encode())
+        except BaseException as error:
+            os.write(writing, f"not told: {error!r}".encode())
+        os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading) as said:
+        return said.read()
+
+
+@pytest.mark.parametrize("limit", [0, 100, 1000, 5000, 100_000, 5_100_000, 15_000_000])
+def test_a_full_disk_is_one_line_and_nothing_is_lost(
+    corpus: Path, whole: Path, tmp_path: Path, limit: int
+) -> None:
+    said = with_files_of(limit, corpus, tmp_path)
+    assert "can't be written" in said and "make room" in said and "\n" not in said
+    assert not list(tmp_path.rglob("*.partial"))
+    pretrain(corpus, tmp_path, *OFTEN)
+    assert points(tmp_path) == points(whole)
+    assert load_model(f"{tmp_path}/model").digest == load_model(f"{whole}/model").digest
+
+
+FILES = ["curve.jsonl", "curve.png", "pretrain.lock", "tokens/train.tokens", "tokens/train.json"]
+FILES += ["tokens/train.documents", "tokens/train.lock", "tokens/tokenizer.json"]
+
+
+@pytest.mark.parametrize("name", [*FILES, "tokens/survey.json"])
+def test_a_directory_where_a_file_is_due_is_one_line(
+    corpus: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).mkdir(parents=True)
+    assert "can't be written" in error(corpus, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["tokens", "checkpoints", "unfinished", "model"])
+def test_a_file_where_a_directory_is_due_is_one_line(
+    corpus: Path, tmp_path: Path, name: str
+) -> None:
+    output = tmp_path / "output"
+    output.mkdir()
+    (output / name).write_text("a file")
+    said = error(corpus, output, *OFTEN)
+    assert "can't be written" in said or "was not trained here" in said
+    assert "can't be written" in error(corpus, output / name / "below")

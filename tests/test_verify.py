@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from official import RTE, read, task, with_split, write
 
-from gpteval import Split
+from gpteval import DataError, GptevalError, Prompt, Row, Split
 from gpteval.cli.data import command
+from gpteval.cli.main import cli
 from gpteval.data.hub import UnreachableError
 from gpteval.data.rows import Origin
 from gpteval.data.verify import SplitReport, verify
@@ -99,10 +101,10 @@ def test_the_command_prints_a_line_per_split(directory: Path) -> None:
     assert done.exit_code == 0
 
 
-def test_the_command_prints_json(directory: Path) -> None:
+def test_the_command_prints_json_lines(directory: Path) -> None:
     arguments = ["verify", "--tasks", "rte", "--data-dir", str(directory), "--json"]
     done = CliRunner().invoke(command, arguments)
-    facts = json.loads(done.stdout)
+    facts = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(f["split"], f["state"], f["overlap"]) for f in facts] == [
         ("train", "cut", None), ("dev", "cut", 1), ("test", "absent", None),
     ]  # fmt: skip
@@ -114,4 +116,54 @@ def test_rows_that_make_no_example_are_a_split_that_cannot_be_read(tmp_path: Pat
     write(tmp_path, "copa/copa-test.xml", f"<c>{item}{texts}</c>")
     found = reports("copa", tmp_path)["test"]
     assert found.state == "unreadable"
-    assert "row 0 makes no example" in found.problem
+    assert "copa-test.xml:1: copa test: row 0 makes no example" in found.problem
+
+
+@pytest.mark.parametrize(
+    ("tasks", "said"),
+    [
+        (",", "no task named"),  # "" is no text for any option: test_typed
+        ("mrpc", "mrpc: no train split below"),
+        ("stsb,mrpc", r"stsb: no train split below .*\(and 1 more\)"),
+        ("sst2", "sst2: no dev split below"),
+        ("breaking_nli", "snli: no train split below"),
+    ],
+)
+def test_what_a_run_needs_and_is_absent_is_an_error(directory: Path, tasks: str, said: str) -> None:
+    write(directory, "glue/SST-2/train.tsv", "sentence\tlabel\na\t1\n")
+    row = {"gold_label": "neutral", "sentence1": "a", "sentence2": "b"}
+    line = json.dumps(row | {"category": "c", "pairID": 1})
+    write(directory, "breaking_nli/dataset.jsonl", line)
+    arguments = ["data", "verify", "--tasks", tasks, "--data-dir", str(directory)]
+    with pytest.raises(GptevalError, match=said):
+        CliRunner().invoke(cli, arguments, catch_exceptions=False)
+
+
+def test_of_a_group_what_is_there_is_enough(directory: Path) -> None:
+    arguments = ["verify", "--tasks", "glue", "--data-dir", str(directory)]
+    assert CliRunner().invoke(command, arguments).exit_code == 0
+
+
+@pytest.mark.parametrize("place", ["nowhere", "."])
+def test_nothing_to_read_is_an_error(tmp_path: Path, place: str) -> None:
+    arguments = ["verify", "--data-dir", str(tmp_path / place)]
+    with pytest.raises(DataError, match=r"does not exist|no train split below"):
+        CliRunner().invoke(command, arguments, catch_exceptions=False)
+
+
+def test_rows_that_make_no_prompt_are_a_split_that_cannot_be_read(directory: Path) -> None:
+    def prompt(row: Row) -> Prompt:
+        raise ValueError("no question")
+
+    asked = replace(task("rte"), prompt=prompt)
+    found = {r.split: r for r in verify([asked], Origin("files", directory))}
+    assert found["dev"].state == "unreadable"
+    assert "dev.tsv:2: rte dev: row 0 makes no example (ValueError: no question" in (
+        found["dev"].problem
+    )
+
+
+def test_the_help_shows_its_examples_a_line_each() -> None:
+    text = CliRunner().invoke(command, ["verify", "--help"]).output
+    assert "\\b" not in text
+    assert "  gpteval data verify --data-dir DATA\n" in text

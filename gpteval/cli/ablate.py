@@ -9,12 +9,13 @@ import click
 
 from gpteval.cli import output
 from gpteval.cli.options import (
+    UserPath,
     changes_from,
     chosen_seeds,
+    conclude,
     json_option,
     options_from,
     suite_options,
-    tell_where,
 )
 from gpteval.config import Compute, FinetuneConfig
 
@@ -34,7 +35,7 @@ TABLE, FIGURE = "ablations", "layers"
 @click.option(
     "--plot",
     "picture",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=UserPath(dir_okay=False),
     help="With --layers: draw the curve here (.png, .svg, .pdf), its points beside it (.jsonl).",
 )
 @json_option
@@ -77,25 +78,26 @@ def command(
 
 def _table(tasks: str, lstm: str | None, as_json: bool, settings: dict[str, Any]) -> None:
     from gpteval.cli.progress import listener
-    from gpteval.compute.distributed import started_as
+    from gpteval.compute.processes import rank
     from gpteval.report.ablations import AblationTable
     from gpteval.studies.ablate import ablate
 
     progress = listener()
     rows = ablate(tasks, lstm=lstm, progress=progress, **settings)
-    if started_as():
+    if rank():
         return  # the first of several processes has the results
     table = AblationTable(rows)
     if as_json:
-        output.show_json(table.json_rows())
+        output.show_json(*table.json_rows())
     else:
         output.show(table)
-    tell_where(settings, new=progress.whole.begun)
+    left_out = {name: why for done in rows.values() for name, why in done.left_out.items()}
+    conclude(settings, left_out, new=progress.whole.begun)
 
 
 def _layers(tasks: str, picture: Path | None, as_json: bool, settings: dict[str, Any]) -> None:
     from gpteval.cli.progress import listener
-    from gpteval.compute.distributed import started_as
+    from gpteval.compute.processes import rank
     from gpteval.report.layers import LayersTable, check_plot, json_rows, plot, points
     from gpteval.studies.ablate import ablate_layers
 
@@ -103,13 +105,13 @@ def _layers(tasks: str, picture: Path | None, as_json: bool, settings: dict[str,
         check_plot(picture)
     progress = listener()
     results, layers = ablate_layers(tasks, progress=progress, **settings)
-    if started_as():
+    if rank():
         return
-    found = points(results, layers)
+    line = points(results, layers)
     if picture is not None:
-        plot(found, picture, f"{results[0].model}, recipe {results[0].recipe}")
+        plot(line, picture, f"{results[0].model}, recipe {results[0].recipe}")
     if as_json:
-        output.show_json(json_rows(found))
+        output.show_json(*json_rows(line))
     else:
-        output.show(LayersTable(found))
-    tell_where(settings, new=progress.whole.begun)
+        output.show(LayersTable(line))
+    conclude(settings, results.left_out, new=progress.whole.begun)

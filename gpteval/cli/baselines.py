@@ -7,13 +7,13 @@ from typing import Any
 import click
 
 from gpteval.cli.options import (
+    conclude,
     data_dir_option,
     json_option,
     limit_option,
     results_option,
     sample_option,
     show_results,
-    tell_where,
 )
 
 
@@ -47,4 +47,4 @@ def command(*, as_json: bool, **settings: Any) -> None:
     progress = listener()
     results = score_baselines(progress=progress, **settings)
     show_results(results, as_json=as_json)
-    tell_where(settings, new=progress.whole.begun)
+    conclude(settings, results.left_out, new=progress.whole.begun)

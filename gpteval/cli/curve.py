@@ -12,6 +12,7 @@ import click
 
 from gpteval.cli import output
 from gpteval.cli.options import (
+    DIRECTORY,
     data_dir_option,
     json_option,
     limit_option,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("directory", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("directory", nargs=-1, required=True, type=DIRECTORY)
 @click.option(
     "--tasks", default="all", show_default=True, help="Names and groups, joined by commas."
 )
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 @limit_option
 @click.option(
     "--results",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=DIRECTORY,
     default="curve",
     show_default=True,
     help="Directory of records, and of points.jsonl and curve.png.",
@@ -74,15 +75,15 @@ def command(
     if picture:
         figure_class()  # so that it is missed before anything is scored
     config = ZeroshotConfig(tasks=task_names(tasks), results=results, **settings)
-    found = list(points(directory, config, listener()))
-    lines = "".join(json.dumps(asdict(point)) + "\n" for point in found)
+    scored = list(points(directory, config, listener()))
+    lines = "".join(json.dumps(asdict(point)) + "\n" for point in scored)
     _write(results / "points.jsonl", lines.encode())
     if picture:
-        _write(results / "curve.png", drawn(found))
+        _write(results / "curve.png", drawn(scored))
     if as_json:
-        output.show_json([asdict(point) for point in found])
+        output.show_json(*map(asdict, scored))
     else:
-        _print(found)
+        _print(scored)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from gpteval.cli import output
-from gpteval.cli.options import json_option
+from gpteval.cli.options import data_dir_option, json_option
 from gpteval.config import task_names
-from gpteval.errors import DataError
+from gpteval.errors import ConfigError, DataError
 from gpteval.plugins import registry
 
 if TYPE_CHECKING:
@@ -24,31 +25,42 @@ def command() -> None:
 
 @command.command("verify")
 @click.option("--tasks", default="all", show_default=True, help="Names and groups, by commas.")
-@click.option("--data-dir", help="Directory of official files; default: $GPTEVAL_DATA, or the hub.")
+@data_dir_option
 @click.option("--sample", is_flag=True, help="Check the data sets that come with the package.")
 @json_option
-def verify_data(tasks: str, data_dir: str | None, sample: bool, as_json: bool) -> None:
+def verify_data(tasks: str, data_dir: tuple[Path, ...], sample: bool, as_json: bool) -> None:
     """Count every split's rows and labels; look for duplicates and for overlap with train.
 
-    A split that is absent or cut is reported; a file that can't be read is an error too.
+    Every row is read as a run reads it. A split that is absent or cut is reported. An error, exit
+    code 2, is a file that can't be read, nothing to read at all, and a task that is named, by
+    itself and not by a group, without a split that a run of it needs.
 
     \b
     gpteval data verify --data-dir DATA
     gpteval data verify --tasks glue,race --sample
     """
     from gpteval.data.rows import origin
-    from gpteval.data.verify import verify
+    from gpteval.data.verify import lacking, verify, with_trained
 
-    chosen = registry().select(task_names(tasks))
-    reports = list(verify(chosen, origin(data_dir, sample)))
-    if as_json:
-        output.show_json([asdict(report) for report in reports])
-    else:
+    names = task_names(tasks)
+    chosen, rows_from = registry().select(names), origin(data_dir, sample)
+    if not chosen:
+        raise ConfigError("no task named: give names or groups, joined by commas")
+    reports = []
+    for report in verify(with_trained(chosen), rows_from):
+        reports.append(report)
+        if as_json:
+            output.show_json(asdict(report))
+    if not as_json:
         _print(reports)
-    unreadable = [r.problem for r in reports if r.state == "unreadable"]
-    if unreadable:
-        more = f" (and {len(unreadable) - 1} more)" if len(unreadable) > 1 else ""
-        raise DataError(f"{unreadable[0]}{more}")
+    problems = [report.problem for report in reports if report.state == "unreadable"]
+    splits = [lacking(task, rows_from, reports) for task in chosen if task.name in names]
+    problems += [report.problem for report in splits if report is not None]
+    if not problems and all(report.state == "absent" for report in reports):
+        problems = [reports[0].problem]
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise DataError(f"{problems[0]}{more}")
 
 
 def _print(reports: list[SplitReport]) -> None:

@@ -57,12 +57,14 @@ def command(*, tasks: str, as_json: bool, **settings: Any) -> None:
     from gpteval.cli.progress import listener
     from gpteval.studies.doctor import LIMIT, batch_invariance
 
-    found = list(batch_invariance(Subject(tasks=task_names(tasks), **settings), listener()))
-    if as_json:
-        output.show_json([asdict(change) for change in found])
-    else:
-        _print(found)
-    worst = max(found, key=lambda change: (not change.sound, change.largest))
+    changes = []
+    for change in batch_invariance(Subject(tasks=task_names(tasks), **settings), listener()):
+        changes.append(change)
+        if as_json:
+            output.show_json(asdict(change))
+    if not as_json:
+        _print(changes)
+    worst = max(changes, key=lambda change: (not change.sound, change.largest))
     if not worst.sound:
         output.tell(
             f"{worst.task}: a log-probability changes by {worst.largest:.1e} with "

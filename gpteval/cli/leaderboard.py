@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import shlex
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from gpteval.cli import output
-from gpteval.cli.options import json_option, results_option
+from gpteval.cli.options import DIRECTORY, UserPath, json_option, results_option
 from gpteval.config import RESULTS, SAMPLE_RESULTS
 from gpteval.errors import ConfigError, ResultError, UnknownNameError
+from gpteval.paths import here
 from gpteval.plugins import registry
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from gpteval.records import Result
 
 
-SUFFIXES = {".md": "markdown", ".csv": "csv", ".json": "json", ".txt": "terminal"}
+SUFFIXES = {".md": "markdown", ".csv": "csv", ".jsonl": "json", ".txt": "terminal"}
 """How a file is laid out, by its name."""
 
 
@@ -34,14 +36,14 @@ class View(NamedTuple):
 
 
 @click.command()
-@click.argument("directory", required=False)
+@click.argument("directory", required=False, type=DIRECTORY)
 @results_option
 @click.option("--format", "layout", type=click.Choice(["terminal", "markdown", "csv"]))
 @json_option
 @click.option(
     "--output",
     "path",
-    type=click.Path(path_type=Path),
+    type=UserPath(dir_okay=False),
     help=f"Write to this file; its suffix says how, unless --format does: {', '.join(SUFFIXES)}.",
 )
 @click.option("--cost", is_flag=True, help="Show what the results took instead of the scores.")
@@ -50,8 +52,8 @@ class View(NamedTuple):
 @click.option("--model", help="Only this model's results.")
 def command(
     *,
-    directory: str | None,
-    results: str | None,
+    directory: Path | None,
+    results: Path | None,
     layout: str | None,
     as_json: bool,
     path: Path | None,
@@ -70,15 +72,14 @@ def command(
     """
     if directory is not None and results is not None:
         raise click.UsageError("DIRECTORY and --results name the same: give one of them")
-    given = directory if directory is not None else results
-    source = _last_written() if given is None else Path(given)
+    source = directory or results or _last_written()
     form = _form(layout, as_json, path)
     chosen = _of_model(_of_tasks(_read(source), only["tasks"]), only["model"])
     view = _costs(chosen) if cost else _scores(chosen, all_splits)
     if path is None and form == "terminal":
         output.show(view.table)
         return
-    made = f"gpteval leaderboard {source.name}{' --cost' if cost else ''} --format markdown"
+    made = _command(source, only, {"--cost": cost, "--all-splits": all_splits})
     _write(view, form, made, path)
 
 
@@ -107,6 +108,14 @@ def _form(layout: str | None, as_json: bool, path: Path | None) -> str:
     return SUFFIXES[path.suffix.lower()]
 
 
+def _command(directory: Path, only: Mapping[str, str | None], switches: Mapping[str, bool]) -> str:
+    """What makes the page again, typed where this one was."""
+    values = [f"--{name}={value}" for name, value in only.items() if value is not None]
+    given = [name for name, on in switches.items() if on]
+    place = str(here(directory))
+    return shlex.join(["gpteval", "leaderboard", place, *values, *given, "--format", "markdown"])
+
+
 def _read(directory: Path) -> list[Result]:
     from gpteval.results.store import ResultStore
 
@@ -126,10 +135,10 @@ def _of_tasks(results: list[Result], names: str | None) -> list[Result]:
     present = {result.task for result in results}
     wanted = {name.strip() for name in names.split(",")}
     wanted |= {task.name for task in registry().select(sorted(wanted - present))}
-    found = [result for result in results if result.task in wanted]
-    if not found:
+    kept = [result for result in results if result.task in wanted]
+    if not kept:
         raise ResultError(f"no results of {names}: there are some of {_listed(present)}")
-    return found
+    return kept
 
 
 def _of_model(results: list[Result], model: str | None) -> list[Result]:
@@ -163,7 +172,7 @@ def _write(view: View, form: str, made: str, path: Path | None) -> None:
     from gpteval.files import write_whole
 
     if path is None and form == "json":
-        output.show_json(view.rows())
+        output.show_json(*view.rows())
     elif path is None:
         output.write(_text(view, form, made))
     else:
@@ -177,7 +186,7 @@ def _text(view: View, form: str, made: str) -> str:
     from gpteval.report.table import csv_page, page
 
     if form == "json":
-        return output.json_text(view.rows())
+        return output.json_lines(view.rows())
     if form == "markdown":
         return view.markdown(made)
     return csv_page(view.rows()) if form == "csv" else page(view.table)

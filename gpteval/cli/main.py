@@ -14,6 +14,8 @@ from typing import Any, NoReturn
 import click
 
 from gpteval.cli import output
+from gpteval.cli.strict import strict
+from gpteval.compute.processes import launched, rank, stay_alone
 from gpteval.errors import GptevalError
 from gpteval.loading import Plugin, reason
 from gpteval.plugins import registry
@@ -35,7 +37,11 @@ COMMANDS = {
 }
 
 RESUMED = {"run", "zeroshot", "baselines", "ablate", "pretrain", "curve"}
-"""Commands that go on where they were interrupted."""
+"""Commands that resume where they were interrupted."""
+
+
+SHARED = {"run", "ablate", "pretrain"}
+"""Commands that share their work among torchrun's processes; of others the first does it all."""
 
 
 class Commands(click.Group):
@@ -59,8 +65,12 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, imported now."""
         if cmd_name in COMMANDS:
+            if cmd_name not in SHARED and launched():
+                if rank():
+                    end(0)  # the first process does it all
+                stay_alone()
             command: click.Command = import_module(f"gpteval.cli.{cmd_name}").command
-            return command
+            return strict(command)
         if cmd_name in self.owners:
             self.running = self.owners[cmd_name]
         return super().get_command(ctx, cmd_name)
@@ -111,8 +121,8 @@ def cli() -> None:
     Then on real data:
         gpteval run --tasks rte,cola --data-dir DATA --model mini
 
-    GPTEVAL_DATA names the directory of official files, GPTEVAL_CACHE the one where token ids of
-    whole splits are kept (default: ~/.cache/gpteval).
+    GPTEVAL_DATA names the directory of official files, or several as in PATH; GPTEVAL_CACHE the one
+    where token ids of whole splits are kept (default: ~/.cache/gpteval).
     """
 
 
@@ -127,7 +137,12 @@ def main() -> NoReturn:
         sys.stdout.flush()
     except output.StreamError as error:
         code = output.ended_by(error)
-    if "RANK" in os.environ:  # set by torchrun
+    end(code)
+
+
+def end(code: int) -> NoReturn:
+    """Leave with an exit code."""
+    if launched():
         from gpteval.compute.distributed import leave
 
         leave(code)
@@ -138,16 +153,19 @@ def _run() -> int:
     """The exit code of the command line: the command's own, or that of how it failed."""
     try:
         registry().add_commands(cli.take)
-        done = cli.main(standalone_mode=False)
-        return done if type(done) is int else 0
+        code = cli.main(standalone_mode=False)  # that of a command which exits, or what it returns
+        return code if isinstance(code, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
     except click.ClickException as error:
         return _failed(_usage(error), error.exit_code)
     except GptevalError as error:
         return _failed(str(error), 2)
     except (KeyboardInterrupt, click.Abort):
         again = shlex.join(["gpteval", *sys.argv[1:]])
-        goes_on = f"; the same command goes on where it stopped: {again}"
-        return _failed(f"interrupted{goes_on if RESUMED.intersection(sys.argv[1:2]) else ''}", 130)
+        resumes = f"; the same command resumes where it stopped: {again}"
+        return _failed(f"interrupted{resumes if RESUMED.intersection(sys.argv[1:2]) else ''}", 130)
     except output.StreamError:
         raise
     except Exception as error:
@@ -165,5 +183,5 @@ def _failed(line: str, code: int) -> int:
 def _usage(error: click.ClickException) -> str:
     """What is wrong with the command line, and where its right use is explained."""
     context = error.ctx if isinstance(error, click.UsageError) else None
-    where = f" (see {context.command_path} --help)" if context else ""
+    where = f" (see `{context.command_path} --help`)" if context else ""
     return f"{one_line(error.format_message())}{where}"

@@ -25,7 +25,7 @@ def command(as_json: bool) -> None:
     rows.append(("DIRECTORY", "any", "a checkpoint that `gpteval pretrain` wrote"))
     names = ("reference", "family", "what")
     if as_json:
-        output.show_json([dict(zip(names, row, strict=True)) for row in rows])
+        output.show_json(*(dict(zip(names, row, strict=True)) for row in rows))
         return
     from gpteval.report.table import listing
 

@@ -10,11 +10,15 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import click
 
 from gpteval.cli import output
+from gpteval.config import SEEDS
+from gpteval.errors import ConfigError
+from gpteval.paths import user_path
 from gpteval.plugins import registry
 
 if TYPE_CHECKING:
@@ -22,11 +26,40 @@ if TYPE_CHECKING:
 
 Command = Callable[..., Any]
 
+INCOMPLETE = 1
+"""Exit code where a task of a group could not be measured, and all others were."""
+
+
+class UserPath(click.Path):
+    """A path as a user types it: the type of every option and argument that is one.
+
+    bash leaves the `~` of `--results=~/mine` alone; see `gpteval.paths.user_path`.
+    """
+
+    def __init__(self, *, file_okay: bool = True, dir_okay: bool = True) -> None:
+        super().__init__(file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path; a usage error where it is none."""
+        try:
+            path = user_path(value)
+        except ConfigError as error:
+            self.fail(str(error), param, ctx)
+        super().convert(path, param, ctx)
+        return path
+
+
+DIRECTORY = UserPath(file_okay=False)
+
 model_option = click.option(
     "--model", help="Model reference (see `gpteval models`); mini with --sample, else openai-gpt."
 )
 data_dir_option = click.option(
-    "--data-dir", help="Directory of official files; default: $GPTEVAL_DATA, else the hub."
+    "--data-dir",
+    type=DIRECTORY,
+    multiple=True,
+    help="Directory of official files; may be given several times: the first that has a split "
+    "wins. Default: $GPTEVAL_DATA (several as in PATH), else the hub.",
 )
 sample_option = click.option(
     "--sample", is_flag=True, help="Use the small data sets that come with the package."
@@ -35,15 +68,17 @@ limit_option = click.option(
     "--limit", type=click.IntRange(1), help="Most rows of every split, for a quick try."
 )
 results_option = click.option(
-    "--results", help="Directory of records; default: results (runs with --sample)."
+    "--results", type=DIRECTORY, help="Directory of records; default: results (runs with --sample)."
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON instead, an object a line."
+)
 
 
 def show_results(results: Sequence[Result], *, as_json: bool) -> None:
-    """Print results: the leaderboard of them, or their records as JSON."""
+    """Print results: the leaderboard of them, or their records as JSON lines."""
     if as_json:
-        output.show_json([asdict(result) for result in results])
+        output.show_json(*map(asdict, results))
         return
     from gpteval.report.leaderboard import Leaderboard
     from gpteval.report.standings import standings
@@ -51,16 +86,22 @@ def show_results(results: Sequence[Result], *, as_json: bool) -> None:
     output.show(Leaderboard(standings(results)))
 
 
-def tell_where(settings: Mapping[str, Any], *, new: bool) -> None:
-    """Say in a line where the results are, and what can be done next.
+def conclude(settings: Mapping[str, Any], left_out: Mapping[str, str], *, new: bool) -> None:
+    """Say at the end what was left out, where the results are, and what can be done next.
 
     Args:
         settings: The command's options.
+        left_out: Task of a group that could not be measured → reason.
         new: Whether any result is new.
+
+    Raises:
+        click.exceptions.Exit: With the code `INCOMPLETE`: a task of a group has no result.
     """
     from gpteval.methods.settings import results_directory
 
-    directory = results_directory(settings["results"], settings["sample"])
+    for name, why in left_out.items():
+        output.tell(f"{name} has no result: {why}")
+    directory = results_directory(settings["results"], sample=settings["sample"])
     table = f"`gpteval leaderboard {shlex.quote(str(directory))}`"
     if new:
         output.tell(f"the results are in {directory}: {table} shows them")
@@ -69,6 +110,8 @@ def tell_where(settings: Mapping[str, Any], *, new: bool) -> None:
             f"nothing was run: all of it was finished before, in {directory}; {table} shows it, "
             "--results with another directory measures it again"
         )
+    if left_out:
+        raise click.exceptions.Exit(INCOMPLETE)
 
 
 def options_from(config: type[Any], into: str) -> Callable[[Command], Command]:
@@ -107,6 +150,9 @@ def chosen_seeds(seed: int, seeds: int) -> tuple[int, ...]:
     return tuple(range(seed, seed + seeds))
 
 
+PATHS = (Path | None, tuple[Path, ...])
+"""Types of the fields that are a path, and several."""
+
 SUITE = (
     model_option,
     data_dir_option,
@@ -116,9 +162,19 @@ SUITE = (
         type=click.Choice(list(registry().recipes())),
         help="Named settings; default: paper (sample with --sample).",
     ),
-    click.option("--seed", type=int, default=0, show_default=True, help="The first seed."),
     click.option(
-        "--seeds", type=click.IntRange(1), default=1, show_default=True, help="How many seeds."
+        "--seed",
+        type=click.IntRange(0, SEEDS - 1),
+        default=0,
+        show_default=True,
+        help="The first seed.",
+    ),
+    click.option(
+        "--seeds",
+        type=click.IntRange(1, 10**6),
+        default=1,
+        show_default=True,
+        help="How many seeds.",
     ),
     limit_option,
     results_option,
@@ -135,6 +191,8 @@ def _collected(
         @wraps(function)
         def command(**arguments: Any) -> Any:
             given = {field.name: arguments.pop(field.name) for field in fields(config)}
+            if defaults:
+                given = {name: value for name, value in given.items() if value is not None}
             return function(**{into: make(given)}, **arguments)
 
         for field in reversed(fields(config)):
@@ -143,9 +201,16 @@ def _collected(
             )
             name, help_text = field.name.replace("_", "-"), field.metadata["help"]
             kind = kinds[field.name]
-            option = click.option(
-                f"--{name}", type=kind, is_flag=kind is bool, help=help_text, **shown
-            )
+            if kind in PATHS:
+                kind = UserPath()
+                shown = {"multiple": kinds[field.name] == tuple[Path, ...]}
+            elif choices := field.metadata.get("choices"):
+                kind = click.Choice(choices)
+            elif kind is bool:
+                shown["is_flag"] = True
+            if field.default == "":
+                shown = {}  # nothing to show; the field's own default is used
+            option = click.option(f"--{name}", type=kind, help=help_text, **shown)
             command = option(command)
         return command
 

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -154,14 +155,14 @@ def show(*results: RenderableType) -> None:
     write(page.get())
 
 
-def show_json(value: Any) -> None:
-    """A JSON value on stdout, in ASCII: no encoding lacks it, and no terminal obeys it."""
-    write(json_text(value))
+def show_json(*values: Any) -> None:
+    """JSON values on stdout, a line each, in ASCII: no encoding lacks it, no terminal obeys it."""
+    write(json_lines(values))
 
 
-def json_text(value: Any) -> str:
-    """Strict JSON in ASCII, a line for every member."""
-    return json.dumps(value, indent=2, allow_nan=False) + "\n"
+def json_lines(values: Iterable[Any]) -> str:
+    """Strict JSON in ASCII, a line for every value."""
+    return "".join(json.dumps(value, allow_nan=False) + "\n" for value in values)
 
 
 def write(text: str) -> None:

@@ -20,7 +20,7 @@ def command(as_json: bool) -> None:
     """
     plugins = registry().check()
     if as_json:
-        output.show_json([asdict(plugin) for plugin in plugins])
+        output.show_json(*map(asdict, plugins))
         return
     from gpteval.report.table import listing
 

@@ -7,24 +7,23 @@ from typing import Any
 
 import click
 
-from gpteval.cli.options import options_from
+from gpteval.cli.options import DIRECTORY, UserPath, options_from
 from gpteval.cli.output import write
 from gpteval.config import MONITORED_ROWS, PretrainConfig, Reading, Sharing, Upkeep, task_names
 from gpteval.text import duration, printable
 
 
 @click.command()
-@click.argument("corpus", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("corpus", nargs=-1, required=True, type=UserPath())
 @click.option(
     "--output",
     required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Directory to write: model/, curve.jsonl, tokens/; an unfinished training there goes on.",
+    type=DIRECTORY,
+    help="Directory to write: model/, curve.jsonl, tokens/; what is unfinished there is resumed.",
 )
 @click.option(
     "--watch",
     "monitor",
-    default="",
     help="Tasks asked by likelihood wherever the held-out loss is measured, names and groups by "
     f"commas: the first {MONITORED_ROWS} rows of their splits, from --data-dir or $GPTEVAL_DATA, "
     "else the bundled samples; default: none.",
@@ -34,7 +33,7 @@ from gpteval.text import duration, printable
 @options_from(Upkeep, "upkeep")
 @options_from(Sharing, "compute")
 def command(
-    corpus: tuple[Path, ...], output: Path, monitor: str, reading: Reading, **settings: Any
+    corpus: tuple[Path, ...], output: Path, monitor: str | None, reading: Reading, **settings: Any
 ) -> None:
     """Train a language model on a corpus, to fine-tune later.
 
@@ -48,7 +47,7 @@ def command(
 
     With --watch the curve has zero-shot scores too; the training is the same with and without.
 
-    A training that was killed goes on with the same command. torchrun shares every batch among
+    A training that was killed resumes with the same command. torchrun shares every batch among
     processes: the losses are those of one process, but for rounding and dropout.
 
     \b
@@ -61,17 +60,17 @@ def command(
         --preset gpt1 --merges 40000 --epochs 100
     """
     from gpteval.cli.progress import listener
-    from gpteval.compute.distributed import started_as
+    from gpteval.compute.processes import rank
     from gpteval.pretrain.pretrain import pretrain
     from gpteval.studies.monitor import read_monitors
 
-    progress, names, monitors = listener(), task_names(monitor), None
-    if names and not started_as():
+    progress, names, monitors = listener(), task_names(monitor or ()), None
+    if names and not rank():
         monitors = read_monitors(names, reading.data_dir, progress).encoded
     done = pretrain(
         corpus, output, reading=reading, monitors=monitors, progress=progress, **settings
     )
-    if started_as():
+    if rank():
         return
     measured = "" if done.bits_per_byte is None else f", {done.bits_per_byte:.3f} bits per byte"
     write(

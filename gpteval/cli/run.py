@@ -9,11 +9,11 @@ import click
 from gpteval.cli.options import (
     changes_from,
     chosen_seeds,
+    conclude,
     json_option,
     options_from,
     show_results,
     suite_options,
-    tell_where,
 )
 from gpteval.config import ALL, NOTHING, Compute, FinetuneConfig
 
@@ -64,7 +64,7 @@ def command(
     srun --nodes 2 --ntasks-per-node 1 torchrun --nnodes 2 …  (the same)
     """
     from gpteval.cli.progress import listener
-    from gpteval.compute.distributed import started_as
+    from gpteval.compute.processes import rank
     from gpteval.methods.run import run
 
     if no_pretraining and transfer_layers:
@@ -75,6 +75,6 @@ def command(
     seeds_given = chosen_seeds(seed, seeds)
     progress = listener()
     results = run(progress=progress, seeds=seeds_given, transfer_layers=keep, **settings)
-    if not started_as():
+    if not rank():
         show_results(results, as_json=as_json)
-        tell_where(settings, new=progress.whole.begun)
+        conclude(settings, results.left_out, new=progress.whole.begun)

@@ -51,7 +51,7 @@ def show_list(as_json: bool) -> None:
     owners = plugins.owners()
     facts = [describe(task, owners[name]) for name, task in plugins.tasks().items()]
     if as_json:
-        output.show_json(facts)
+        output.show_json(*facts)
         return
     from gpteval.report.table import listing
 
@@ -106,10 +106,10 @@ def _print_facts(facts: dict[str, Any]) -> None:
     lines = []
     for name, value in facts.items():
         if name == "splits":
-            for split, found in value.items():
-                labels = "" if found["labelled"] else ", labels private"
-                rows = f"{found['rows']:,} rows{labels}: {', '.join(found['files'])}"
-                lines.append((f"split {split}", rows))
+            for word, split in value.items():
+                labels = "" if split["labelled"] else ", labels private"
+                rows = f"{split['rows']:,} rows{labels}: {', '.join(split['files'])}"
+                lines.append((f"split {word}", rows))
         elif value:
             shown = value if not isinstance(value, list) else "\n".join(value)
             lines.append((name, str(shown)))

@@ -8,6 +8,7 @@ import click
 
 from gpteval.cli import output
 from gpteval.cli.options import (
+    conclude,
     data_dir_option,
     json_option,
     limit_option,
@@ -16,7 +17,6 @@ from gpteval.cli.options import (
     results_option,
     sample_option,
     show_results,
-    tell_where,
 )
 from gpteval.config import Compute, task_names
 
@@ -59,22 +59,26 @@ def command(
     """
     from gpteval.cli.progress import listener
     from gpteval.data.raw import AbsentError
-    from gpteval.methods.linear import score_baselines
-    from gpteval.methods.zeroshot import scorable, score_zeroshot
+    from gpteval.methods import linear, zeroshot
+    from gpteval.methods.settings import Subject, ZeroshotConfig, settled
+    from gpteval.plugins import registry
 
     if every == bool(tasks):
         raise click.UsageError("give --all, or --tasks NAMES")
     names = task_names(tasks or "all")
     progress = listener()
-    results = score_zeroshot(names, progress=progress, **settings)
+    results = zeroshot.execute(settled(ZeroshotConfig, names, settings), progress)
     if baselines:
         shared = {name: settings[name] for name in ("data_dir", "sample", "limit", "results")}
         try:
-            results += score_baselines(names, progress=progress, **shared)
+            linears = linear.execute(settled(Subject, names, shared), progress)
+            results += linears
+            results.left_out |= linears.left_out
         except AbsentError as error:  # likelihoods need no training split
             output.tell(f"no baselines: {error}")
+    registry().run_finished(results)  # once, of all that the command made
     show_results(results, as_json=as_json)
-    _, without = scorable(names)
+    _, without = zeroshot.scorable(names)
     if without and not as_json:
         output.write(f"no heuristic: {', '.join(without)}\n")
-    tell_where(settings, new=progress.whole.begun)
+    conclude(settings, results.left_out, new=progress.whole.begun)

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from gpteval.compute.device import Machine
+from gpteval.compute.processes import launched, local_rank
 from gpteval.errors import ConfigError
 
 PATIENCE = timedelta(hours=6)
@@ -67,9 +68,9 @@ class World:
         """A tensor summed over all processes, on the device it came from."""
         if self.size == 1:
             return tensor
-        found = tensor.to(self.device, copy=True)
-        dist.all_reduce(found)
-        return found.to(tensor.device)
+        total = tensor.to(self.device, copy=True)
+        dist.all_reduce(total)
+        return total.to(tensor.device)
 
     def add_up(self, tensors: Iterable[Tensor]) -> None:
         """Sum tensors on this world's device over all processes, each in its place."""
@@ -122,11 +123,6 @@ class World:
         return DistributedDataParallel(module, device_ids=ids, gradient_as_bucket_view=True)
 
 
-def started_as() -> int:
-    """The rank that `torchrun` gave this process; 0 where it was started alone."""
-    return int(os.environ.get("RANK", "0"))
-
-
 def join(machine: Machine, *, shard: bool = False) -> tuple[World, Machine]:
     """Meet the processes that `torchrun` started with this one, if it did.
 
@@ -140,7 +136,7 @@ def join(machine: Machine, *, shard: bool = False) -> tuple[World, Machine]:
     Raises:
         ConfigError: `shard` without torchrun, or a device that processes can't share work on.
     """
-    if "RANK" not in os.environ:
+    if not launched():
         if shard:
             raise ConfigError(
                 "--shard splits a model among processes: start it with "
@@ -151,7 +147,7 @@ def join(machine: Machine, *, shard: bool = False) -> tuple[World, Machine]:
     if kind not in BACKENDS:
         raise ConfigError(f"torchrun works on {' and '.join(BACKENDS)}, not on {kind}")
     if kind == "cuda":
-        local = int(os.environ["LOCAL_RANK"])
+        local = local_rank()
         if local >= torch.cuda.device_count():
             raise ConfigError(
                 f"process {local} of this machine has no GPU of its own, there are "
@@ -195,8 +191,8 @@ def accumulating(module: nn.Module, *, last: bool) -> Iterator[None]:
 def whole(tensor: Tensor) -> Tensor:
     """A tensor of which each process may hold a share, put together; all have to ask for it."""
     shared: Any = tensor
-    found: Tensor = shared.full_tensor() if hasattr(shared, "full_tensor") else tensor
-    return found
+    gathered: Tensor = shared.full_tensor() if hasattr(shared, "full_tensor") else tensor
+    return gathered
 
 
 def like(tensor: Tensor, other: Any) -> Tensor:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from gpteval.errors import DataError
+from gpteval.paths import refuse_special
 
 CHUNK = 1 << 16
 """Most characters of a chunk: long texts are read, and encoded on every core, in such chunks."""
@@ -42,7 +43,7 @@ def cut(blocks: Iterable[str]) -> Iterator[str]:
 
 def _place(text: str, start: int, stop: int) -> int:
     """Where to cut: before a single blank between words, else before any, else at `stop`."""
-    near = [found.start() for found in _BLANK.finditer(text, stop - NEAR, stop)]
+    near = [blank.start() for blank in _BLANK.finditer(text, stop - NEAR, stop)]
     if near:
         return near[-1]
     blank = max(text.rfind(" ", start + 1, stop), text.rfind("\n", start + 1, stop))
@@ -62,15 +63,17 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path} is not a whole gzip file ({error}): fetch it again") from None
     except OSError as error:
-        if path.suffix == ".zst" and error.errno is None:
+        if path.suffix.lower() == ".zst" and error.errno is None:
             raise DataError(f"{path} is not a whole zstd file ({error}): fetch it again") from None
         raise unreadable(path, error) from None
 
 
 def _stream(path: Path) -> IO[bytes]:
-    if path.suffix == ".gz":
+    suffix = path.suffix.lower()
+    refuse_special(path)
+    if suffix == ".gz":
         return cast(IO[bytes], gzip.open(path))
-    if path.suffix == ".zst":
+    if suffix == ".zst":
         import pyarrow
 
         return io.BufferedReader(pyarrow.input_stream(str(path), compression="zstd"))

@@ -13,7 +13,7 @@ import numpy as np
 
 from gpteval.corpus.ngrams import Words, runs
 from gpteval.corpus.tokens import TokenFile
-from gpteval.data.raw import made
+from gpteval.data.examples import examples_of
 from gpteval.data.rows import SplitRows
 from gpteval.encode.tokenizer import BpeTokenizer
 from gpteval.progress import Progress, Silent
@@ -68,8 +68,7 @@ class Runs:
         self.task, self.split, self.digest = task.name, rows.split, rows.digest
         self.ids: list[str] = []
         texts: dict[str, list[int]] = {}  # an article is encoded once for all its questions
-        for place, row in enumerate(rows.rows):
-            example = made(task, row, task.example)
+        for place, example in enumerate(examples_of(task, rows)):
             self.ids.append(example.id)
             segments = (text for sequence in example.sequences for text in sequence)
             for text in {example.context, *segments}:
@@ -82,9 +81,9 @@ class Runs:
             some = pairs[start : start + TEXTS]
             encoded = tokenizer.encode([text for text, _ in some])
             for ids, (_, places) in zip(encoded, some, strict=True):
-                found = np.unique(runs(words.hashes(np.array(ids, np.uint32)), RUN))
-                hashes.append(np.tile(found, len(places)))
-                owners.append(np.repeat(np.array(places, np.uint32), len(found)))
+                distinct = np.unique(runs(words.hashes(np.array(ids, np.uint32)), RUN))
+                hashes.append(np.tile(distinct, len(places)))
+                owners.append(np.repeat(np.array(places, np.uint32), len(distinct)))
         self.hashes, self.owners = np.concatenate(hashes), np.concatenate(owners)
 
 
@@ -140,12 +139,12 @@ class _Wanted:
 
 
 def _quoted(split: Runs, wanted: _Wanted) -> Quoted:
-    found = np.unique(split.owners[wanted.was_met(split.hashes)])
+    quoted = np.unique(split.owners[wanted.was_met(split.hashes)])
     return Quoted(
         task=split.task,
         split=split.split,
         data_digest=split.digest,
         examples=len(split.ids),
         short=len(split.ids) - len(np.unique(split.owners)),
-        found=tuple(split.ids[place] for place in found),
+        found=tuple(split.ids[place] for place in quoted),
     )

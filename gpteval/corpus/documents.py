@@ -10,13 +10,20 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from gpteval.corpus.chunks import unreadable
 from gpteval.corpus.sources import HUB, Source, source
 from gpteval.errors import ConfigError, DataError
+from gpteval.paths import PathLike, files_below, refuse_special, user_path
 from gpteval.progress import Progress, Silent
 
 FORMS = (".txt", ".jsonl")
 SUFFIXES = (*(form + packed for form in FORMS for packed in ("", ".gz", ".zst")), ".parquet")
-"""What is taken from a directory, at any depth. A file named by itself may have any name."""
+"""What is taken from a directory, at any depth, in any case. A file named by itself may have any
+name."""
+LOCK = "pretrain.lock"
+"""Lies in every directory that a pre-training writes to: nothing there is a document."""
+SHOWN = 3
+"""Names shown of what is passed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,39 +84,55 @@ class Corpus:
 
 
 def find_documents(
-    paths: Sequence[Path], text_field: str = "text", progress: Progress | None = None
+    paths: Sequence[PathLike],
+    text_field: str = "text",
+    progress: Progress | None = None,
 ) -> Corpus:
     """The documents of files, of the files below directories in sorted order, of hub data sets.
 
     Args:
         paths: Files, directories, "hub:owner/name" or "hub:owner/name:configuration".
         text_field: Field of JSONL lines, column of rows.
-        progress: Told while documents are counted.
+        progress: Told while documents are counted, and what is passed over.
 
     Raises:
         DataError: A path that doesn't exist, no document at all, or one that can't be counted.
     """
     progress = progress or Silent()
-    found: list[Path] = []
-    for path in paths:
-        hub = str(path).startswith(HUB)
-        if not hub and not path.exists():
-            raise DataError(
-                f"corpus {path} doesn't exist: name files, directories or {HUB}owner/name"
-            )
-        inside = (p for p in path.rglob("*") if p.is_file() and p.name.endswith(SUFFIXES))
-        found += sorted(inside) if not hub and path.is_dir() else [path]
-    sources = [source(path, text_field) for path in dict.fromkeys(found)]
+    files = [file for path in paths for file in _files(user_path(path), progress)]
+    sources = [source(file, text_field) for file in dict.fromkeys(files)]
     progress.begin("count documents", len(sources))
     counts: list[int] = []
-    for one in sources:
-        counts.append(one.count())
+    for reader in sources:
+        counts.append(reader.count())
         progress.advance(1)
     progress.end()
     if not sum(counts):
         shown = ", ".join(map(str, paths))
         raise DataError(f"no text in {shown}: expected files ending in {', '.join(SUFFIXES)}")
     return Corpus(tuple(sources), tuple(counts))
+
+
+def _files(path: Path, progress: Progress) -> Sequence[Path]:
+    """The file or hub data set of that name, or the files below the directory."""
+    if str(path).startswith(HUB):
+        return [path]
+    if not path.exists():
+        raise DataError(f"corpus {path} doesn't exist: name files, directories or {HUB}owner/name")
+    try:
+        refuse_special(path)
+        if not path.is_dir():
+            return [path]
+        listing = files_below(path, SUFFIXES, LOCK)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    if listing.passed:
+        more = ", …" if len(listing.passed) > SHOWN else ""
+        progress.say(
+            f"{path}: {len(listing.passed)} passed over, hidden, no file, or made by pretrain: "
+            f"{', '.join(listing.passed[:SHOWN])}{more}"
+        )
+    return listing.files
 
 
 def hold_out(corpus: Corpus, count: int, seed: int) -> tuple[Corpus, Corpus]:

@@ -61,7 +61,7 @@ def near_duplicates(
     """
     progress, documents = progress or Silent(), _Joined(files)
     progress.begin("find near-duplicates", len(documents))
-    found: dict[int, tuple[int, float]] = {}
+    repeated: dict[int, tuple[int, float]] = {}
     compared: set[tuple[int, int]] = set()
     with TemporaryFile() as file:
         shape = (len(documents), SLOTS)
@@ -71,15 +71,15 @@ def near_duplicates(
             progress.advance(1)
         for pair in _candidates(signatures):
             later, earlier = pair
-            if later in found or pair in compared:
+            if later in repeated or pair in compared:
                 continue
             compared.add(pair)
             similarity = jaccard(documents.ids(later), documents.ids(earlier))
             if similarity >= ALIKE:
-                found[later] = earlier, round(similarity, 4)
+                repeated[later] = earlier, round(similarity, 4)
     progress.end()
     name = documents.name
-    return [Duplicate(name(row), name(at), alike) for row, (at, alike) in sorted(found.items())]
+    return [Duplicate(name(row), name(at), alike) for row, (at, alike) in sorted(repeated.items())]
 
 
 def signature(ids: np.ndarray) -> np.ndarray:
@@ -104,9 +104,9 @@ def signature(ids: np.ndarray) -> np.ndarray:
 
 def jaccard(first: np.ndarray, second: np.ndarray) -> float:
     """Shared runs of two documents over all their runs, each run counted once."""
-    one, other = (np.unique(np.concatenate(list(_shingles(ids)))) for ids in (first, second))
-    shared = len(np.intersect1d(one, other, assume_unique=True))
-    return shared / (len(one) + len(other) - shared)
+    earlier, later = (np.unique(np.concatenate(list(_shingles(ids)))) for ids in (first, second))
+    shared = len(np.intersect1d(earlier, later, assume_unique=True))
+    return shared / (len(earlier) + len(later) - shared)
 
 
 class _Joined:

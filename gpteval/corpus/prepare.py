@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +10,15 @@ from gpteval.config import PretrainConfig, Reading
 from gpteval.corpus.documents import Corpus, find_documents, hold_out
 from gpteval.corpus.report import survey
 from gpteval.corpus.tokens import TokenFile, encode_documents
-from gpteval.encode.tokenizer import BpeTokenizer
+from gpteval.encode.tokenizer import FILE, BpeTokenizer
 from gpteval.errors import ResultError
-from gpteval.files import write_whole
+from gpteval.files import digest, file_checksum, read_sealed, remove, write_sealed, writing
+from gpteval.paths import PathLike, user_path
 from gpteval.progress import Progress
 
 
 def prepare(
-    corpus: Sequence[Path],
+    corpus: Sequence[PathLike],
     directory: Path,
     config: PretrainConfig,
     reading: Reading,
@@ -37,11 +36,11 @@ def prepare(
     Raises:
         GptevalError: A text that can't be read, a file that can't be written.
     """
-    train, kept = hold_out(
-        find_documents(corpus, reading.text_field, progress), config.held_out, config.seed
-    )
+    documents = find_documents(corpus, reading.text_field, progress)
+    train, kept = hold_out(documents, config.held_out, config.seed)
     progress.say(f"{len(train)} documents to train on, {len(kept)} held out")
-    directory.mkdir(parents=True, exist_ok=True)
+    with writing(directory, "make room, or name another --output"):
+        directory.mkdir(parents=True, exist_ok=True)
     words = _tokenizer(train, directory, config.merges, reading.tokenizer, progress)
     data = encode_documents(train, words, directory / "train.tokens", progress)
     files = [data]
@@ -68,23 +67,31 @@ class _Told:
 
 
 def _tokenizer(
-    corpus: Corpus, directory: Path, merges: int, given: str, progress: Progress
+    corpus: Corpus, directory: Path, merges: int, given: Path | None, progress: Progress
 ) -> BpeTokenizer:
     """The tokenizer of a checkpoint, or one trained on the corpus and kept in `directory`."""
     if given:
-        return BpeTokenizer.load(Path(given))
-    content = json.dumps([merges, corpus.identity])
-    key, page = hashlib.sha256(content.encode()).hexdigest(), directory / "trained-on.txt"
-    if page.is_file() and page.read_text("utf-8") == key:
+        return BpeTokenizer.load(user_path(given))
+    page, file = directory / "trained-on.json", directory / FILE
+    about = {"corpus": digest([merges, corpus.identity])}
+    if read_sealed(page) == about | {"tokenizer": _checksum(file)}:
         return BpeTokenizer.load(directory)
     tokenizer = BpeTokenizer.train(_Told(corpus, progress), merges)
     try:
-        page.unlink(missing_ok=True)
+        remove(page)
         tokenizer.save(directory)
-        write_whole(page, key)
+        write_sealed(page, about | {"tokenizer": _checksum(file)})
     except Exception as error:  # the library raises bare Exception
         raise ResultError(
-            f"the tokenizer can't be written to {directory} ({error}): make room, or name another "
-            "--output"
+            f"the tokenizer can't be written to {directory} "
+            f"({getattr(error, 'strerror', None) or error}): make room, or name another --output"
         ) from error
     return tokenizer
+
+
+def _checksum(file: Path) -> str:
+    """The checksum of a file; "" where it can't be read."""
+    try:
+        return str(file_checksum(file))
+    except OSError:
+        return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,8 +14,8 @@ from gpteval.corpus.tokens import TokenFile
 from gpteval.data.raw import AbsentError
 from gpteval.data.rows import SplitRows, load_split, origin, scored_splits
 from gpteval.encode.tokenizer import BpeTokenizer
-from gpteval.errors import DataError, ResultError
-from gpteval.files import read_json, write_whole
+from gpteval.errors import DataError
+from gpteval.files import read_sealed, write_sealed, writing
 from gpteval.plugins import registry
 from gpteval.progress import Progress
 from gpteval.task import Task
@@ -50,19 +49,19 @@ def survey(
         "digests": [file.digest for file in files],
         "tests": [[task.name, task.version, rows.split, rows.digest] for task, rows in splits],
     }
-    found = _earlier(page)
-    if {name: found.get(name) for name in about} != about:
-        found = about | _sizes(files)
-        found["near_duplicates"] = [asdict(one) for one in near_duplicates(files, progress)]
-        found["overlap"] = _overlap(files[0], tokenizer, splits, progress)
-    found["not_looked_up"] = absent
-    _write(page, found)
-    _tell(found, page, progress)
+    facts = read_sealed(page)
+    if {name: facts.get(name) for name in about} != about:
+        facts = about | _sizes(files)
+        facts["near_duplicates"] = [asdict(pair) for pair in near_duplicates(files, progress)]
+        facts["overlap"] = _overlap(files[0], tokenizer, splits, progress)
+    facts["not_looked_up"] = absent
+    _write(page, facts)
+    _tell(facts, page, progress)
 
 
 def _tests(reading: Reading) -> tuple[list[tuple[Task, SplitRows]], dict[str, str]]:
     """The splits to look up, and why others can't be."""
-    found: list[tuple[Task, SplitRows]] = []
+    splits: list[tuple[Task, SplitRows]] = []
     absent: dict[str, str] = {}
     rows_from = origin(reading.data_dir)
     if not (reading.overlap or reading.data_dir):
@@ -70,13 +69,13 @@ def _tests(reading: Reading) -> tuple[list[tuple[Task, SplitRows]], dict[str, st
     for task in registry().select(task_names(reading.overlap or "all")):
         for split in scored_splits(task, rows_from):
             try:
-                found.append((task, load_split(task, split, rows_from)))
+                splits.append((task, load_split(task, split, rows_from)))
             except DataError as error:
                 if reading.overlap:
                     raise
                 kind = "not there" if isinstance(error, AbsentError) else str(error)
                 absent[f"{task.name} {split}"] = kind
-    return found, absent
+    return splits, absent
 
 
 def _overlap(
@@ -94,7 +93,7 @@ def _overlap(
         wanted.append(Runs(task, rows, tokenizer))
         progress.advance(1, task.name)
     progress.end()
-    return [asdict(one) for one in find_quotes(file, tokenizer, wanted, progress)]
+    return [asdict(quoted) for quoted in find_quotes(file, tokenizer, wanted, progress)]
 
 
 def _sizes(files: Sequence[TokenFile]) -> dict[str, Any]:
@@ -109,39 +108,29 @@ def _sizes(files: Sequence[TokenFile]) -> dict[str, Any]:
     }
 
 
-def _tell(found: dict[str, Any], page: Path, progress: Progress) -> None:
+def _tell(facts: dict[str, Any], page: Path, progress: Progress) -> None:
     """The survey in a few lines."""
     for name in ("train", "held_out"):
-        if name in found:
-            size = found[name]
+        if name in facts:
+            size = facts[name]
             progress.say(
                 f"{name.replace('_', ' ')}: {size['documents']:,} documents, "
                 f"{size['bytes']:,} bytes, {size['tokens']:,} tokens"
             )
-    pairs = found["near_duplicates"]
+    pairs = facts["near_duplicates"]
     progress.say(f"{len(pairs):,} documents nearly repeat an earlier one (details: {page})")
     for pair in pairs[:SHOWN]:
         progress.say(f"  {pair['document']} repeats {pair['earlier']}: {pair['similarity']:.2f}")
-    for one in found["overlap"]:
-        told = one["examples"] - one["short"]
+    for quoted in facts["overlap"]:
+        told, short = quoted["examples"] - quoted["short"], quoted["short"]
         progress.say(
-            f"{one['task']} {one['split']}: {len(one['found']):,} of {told:,} examples share 13 "
-            f"words with the corpus" + (f"; {one['short']:,} are shorter" if one["short"] else "")
+            f"{quoted['task']} {quoted['split']}: {len(quoted['found']):,} of {told:,} examples "
+            f"share 13 words with the corpus" + (f"; {short:,} are shorter" if short else "")
         )
-    for name, reason in found["not_looked_up"].items():
+    for name, reason in facts["not_looked_up"].items():
         progress.say(f"not looked up: {name}: {reason}")
 
 
-def _earlier(page: Path) -> dict[str, Any]:
-    """What the page says; {} where there is none, or it is damaged."""
-    try:
-        return dict(read_json(page))
-    except (OSError, ValueError, TypeError):
-        return {}
-
-
-def _write(page: Path, found: dict[str, Any]) -> None:
-    try:
-        write_whole(page, json.dumps(found, indent=1, ensure_ascii=False))
-    except OSError as error:
-        raise ResultError(f"{page} can't be written ({error.strerror}): make room") from error
+def _write(page: Path, facts: dict[str, Any]) -> None:
+    with writing(page, "make room, or name another --output"):
+        write_sealed(page, facts)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from gpteval.corpus.chunks import cut, filled, identity, opened, undecodable, unreadable
 from gpteval.errors import DataError
 from gpteval.files import parse_json
+from gpteval.paths import refuse_special
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
@@ -174,6 +175,7 @@ class Parquet(RowFile):
         from pyarrow.parquet import ParquetFile
 
         try:
+            refuse_special(self.path)
             with ParquetFile(self.path) as file:
                 yield file
         except ArrowException as error:
@@ -232,7 +234,7 @@ def source(path: Path, field: str) -> Source:
     """What reads the documents of a file, by its name, or of a data set on the hub."""
     if str(path).startswith(HUB):
         return HubDataset(str(path).removeprefix(HUB), field)
-    stem = path.name.removesuffix(".gz").removesuffix(".zst")
+    stem = path.name.lower().removesuffix(".gz").removesuffix(".zst")
     if stem.endswith(".parquet"):
         return Parquet(path, field)
     return JsonLines(path, field) if stem.endswith(".jsonl") else TextFile(path)

@@ -2,14 +2,13 @@
 
 The token file is a flat array of ids that is read through a memory map. Beside it lie a table of
 the documents (".documents") and a manifest (".json") that says what the two hold and of which
-texts. They grow as the corpus is read: a build that was killed, or met a damaged file, resumes from
-its last manifest.
+texts, with their checksums. They grow as the corpus is read: a build that was killed, or met a
+damaged document, resumes from its last manifest. Files that are damaged themselves are made again.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +22,7 @@ from filelock import FileLock
 
 from gpteval.corpus.documents import Corpus
 from gpteval.errors import DataError, ResultError
-from gpteval.files import append, read_json, write_whole
+from gpteval.files import Checksum, append, file_checksum, read_sealed, write_sealed
 from gpteval.model import Tokenizer
 from gpteval.progress import Progress, Silent
 
@@ -32,6 +31,9 @@ READ_AT_ONCE = 1 << 22
 
 RECORD = np.dtype([("source", "<u4"), ("row", "<u8"), ("start", "<u8"), ("size", "<u8")])
 """A line of the table of documents."""
+
+FILES = ("tokens", "documents")
+"""Endings of the files that a manifest describes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,8 @@ def encode_documents(
     inputs = {"tokenizer": tokenizer.digest, "corpus": corpus.identity}
     with _kept(target), FileLock(target.with_suffix(".lock")):
         manifest = _manifest(target)
+        if not manifest and target.with_suffix(".json").exists():
+            (progress or Silent()).say(f"{target} is not as it was written: it is encoded again")
         if manifest.get("inputs") != inputs:
             going_on = _Build(tokenizer, target, manifest)
             if not going_on.fill(corpus, inputs, progress or Silent()):
@@ -131,9 +135,10 @@ def encode_documents(
 
 def open_tokens(target: Path) -> TokenFile:
     """Map a token file that `encode_documents` wrote."""
-    manifest = read_json(target.with_suffix(".json"))
-    tokens = np.memmap(target, np.dtype(manifest["dtype"]), mode="r")
-    records = np.memmap(target.with_suffix(".documents"), RECORD, mode="r")
+    manifest = read_sealed(target.with_suffix(".json"))
+    table, lengths = target.with_suffix(".documents"), (manifest["tokens"], manifest["documents"])
+    tokens = np.memmap(target, np.dtype(manifest["dtype"]), mode="r", shape=lengths[:1])
+    records = np.memmap(table, RECORD, mode="r", shape=lengths[1:])
     return TokenFile(
         tokens, Documents(records, tuple(manifest["sources"]), len(tokens)), manifest["digest"]
     )
@@ -143,8 +148,8 @@ class _Build:
     """A token file being written.
 
     Attributes:
-        manifest: What is on disk and will be kept: how many documents and tokens, and the digest of
-            the tokenizer and all texts up to there.
+        manifest: What is on disk and will be kept: how many documents and tokens, the digest of the
+            tokenizer and all texts up to there, and the checksum of each file.
         digest: The same of what is read so far.
         size: UTF-8 bytes of the document being read.
     """
@@ -152,10 +157,12 @@ class _Build:
     def __init__(self, tokenizer: Tokenizer, target: Path, manifest: Mapping[str, Any]) -> None:
         """Go on from a manifest, or begin afresh with {}."""
         self.tokenizer, self.target = tokenizer, target
-        self.table = target.with_suffix(".documents")
         self.dtype = np.dtype("uint16" if tokenizer.vocab_size <= 1 << 16 else "uint32")
-        empty = {"documents": 0, "tokens": 0, "dtype": self.dtype.name}
-        self.manifest: dict[str, Any] = empty | dict(manifest)
+        empty: dict[str, Any] = {"documents": 0, "tokens": 0, "dtype": self.dtype.name}
+        empty["checksums"] = dict.fromkeys(FILES, str(Checksum()))
+        self.manifest = empty | dict(manifest)
+        checksums = self.manifest["checksums"]
+        self._checksums = {name: Checksum.read(checksums[name]) for name in FILES}
         self.digest = hashlib.sha256(tokenizer.digest.encode())
         self.size = 0
         self._chunks: list[tuple[str, bool]] = []  # to encode, and whether a document begins there
@@ -179,7 +186,7 @@ class _Build:
             self._save()
             if not self.manifest["documents"]:
                 raise DataError(f"no text in {', '.join(s.name for s in corpus.sources)}")
-            names = [one.name for one in corpus.sources]
+            names = [source.name for source in corpus.sources]
             self._turn(sources=names, inputs=inputs)
         progress.end()
         return same
@@ -239,50 +246,52 @@ class _Build:
             whole = np.asarray(start + ids if begins else ids, self.dtype)
             content.append(whole.tobytes())
             end += len(whole)
-        append(self.target, b"".join(content))
+        self._append("tokens", b"".join(content))
         self._chunks, self._waiting = [], 0
 
     def _save(self) -> None:
         """Between two documents: write what waits, then the manifest that counts it in."""
         self._encode()
         rows = [(i, row, self._starts.popleft(), size) for i, row, size in self._ended]
-        append(self.table, np.array(rows, RECORD).tobytes())
+        self._append("documents", np.array(rows, RECORD).tobytes())
         tokens = self.target.stat().st_size // self.dtype.itemsize
         documents = self.manifest["documents"] + len(rows)
         self._ended, self._unsaved = [], 0
-        self._turn(digest=self.digest.hexdigest(), documents=documents, tokens=tokens)
+        checksums = {name: str(checksum) for name, checksum in self._checksums.items()}
+        digest = self.digest.hexdigest()
+        self._turn(digest=digest, documents=documents, tokens=tokens, checksums=checksums)
+
+    def _append(self, name: str, content: bytes) -> None:
+        append(self.target.with_suffix(f".{name}"), content)
+        self._checksums[name] = self._checksums[name].then(content)
 
     def _turn(self, **facts: Any) -> None:
         """Write the manifest with some facts changed, under a temporary name first."""
         self.manifest |= facts
-        write_whole(self.target.with_suffix(".json"), json.dumps(self.manifest))
+        write_sealed(self.target.with_suffix(".json"), self.manifest)
 
     def _cut(self) -> None:
         """Drop what was written after the manifest, which from here on is of an unfinished file."""
-        kept = ("digest", "documents", "tokens", "dtype")
+        kept = ("digest", "documents", "tokens", "dtype", "checksums")
         self.manifest = {name: self.manifest.get(name, "") for name in kept}
         self._turn()
-        sizes = {
-            self.target: self.manifest["tokens"] * self.dtype.itemsize,
-            self.table: self.manifest["documents"] * RECORD.itemsize,
-        }
-        for path, size in sizes.items():
+        for name, checksum in self._checksums.items():
+            path = self.target.with_suffix(f".{name}")
             path.touch()
-            os.truncate(path, size)
+            os.truncate(path, checksum.size)
 
 
 def _manifest(target: Path) -> dict[str, Any]:
-    """The manifest of a token file; {} where there is none, or the files lack what it says."""
+    """The manifest of a token file; {} where there is none, or the files are not what it says."""
+    manifest = read_sealed(target.with_suffix(".json"))
     try:
-        manifest = read_json(target.with_suffix(".json"))
-        documents, tokens = int(manifest["documents"]), int(manifest["tokens"])
-        rows = target.with_suffix(".documents").stat().st_size // RECORD.itemsize
-        length = target.stat().st_size // np.dtype(manifest["dtype"]).itemsize
-        if rows >= documents and length >= tokens:
-            return dict(manifest)
-    except (OSError, ValueError, TypeError, LookupError):
-        pass
-    return {}
+        for name, text in manifest.get("checksums", {}).items():
+            checksum = Checksum.read(text)
+            if file_checksum(target.with_suffix(f".{name}"), checksum.size) != checksum:
+                return {}
+    except OSError:
+        return {}
+    return manifest
 
 
 @contextmanager
@@ -292,7 +301,7 @@ def _kept(target: Path) -> Iterator[None]:
         yield
     except (OSError, DataError) as error:
         documents = _manifest(target).get("documents", 0)
-        kept = f"; {documents:,} documents are encoded, the same command goes on from there"
+        kept = f"; {documents:,} documents are encoded, the same command resumes there"
         kept = kept if documents else ""
         if isinstance(error, DataError):
             raise DataError(f"{error}{kept}") from None

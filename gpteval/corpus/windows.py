@@ -62,12 +62,12 @@ class Windows:
     def places(self, starts: np.ndarray) -> str:
         """Where windows lie, in words: "token 17 of 0.txt"; the first few."""
         documents = self.data.documents
-        found = []
+        names = []
         for start in starts[:SHOWN].tolist():
             document = documents[bisect_right(documents, start, key=lambda d: d.start) - 1]
-            found.append(f"token {start - document.start} of {document.name}")
-        more = len(starts) - len(found)
-        return ", ".join(found) + (f" and {more} more" if more else "")
+            names.append(f"token {start - document.start} of {document.name}")
+        more = len(starts) - len(names)
+        return ", ".join(names) + (f" and {more} more" if more else "")
 
     def _drawn(self, epoch: int) -> np.ndarray:
         """Starts of all windows of one epoch in the order they are read, (per_epoch,)."""

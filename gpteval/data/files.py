@@ -23,11 +23,14 @@ from gpteval.data.raw import (
 )
 from gpteval.errors import DataError, GptevalError
 from gpteval.files import parse_json
+from gpteval.paths import matching, open_file, refuse_special
 from gpteval.task import Task
 
 
-def read_files(task: Task, split: str, directory: Path) -> Iterator[RawRow]:
+def read_files(task: Task, split: str, *directories: Path) -> Iterator[RawRow]:
     """Rows of a split's official files, in sorted order of the paths each pattern matches.
+
+    Of several directories the first that has the split is read.
 
     Raises:
         AbsentError: None of the files is there.
@@ -36,34 +39,38 @@ def read_files(task: Task, split: str, directory: Path) -> Iterator[RawRow]:
     official = task.source.splits[split]
     wanted = layout(task, official, labelled=official.labelled)
     reader = task.source.reader
-    for path in find_files(task, split, directory):
+    for path in find_files(task, split, *directories):
         if callable(reader):
             yield from read_own(reader, path, wanted)
         else:
             yield from READERS[reader](path, wanted)
 
 
-def find_files(task: Task, split: str, directory: Path) -> list[Path]:
-    """The files of a split that are there; a pattern may match none where another does.
+def find_files(task: Task, split: str, *directories: Path) -> list[Path]:
+    """The files of a split in the first directory that has any of them.
+
+    A pattern may match none where another does.
 
     Raises:
-        AbsentError: The directory, or every file of the split, is missing.
+        AbsentError: A directory, or every file of the split, is missing.
     """
-    if not directory.is_dir():
-        raise AbsentError(f"data directory {directory} does not exist; {_instead(task)}")
-    found = _present(directory, task.source.splits[split].files)
-    if not found:
-        others = [f for s in task.source.splits.values() for f in s.files]
-        expected = task.source.splits[split].files if _present(directory, others) else others
-        raise AbsentError(
-            f"{task.name}: no {split} split below {directory}: expected "
-            f"{', '.join(dict.fromkeys(expected))}; {_instead(task)}"
-        )
-    return found
+    missing = next((d for d in directories if not d.is_dir()), None)
+    if missing is not None:
+        raise AbsentError(f"data directory {missing} does not exist; {_instead(task)}")
+    for directory in directories:
+        if files := _present(directory, task.source.splits[split].files):
+            return files
+    others = [f for s in task.source.splits.values() for f in s.files]
+    partly = any(_present(directory, others) for directory in directories)
+    expected = task.source.splits[split].files if partly else others
+    raise AbsentError(
+        f"{task.name}: no {split} split below {', '.join(map(str, directories))}: expected "
+        f"{', '.join(dict.fromkeys(expected))}; {_instead(task)}"
+    )
 
 
-def _present(directory: Path, patterns: list[str] | tuple[str, ...]) -> list[Path]:
-    return [path for pattern in patterns for path in sorted(directory.glob(pattern))]
+def _present(directory: Path, patterns: Iterable[str]) -> list[Path]:
+    return [path for pattern in patterns for path in matching(directory, pattern)]
 
 
 def _instead(task: Task) -> str:
@@ -124,7 +131,7 @@ def read_jsonl(path: Path, wanted: Layout) -> Iterator[RawRow]:
     Raises:
         DataError: No rows, a line that is not a JSON object, a column missing.
     """
-    number, found = 0, False
+    number, rows = 1, 0
     for number, text in enumerate(_lines(path), 1):
         if not text.strip():
             continue
@@ -138,8 +145,8 @@ def read_jsonl(path: Path, wanted: Layout) -> Iterator[RawRow]:
         if missing:
             raise DataError.at(path, number, f"no field {missing[0]!r}; it has {', '.join(value)}")
         yield RawRow({c: value[c] for c in wanted.columns}, str(path), number)
-        found = True
-    if not found:
+        rows += 1
+    if not rows:
         raise DataError.at(path, number, "no rows; get the file again")
 
 
@@ -174,6 +181,7 @@ def _guarded(
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """What the function yields; whatever it raises is told with the file."""
     try:
+        refuse_special(path)
         if not path.stat().st_size:
             raise empty(path)
         for item in read(path):
@@ -195,14 +203,22 @@ def _guarded(
 def _lines(path: Path) -> Iterator[str]:
     """Lines of a UTF-8 file, ends included, split on LF only; a byte-order mark is dropped.
 
+    Blank lines at the end are no rows in any layout: they are left out.
+
     Raises:
         DataError: The file is empty, unreadable, or not UTF-8, with the line.
     """
-    number = 0
+    number, blank = 0, []
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             for number, line in enumerate(file, 1):
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                if number > 1 and not text.strip(" \r\n"):
+                    blank.append(text)
+                    continue
+                yield from blank
+                blank = []
+                yield text
     except UnicodeDecodeError as error:
         raise undecodable(path, number, error) from None
     except OSError as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from gpteval.data.labels import label_reader
 from gpteval.data.raw import AbsentError, RawRow
 from gpteval.data.samples import read_sample, sample_splits
 from gpteval.errors import ConfigError, DataError
+from gpteval.paths import PathLike, user_paths, variable_paths
 from gpteval.task import Part, Row, Task
 
 DATA_VARIABLE = "GPTEVAL_DATA"
@@ -29,10 +29,22 @@ DATA_VARIABLE = "GPTEVAL_DATA"
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where rows come from; `directory` for files only."""
+    """Where rows come from.
+
+    Attributes:
+        kind: Official files, the hub, or the bundled sample.
+        directory: Of files only: where they are looked for first.
+        others: Where they are looked for next; the first directory that has a split wins.
+    """
 
     kind: Literal["files", "hub", "sample"]
     directory: Path | None = None
+    others: tuple[Path, ...] = ()
+
+    @property
+    def directories(self) -> tuple[Path, ...]:
+        """Where files are looked for, in order."""
+        return () if self.directory is None else (self.directory, *self.others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +74,22 @@ class SplitRows:
         return len(self.rows) == self.official
 
 
-def origin(data_dir: str | Path | None = None, sample: bool = False) -> Origin:
+def origin(data_dir: PathLike | Iterable[PathLike] | None = None, sample: bool = False) -> Origin:
     """The sample where asked for, else `data_dir`, else $GPTEVAL_DATA, else the hub.
 
+    Args:
+        data_dir: One directory of official files or several; the variable holds several as PATH.
+        sample: Whether the sample is asked for.
+
     Raises:
-        ConfigError: A data directory and the sample together.
+        ConfigError: A data directory and the sample together, or one that is no path.
     """
     if sample:
         if data_dir:
             raise ConfigError("--sample and --data-dir exclude each other: give one of them")
         return Origin("sample")
-    directory = data_dir or os.environ.get(DATA_VARIABLE)
-    return Origin("files", Path(directory)) if directory else Origin("hub")
+    directories = user_paths(data_dir) or variable_paths(DATA_VARIABLE)
+    return Origin("files", directories[0], directories[1:]) if directories else Origin("hub")
 
 
 def load_split(task: Task, split: str, origin: Origin, limit: int | None = None) -> SplitRows:
@@ -96,7 +112,7 @@ def load_split(task: Task, split: str, origin: Origin, limit: int | None = None)
     labelled = official.labelled or origin.kind == "sample"
     rows: list[Row] = []
     left_out = 0
-    for row in _rows(task, _read(task, split, origin), labelled=labelled):
+    for _, row in _rows(task, _read(task, split, origin), labelled=labelled):
         if labelled and row["label"] is None:
             left_out += 1
             continue
@@ -117,6 +133,24 @@ def load_split(task: Task, split: str, origin: Origin, limit: int | None = None)
         digest=digest(kept),
         origin=origin,
     )
+
+
+def place_of(task: Task, rows: SplitRows, place: int) -> str:
+    """Where a row of a split stands: file:line. It is read again, for an error is rare.
+
+    Args:
+        task: Whose rows.
+        rows: As they were read.
+        place: The row's place in them, from 0.
+    """
+    wanted = rows.rows[place]
+    pairs = _rows(task, _read(task, rows.split, rows.origin), labelled=_labelled(task, rows))
+    raw = next((raw for raw, row in pairs if row["id"] == wanted["id"]), None)
+    return f"{raw.path}:{raw.line}" if raw else f"row {place + 1}"
+
+
+def _labelled(task: Task, rows: SplitRows) -> bool:
+    return task.source.splits[rows.split].labelled or rows.origin.kind == "sample"
 
 
 def scored_splits(task: Task, origin: Origin) -> tuple[str, ...]:
@@ -146,10 +180,10 @@ def _read(task: Task, split: str, origin: Origin) -> Iterator[RawRow]:
     """The split's rows as the origin spells them."""
     if origin.kind == "sample":
         return read_sample(task, split)
-    if origin.directory is None:
-        raws = read_hub(task, split)
+    if origin.directories:
+        raws = read_files(task, split, *origin.directories)
     else:
-        raws = read_files(task, split, origin.directory)
+        raws = read_hub(task, split)
     part = task.source.splits[split].part
     return raws if part is None else _part(raws, part)
 
@@ -171,22 +205,25 @@ def _part(raws: Iterator[RawRow], part: Part) -> Iterator[RawRow]:
     return (everything[place] for place in (train if part.take == "train" else test))
 
 
-def _rows(task: Task, raws: Iterable[RawRow], *, labelled: bool) -> Iterator[Row]:
-    """Raw rows as the task's: columns as text, a unique id, the label by name.
+def _rows(task: Task, raws: Iterable[RawRow], *, labelled: bool) -> Iterator[tuple[RawRow, Row]]:
+    """Raw rows, and each as the task's: columns as text, a unique id, the label by name.
 
     Raises:
-        DataError: A column without a value, an id met before, an unknown label.
+        DataError: A column that is not text, an id met before, an unknown label.
     """
-    columns, read_label = task.source.columns, label_reader(task)
+    source, read_label = task.source, label_reader(task)
     seen: set[str] = set()
     for row_id, raw in _identified(task, raws):
         if row_id in seen:
             raise DataError.at(raw.path, raw.line, f"id {row_id!r} stands on an earlier row too")
         seen.add(row_id)
-        row: dict[str, Any] = {name: _text(raw, name) for name in columns}
+        row: dict[str, Any] = {
+            name: _texts(raw, name) if name in source.lists else _text(raw, name)
+            for name in source.columns
+        }
         row["id"] = row_id
         row["label"] = read_label(raw) if labelled else None
-        yield row
+        yield raw, row
 
 
 def _identified(task: Task, raws: Iterable[RawRow]) -> Iterator[tuple[str, RawRow]]:
@@ -194,23 +231,50 @@ def _identified(task: Task, raws: Iterable[RawRow]) -> Iterator[tuple[str, RawRo
     source = task.source
     members: Counter[str] = Counter()
     for number, raw in enumerate(raws):
-        row_id = str(raw.fields[source.id]) if source.id else str(number)
+        row_id = _identity(raw, source.id) if source.id else str(number)
         if source.numbered:
             group, row_id = row_id, f"{row_id}/{members[row_id]}"
             members[group] += 1
         yield row_id, raw
 
 
-def _text(raw: RawRow, column: str) -> str | list[str]:
-    """A column's value as text, or as a list of texts."""
+def _identity(raw: RawRow, column: str) -> str:
+    """A row's id: text, or a whole number."""
     value = raw.fields[column]
-    if value is None:
-        raise DataError.at(raw.path, raw.line, f"column {column!r} has no value")
-    texts = [str(v) for v in value] if isinstance(value, list) else [str(value)]
+    return str(value) if type(value) is int else _text(raw, column)
+
+
+def _text(raw: RawRow, column: str) -> str:
+    """A column's text."""
+    return _checked(raw, column, raw.fields[column], "text")
+
+
+def _texts(raw: RawRow, column: str) -> list[str]:
+    """A column's list of texts."""
+    value, expected = raw.fields[column], "a list of texts"
+    if not isinstance(value, list):
+        raise _mistyped(raw, column, value, expected)
+    return [_checked(raw, column, text, expected) for text in value]
+
+
+def _checked(raw: RawRow, column: str, value: Any, expected: str) -> str:
+    """A text that is one, every character whole: a number or null made into text is no word.
+
+    Raises:
+        DataError: It is none.
+    """
+    if not isinstance(value, str):
+        raise _mistyped(raw, column, value, expected)
     try:
-        "".join(texts).encode()
+        value.encode()
     except UnicodeEncodeError as error:
         half = error.object[error.start]
         problem = f"column {column!r} has half a character, {half!r}: mend the file"
         raise DataError.at(raw.path, raw.line, problem) from None
-    return texts if isinstance(value, list) else texts[0]
+    return value
+
+
+def _mistyped(raw: RawRow, column: str, value: Any, expected: str) -> DataError:
+    shown = "null" if value is None else f"{value!r:.40}"
+    problem = f"column {column!r} is {shown}: expected {expected}; mend the row, or leave it out"
+    return DataError.at(raw.path, raw.line, problem)

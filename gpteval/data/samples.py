@@ -17,9 +17,9 @@ def read_sample(task: Task, split: str) -> Iterator[RawRow]:
     Raises:
         AbsentError: The task has no sample, or its sample has no such split.
     """
-    found = sample_splits(task)
-    if split not in found:
-        has = f"its sample has {', '.join(found)}" if found else "it has no sample"
+    splits = sample_splits(task)
+    if split not in splits:
+        has = f"its sample has {', '.join(splits)}" if splits else "it has no sample"
         raise AbsentError(f"{task.name}: no {split} split: {has}; use --data-dir or the hub")
     wanted = layout(task, task.source.splits[split], labelled=True)
     with as_file(_directory(task) / f"{split}.jsonl") as path:

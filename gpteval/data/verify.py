@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
+from gpteval.data.examples import examples_of, prompts_of
 from gpteval.data.hub import UnreachableError
-from gpteval.data.raw import AbsentError, made
-from gpteval.data.rows import Origin, SplitRows, load_split
+from gpteval.data.raw import AbsentError
+from gpteval.data.rows import Origin, SplitRows, load_split, scored_splits
 from gpteval.data.samples import sample_splits
 from gpteval.errors import DataError
+from gpteval.plugins import registry
 from gpteval.task import Example, Task
 
 NO_LETTER = re.compile(r"[\W_]+")
@@ -52,8 +54,27 @@ class SplitReport:
     problem: str = ""
 
 
+def with_trained(tasks: Iterable[Task]) -> list[Task]:
+    """The tasks, and those that some of them are scored with the model of."""
+    chosen, known = {task.name: task for task in tasks}, registry().tasks()
+    trained = [known[task.train_task] for task in chosen.values() if task.train_task in known]
+    return list((chosen | {task.name: task for task in trained}).values())
+
+
+def lacking(task: Task, origin: Origin, reports: Iterable[SplitReport]) -> SplitReport | None:
+    """The first split that fine-tuning and scoring a task needs and that is absent, if any."""
+    trained = registry().tasks().get(task.train_task) or task
+    needed = {(task.name, split) for split in scored_splits(task, origin)}
+    if "train" in trained.source.splits:
+        needed |= {(trained.name, s) for s in ("train", "dev") if s in trained.source.splits}
+    absent = (report for report in reports if report.state == "absent")
+    return next((report for report in absent if (report.task, report.split) in needed), None)
+
+
 def verify(tasks: Iterable[Task], origin: Origin) -> Iterator[SplitReport]:
     """Read every split of every task and report on it; what is missing is a report too.
+
+    Every row is made an example, and a prompt where the task has prompts.
 
     Raises:
         UnreachableError: The hub does not answer.
@@ -126,7 +147,9 @@ def _histogram(task: Task, rows: SplitRows) -> dict[str, int]:
 
 def _texts(task: Task, rows: SplitRows) -> tuple[list[int], list[int]]:
     """Hashes of every example's text, and of its context where the task has contexts."""
-    examples = [made(task, row, task.example) for row in rows.rows]
+    if task.prompt is not None:
+        prompts_of(task, rows)
+    examples = examples_of(task, rows)
     contexts = [_normal(e.context) for e in examples] if any(e.context for e in examples) else []
     return [_fingerprint(e) for e in examples], contexts
 

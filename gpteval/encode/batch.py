@@ -73,7 +73,8 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch with its tensors on `device`."""
-        return self._moved(lambda tensor: tensor.to(device, non_blocking=True))
+        cuda = str(device).startswith("cuda")  # on MPS it would corrupt what is copied
+        return self._moved(lambda tensor: tensor.to(device, non_blocking=cuda))
 
     def pinned(self) -> Batch:
         """The same batch where a GPU can fetch it while the CPU goes on."""

@@ -1,7 +1,7 @@
 """Token ids of whole splits, kept on disk: the next run of a suite need not encode them again.
 
-A file holds the ids of one list of texts by one tokenizer, and its name is the digest of both. It
-begins with the SHA-256 of what follows: 32-bit little-endian numbers, the length of every text's
+A file holds the ids of one list of texts by one tokenizer, and its name is the digest of both. Its
+first line is the checksum of what follows: 32-bit little-endian numbers, the length of every text's
 ids, then all ids. A file that is damaged counts as absent. Files lie in `$GPTEVAL_CACHE`, else
 where the system keeps caches; one that was not used for 30 days is removed.
 """
@@ -21,12 +21,14 @@ from pathlib import Path
 
 import numpy as np
 
-from gpteval.files import write_whole
+from gpteval.errors import ConfigError
+from gpteval.files import Checksum, remove, write_whole
 from gpteval.model import Tokenizer
+from gpteval.paths import user_path
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 """Raised when a tokenizer here gives other ids for the same digest."""
 VARIABLE = "GPTEVAL_CACHE"
 FEWEST = 1000
@@ -34,8 +36,6 @@ FEWEST = 1000
 KEPT = 30 * 24 * 3600
 """Seconds for which a file is kept that is not used."""
 NUMBER = np.dtype("<i4")
-DIGEST = hashlib.sha256().digest_size
-"""Bytes."""
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
@@ -48,25 +48,25 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
     try:
         directory = cache_directory()
         directory.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError) as error:  # no home directory is a RuntimeError
+    except (OSError, ConfigError) as error:
         _tell(str(error))
         return tokenizer.encode(texts)
     path = directory / f"{_key(tokenizer, texts)}.ids"
-    found = _read(path, len(texts))
-    if found is None:
-        found = tokenizer.encode(texts)
-        _write(path, found)
-    return found
+    ids = _read(path, len(texts))
+    if ids is None:
+        ids = tokenizer.encode(texts)
+        _write(path, ids)
+    return ids
 
 
 def cache_directory() -> Path:
     """Where the files lie; it need not be there.
 
     Raises:
-        RuntimeError: A home directory is named that the system doesn't know.
+        ConfigError: The variable holds no path.
     """
     if named := os.environ.get(VARIABLE):
-        return Path(named).expanduser()
+        return user_path(named)
     from platformdirs import user_cache_path
 
     return user_cache_path("gpteval", appauthor=False)
@@ -92,13 +92,13 @@ def _version(library: str) -> str | None:
 def _read(path: Path, texts: int) -> list[list[int]] | None:
     """Ids of each text; None where the file is not there, or not whole."""
     try:
-        content = path.read_bytes()
-        if content[:DIGEST] != hashlib.sha256(memoryview(content)[DIGEST:]).digest():
+        checksum, _, content = path.read_bytes().partition(b"\n")
+        if checksum != str(Checksum.of(content)).encode():
             return None
         os.utime(path)
     except OSError:
         return None
-    numbers = np.frombuffer(content, NUMBER, offset=DIGEST)
+    numbers = np.frombuffer(content, NUMBER)
     ids = numbers[texts:].tolist()
     return [ids[a:b] for a, b in pairwise(accumulate(numbers[:texts].tolist(), initial=0))]
 
@@ -107,10 +107,10 @@ def _write(path: Path, ids: Sequence[Sequence[int]]) -> None:
     """Put a file in place at once, so that no other process ever reads a part of it."""
     lengths = np.fromiter(map(len, ids), NUMBER, len(ids))
     numbers = np.fromiter(chain.from_iterable(ids), NUMBER, int(lengths.sum()))
-    content = lengths.tobytes() + numbers.tobytes()
+    checksum = f"{Checksum.of(lengths, numbers)}\n".encode()
     try:
         _remove_unused(path.parent)
-        write_whole(path, hashlib.sha256(content).digest() + content)
+        write_whole(path, checksum + lengths.tobytes() + numbers.tobytes())
     except OSError as error:
         _tell(str(error))
 
@@ -120,7 +120,7 @@ def _remove_unused(directory: Path) -> None:
     for path in chain(directory.glob("*.ids"), directory.glob("*.partial")):
         with suppress(FileNotFoundError):  # another process removes them too
             if path.stat().st_mtime < oldest:
-                path.unlink()
+                remove(path)
 
 
 @cache

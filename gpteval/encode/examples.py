@@ -6,13 +6,13 @@ The three special tokens are new embeddings that fine-tuning adds to the model (
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from gpteval.encode import cache
 from gpteval.encode.batch import Encoded
-from gpteval.errors import DataError
+from gpteval.errors import DataError, ExampleError
 from gpteval.model import Tokenizer
 from gpteval.task import Example, Task
 from gpteval.tree import fold
@@ -54,21 +54,42 @@ def encode_examples(
         share: Store common prefixes once; False keeps an example's sequences apart.
 
     Raises:
-        DataError: A sequence without text, or too long for the context with nothing left to cut.
+        ExampleError: A sequence without text.
+        DataError: A label that the task does not have.
     """
-    texts = list(dict.fromkeys(chain.from_iterable(_texts(e) for e in examples)))
-    ids = dict(zip(texts, cache.encode(tokenizer, texts), strict=True))
     encoded = []
-    for index, example in enumerate(examples):
-        cut = ids[example.context]
-        sequences = [
-            _sequence(cut, [ids[s] for s in segments], specials, context, example.id)
-            for segments in example.sequences
-        ]
+    for index, (example, cut, segments) in enumerate(_pieces(examples, tokenizer)):
+        sequences = [_sequence(cut, parts, specials, context) for parts in segments]
         tree = fold(sequences) if share else fold(sequences, min_shared=context + 1)
         soft = () if task is None else target(task, example)
         encoded.append(Encoded(example.id, tree, soft, index))
     return encoded
+
+
+def check_examples(examples: Sequence[Example], tokenizer: Tokenizer) -> None:
+    """Find out whether `encode_examples` can encode a split; raises as it does.
+
+    Args:
+        examples: In file order.
+        tokenizer: Of the model; the ids of whole splits are kept for the encoding to come.
+    """
+    for _ in _pieces(examples, tokenizer):
+        pass
+
+
+def _pieces(
+    examples: Sequence[Example], tokenizer: Tokenizer
+) -> Iterator[tuple[Example, list[int], list[list[list[int]]]]]:
+    """Every example with the ids of its context and of the segments of its sequences."""
+    texts = list(dict.fromkeys(chain.from_iterable(_texts(e) for e in examples)))
+    ids = dict(zip(texts, cache.encode(tokenizer, texts), strict=True))
+    for index, example in enumerate(examples):
+        cut = ids[example.context]
+        segments = [[ids[text] for text in sequence] for sequence in example.sequences]
+        if not cut and not all(map(any, segments)):
+            problem = f"example {example.id} has no text left after encoding"
+            raise ExampleError(index, f"{problem}: mend the row, or leave it out")
+        yield example, cut, segments
 
 
 def target(task: Task, example: Example) -> tuple[float, ...]:
@@ -119,17 +140,14 @@ def _sequence(
     segments: list[list[int]],
     specials: Specials,
     limit: int,
-    example_id: str,
 ) -> list[int]:
     """start, context, first segment, delimiter, second segment, …, extract; at most `limit`."""
-    if not any(segments) and not context_ids:
-        raise DataError(f"example {example_id} has no text left after encoding")
     room = limit - len(segments) - 1 - sum(map(len, segments))
     if room < 0:
         segments, room = _shortened(segments, limit - len(segments) - 1), 0
     tokens = [specials.start, *context_ids[:room]]
-    for place, segment in enumerate(segments):
-        tokens += [specials.delimiter, *segment] if place else segment
+    for number, segment in enumerate(segments):
+        tokens += [specials.delimiter, *segment] if number else segment
     return [*tokens, specials.extract]
 
 

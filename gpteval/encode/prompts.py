@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gpteval.encode import cache
-from gpteval.errors import DataError
+from gpteval.errors import DataError, ExampleError
 from gpteval.model import Tokenizer
 from gpteval.task import Candidate, Prompt
 
@@ -76,11 +76,19 @@ def encode_prompts(
         context: Most tokens the model reads; a path may have one more, its last is never read.
 
     Raises:
-        DataError: A candidate without a token to score, or too long with no passage left to cut.
+        ExampleError: A candidate without a token to score, or too long with no passage left to cut.
     """
     ids = _encode(tokenizer, (piece for prompt in prompts for piece in _pieces(prompt)))
     encoder = _Encoder(ids, tokenizer.start, context + 1)
-    return [encoder.encode(prompt) for prompt in prompts]
+    return [_whole(encoder, place, prompt) for place, prompt in enumerate(prompts)]
+
+
+def _whole(encoder: _Encoder, place: int, prompt: Prompt) -> EncodedPrompt:
+    """The encoded prompt; what is wrong with it is told with its place in the split."""
+    try:
+        return encoder.encode(prompt)
+    except DataError as error:
+        raise ExampleError(place, str(error)) from None
 
 
 def join(before: str, text: str) -> str:
@@ -97,11 +105,11 @@ class _Encoder:
         self.start = () if start is None else (start,)
 
     def encode(self, prompt: Prompt) -> EncodedPrompt:
-        found = [
+        pieces = [
             [self.ids[piece] for piece in _of_candidate(prompt, candidate)]
             for candidate in prompt.candidates
         ]
-        room = self.longest - len(self.start) - max(sum(map(len, texts)) for texts in found)
+        room = self.longest - len(self.start) - max(sum(map(len, texts)) for texts in pieces)
         if room < 0:
             raise DataError(
                 f"example {prompt.id}: a candidate and its question are {-room} tokens longer "
@@ -110,12 +118,12 @@ class _Encoder:
         passage = self.ids["", prompt.passage.strip()][:room]
         paths = tuple(
             self._path(prompt, number, [*self.start, *passage, *given], scored)
-            for number, (given, scored) in enumerate(found)
+            for number, (given, scored) in enumerate(pieces)
         )
-        return EncodedPrompt(prompt.id, paths, self._neutral(prompt, found), prompt.passage)
+        return EncodedPrompt(prompt.id, paths, self._neutral(prompt, pieces), prompt.passage)
 
     def _neutral(
-        self, prompt: Prompt, found: Sequence[Sequence[Sequence[int]]]
+        self, prompt: Prompt, pieces: Sequence[Sequence[Sequence[int]]]
     ) -> tuple[Path, ...]:
         contexts = {candidate.context for candidate in prompt.candidates}
         if len(prompt.candidates) == 1 or len(contexts) > 1:
@@ -123,7 +131,7 @@ class _Encoder:
         given = [*self.start, *self.ids["", prompt.neutral.strip()]]
         given = given or [*self.ids["", NEUTRAL]]
         return tuple(
-            self._path(prompt, number, given, scored) for number, (_, scored) in enumerate(found)
+            self._path(prompt, number, given, scored) for number, (_, scored) in enumerate(pieces)
         )
 
     def _path(

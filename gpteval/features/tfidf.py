@@ -60,7 +60,7 @@ def readings(task: Task, example: Example, last_only: bool) -> list[Reading]:
     given = [() if last_only else (*before, *texts[:-1]) for texts in example.sequences]
     last = [texts[-1] for texts in example.sequences]
     choose = task.kind == "choose"
-    given_tells, last_tells = (not choose or len(set(each)) > 1 for each in (given, last))
+    given_tells, last_tells = (not choose or len(set(texts)) > 1 for texts in (given, last))
     return [Reading(g, t, given_tells, last_tells) for g, t in zip(given, last, strict=True)]
 
 
@@ -122,7 +122,9 @@ class TextFeatures:
         places: dict[str, int] = {}
         parts = []
         for chunk in _chunks(read):
-            texts = dict.fromkeys(t for each in chunk for r in each for t in (*r.given, r.last))
+            texts = dict.fromkeys(
+                t for readings in chunk for r in readings for t in (*r.given, r.last)
+            )
             new = [text for text in texts if text not in places]
             places |= {text: row for row, text in enumerate(new, start=len(places))}
             if new:
@@ -154,7 +156,7 @@ def _joined(
     from scipy.sparse import diags_array, hstack
     from sklearn.preprocessing import normalize
 
-    rows = [reading for each in read for reading in each]
+    rows = [reading for readings in read for reading in readings]
     texts = [[places[text] for text in row.given] for row in rows]
     # Several given texts (article, question) are added up: joined, each would be counted anew.
     given = normalize(_picked(texts, vectors.shape[0]) @ vectors)
@@ -174,7 +176,7 @@ def _means(columns: Matrix, read: Iterable[Sequence[Reading]]) -> Matrix:
     import numpy as np
     from scipy.sparse import diags_array
 
-    sizes = np.array([len(each) for each in read])
+    sizes = np.array([len(readings) for readings in read])
     members = [range(start, stop) for start, stop in pairwise([0, *np.cumsum(sizes)])]
     return diags_array(1 / sizes) @ (_picked(members, columns.shape[0]) @ columns)
 
@@ -197,5 +199,5 @@ def _overlap(given: Matrix, last: Matrix) -> Matrix:
     shared = given.multiply(last)
     common = np.asarray(shared.astype(bool).sum(1)).ravel()
     cosine = np.asarray(shared.sum(1)).ravel()
-    sizes = [np.maximum(np.diff(each.indptr), 1) for each in (last, given)]
+    sizes = [np.maximum(np.diff(counts.indptr), 1) for counts in (last, given)]
     return csr_array(np.stack([cosine, *(common / size for size in sizes)], axis=1))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpteval.files import digest
+from gpteval.methods.identity import computed, key
 from gpteval.methods.job import JobData
 from gpteval.methods.settings import RunConfig
 from gpteval.methods.unit import Answers, circumstances, rounded
@@ -17,6 +17,7 @@ from gpteval.task import Label, Task
 from gpteval.weights.transfer import EVERYTHING, Transfer
 
 if TYPE_CHECKING:
+    from gpteval.compute.cost import Work
     from gpteval.encode.batch import Encoded
     from gpteval.methods.session import Session
     from gpteval.train.finetune import Training
@@ -37,12 +38,9 @@ class Finetune:
         transfer: Transfer = EVERYTHING,
     ) -> None:
         """The loaded model is copied before training: every one begins with its weights."""
-        from gpteval.compute.cost import Work
-
         self.data, self.config, self.seed = data, config, seed
         self.job, self.loaded = data.job, data.loaded
         self.machine, self.world, self.transfer = session.machine, session.world, transfer
-        self.evaluated, self.evaluating = Work(), 0.0
 
     @property
     def scored(self) -> Sequence[tuple[Task, str]]:
@@ -67,26 +65,20 @@ class Finetune:
 
     def key(self, task: Task) -> str:
         """Digest of everything the scores of `task` depend on."""
-        return digest(
-            {
-                "mode": self.mode,
-                "task": [task.name, task.version],
-                "trained on": [self.job.task.name, self.job.task.version],
-                "model": self.loaded.digest,
-                "rows": self.data.digest(task),
-                "config": self.settings,
-                "precision": self.machine.precision,
-                "seed": self.seed,
-            }
-        )
+        settings = {"config": self.settings, "seed": self.seed}
+        drawn = self.config.config.dropout or self.config.config.classifier_dropout
+        # Without dropout any number of processes has the losses of one.
+        settings |= computed(self.loaded, self.machine, self.world.size if drawn else 1)
+        return key(self.mode, task, self.job.task, self.data.contents(task), settings)
 
     def predict(self, progress: Progress) -> Answers:
         """Train, then predict every scored split."""
         model = self._task_model()
         encoded = self.data.encoded(model.specials)
         training = self._train(model, encoded, progress)
+        evaluated = training.evaluated
         predictions = {
-            (task.name, split): self._predict(model, task, encoded, split, progress)
+            (task.name, split): self._predict(model, task, encoded, split, evaluated, progress)
             for task, split in self.scored
         }
         return Answers(predictions, self._account(model, training))
@@ -136,7 +128,9 @@ class Finetune:
         task = self.job.task
 
         def dev_score() -> float:
-            return score(task, self._predict(model, task, encoded, "dev"))[task.metrics[0]]
+            evaluated = finetuning.done.evaluated  # what a saved state brought back, included
+            predictions = self._predict(model, task, encoded, "dev", evaluated)
+            return score(task, predictions)[task.metrics[0]]
 
         finetuning = Finetuning(
             model,
@@ -162,8 +156,10 @@ class Finetune:
         task: Task,
         encoded: Mapping[tuple[str, str], Sequence[Encoded]],
         split: str,
+        evaluated: Work,
         progress: Progress | None = None,
     ) -> list[Prediction]:
+        """Predict one split, and count what that took."""
         from gpteval.train.predict import predict
 
         name = (task.name, split)
@@ -178,18 +174,19 @@ class Finetune:
             title=f"{self._title} · scoring {task.name} {split}",
             progress=progress,
         )
-        self.evaluating += time.perf_counter() - began
-        self.evaluated.add(encoded[name])
+        evaluated.seconds += time.perf_counter() - began
+        evaluated.add(encoded[name])
         return predictions
 
     def _account(self, model: TaskModel, training: Training) -> dict[str, Any]:
         """What the training and the predictions took: fields of every result."""
         from gpteval.compute.cost import finetuning_cost
 
-        seconds = self.data.seconds | {"train": training.seconds, "evaluate": self.evaluating}
+        evaluated = training.evaluated
+        seconds = {"train": training.seconds, "evaluate": evaluated.seconds}
         machine, processes = self.machine, self.world.size
         return {
-            "seconds": rounded(seconds),
-            "cost": finetuning_cost(model.model, training, self.evaluated, machine, processes),
+            "seconds": rounded(self.data.seconds | seconds),
+            "cost": finetuning_cost(model.model, training, evaluated, machine, processes),
             "history": tuple(training.history),
         }

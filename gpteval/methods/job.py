@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from gpteval.data.raw import examples_of
+from gpteval.data.examples import examples_of, located
 from gpteval.files import digest
+from gpteval.methods.identity import content
 from gpteval.methods.unit import SplitName, data_record
 from gpteval.records import DataRecord
 from gpteval.task import Example, Label, Task
@@ -47,19 +48,15 @@ class Job:
 BACKWARD = 2
 """A backward pass takes as long as so many forward ones."""
 
+MEASURED = 100
+"""Rows of a split that are taken for as long as all of them."""
 
-def work(rows: Mapping[SplitName, SplitRows], train: int = 1) -> float:
-    """How much there is to compute for these splits, in about the characters that are read.
 
-    A training split is read `train` times. The rows of a split are as long as its first ones.
-    """
-    sizes = {}
-    for name, split in rows.items():
-        first = split.rows[:100]
-        characters = sum(len(str(value)) for row in first for value in row.values())
-        times = train if name[1] == "train" else 1
-        sizes[name] = times * len(split.rows) * characters / max(1, len(first))
-    return sum(sizes.values())
+def length(rows: SplitRows) -> float:
+    """About how many characters there are to read in a split."""
+    first = rows.rows[:MEASURED]
+    characters = sum(len(str(value)) for row in first for value in row.values())
+    return characters / max(1, len(first)) * len(rows.rows)
 
 
 class JobData:
@@ -91,31 +88,55 @@ class JobData:
     @cached_property
     def examples(self) -> Mapping[SplitName, list[Example]]:
         """Every split as examples, in file order."""
-        tasks = {t.name: t for t in (self.job.task, *(t for t, _ in self.job.scored))}
         return {
-            (name, split): examples_of(tasks[name], rows.rows)
+            (name, split): examples_of(self.tasks[name], rows)
             for (name, split), rows in self.rows.items()
         }
 
+    def work(self, epochs: int) -> float:
+        """How much there is to compute: to train for so many epochs, then to score."""
+        trained = (self.job.task.name, "train")
+        passes = {name: epochs * (1 + BACKWARD) if name == trained else 1 for name in self.rows}
+        return sum(length(rows) * passes[name] for name, rows in self.rows.items())
+
     def encoded(self, specials: Specials) -> Mapping[SplitName, list[Encoded]]:
         """Every split as token trees, made once for the ids that `add_tokens` gave."""
-        from gpteval.encode.examples import encode_examples
-
         if specials not in self._trees:
             began = time.perf_counter()
-            self._trees[specials] = {
-                name: encode_examples(
-                    examples,
-                    self.job.task if name[0] == self.job.task.name else None,
-                    self.loaded.tokenizer,
-                    specials,
-                    self.loaded.model.context,
-                    share=self.share,
-                )
-                for name, examples in self.examples.items()
-            }
+            self._trees[specials] = {name: self._encode(name, specials) for name in self.rows}
             self.seconds["encode"] = time.perf_counter() - began
         return self._trees[specials]
+
+    def check(self) -> None:
+        """Find out whether every row can be read by the model, without keeping what it reads.
+
+        Raises:
+            DataError: One that can't be, with task, split, file and line.
+        """
+        from gpteval.encode.examples import check_examples
+
+        for name, examples in self.examples.items():
+            with located(self.tasks[name[0]], self.rows[name]):
+                check_examples(examples, self.loaded.tokenizer)
+
+    def _encode(self, name: SplitName, specials: Specials) -> list[Encoded]:
+        from gpteval.encode.examples import encode_examples
+
+        task = self.tasks[name[0]]
+        with located(task, self.rows[name]):
+            return encode_examples(
+                self.examples[name],
+                task if task is self.job.task else None,
+                self.loaded.tokenizer,
+                specials,
+                self.loaded.model.context,
+                share=self.share,
+            )
+
+    @property
+    def tasks(self) -> dict[str, Task]:
+        """The job's tasks by name."""
+        return {t.name: t for t in (self.job.task, *(t for t, _ in self.job.scored))}
 
     @property
     def train_labels(self) -> list[Label]:
@@ -129,8 +150,18 @@ class JobData:
 
     def digest(self, task: Task) -> str:
         """Digest of the rows trained on, selected on, and scored for `task`."""
-        used = [(self.job.task.name, "train"), (self.job.task.name, "dev")]
-        used += [(t.name, split) for t, split in self.job.scored if t.name == task.name]
-        return digest(
-            {"/".join(name): rows.digest for name, rows in self.rows.items() if name in used}
-        )
+        return digest({"/".join(name): self.rows[name].digest for name in self._used(task)})
+
+    def contents(self, task: Task) -> dict[str, str]:
+        """Split → digest of its examples, of the same splits."""
+        return {"/".join(name): self._contents[name] for name in self._used(task)}
+
+    @cached_property
+    def _contents(self) -> Mapping[SplitName, str]:
+        return {name: content(examples) for name, examples in self.examples.items()}
+
+    def _used(self, task: Task) -> list[SplitName]:
+        """The splits trained on, selected on, and scored for `task`."""
+        own = self.job.task.name
+        scored = {(t.name, split) for t, split in self.job.scored if t.name == task.name}
+        return [name for name in self.rows if name in {(own, "train"), (own, "dev")} | scored]

@@ -13,14 +13,17 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gpteval.config import task_names
-from gpteval.data.raw import AbsentError, examples_of
+from gpteval.data.examples import examples_of
+from gpteval.data.raw import AbsentError
+from gpteval.errors import ConfigError
 from gpteval.features.tfidf import SETTINGS as FEATURES
 from gpteval.features.tfidf import TextFeatures
 from gpteval.files import digest
+from gpteval.methods.identity import content, key
 from gpteval.methods.job import Job
+from gpteval.methods.outcome import Asked, Results
 from gpteval.methods.run import plan, trainable
-from gpteval.methods.settings import Subject
+from gpteval.methods.settings import Subject, settled
 from gpteval.methods.unit import Answers, SplitName, complete, data_record, rounded
 from gpteval.plugins import ALL, registry
 from gpteval.progress import Progress, Silent
@@ -54,8 +57,11 @@ Done = Callable[[int], None]
 
 
 def score_baselines(
-    tasks: str | Iterable[str] = ALL, *, progress: Progress | None = None, **settings: Any
-) -> list[Result]:
+    tasks: str | Task | Iterable[str | Task] = ALL,
+    *,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Results:
     """Fit and score the baselines of every task asked for.
 
     Args:
@@ -71,12 +77,14 @@ def score_baselines(
         AbsentError: No task has a training split that is there.
         GptevalError: Anything else the user can mend; what is finished is saved.
     """
-    results = execute(Subject(tasks=task_names(tasks), **settings), progress or Silent())
+    if strange := sorted({"model", "compute"} & settings.keys()):
+        raise ConfigError(f"baselines have no {strange[0]}: leave it out")
+    results = execute(settled(Subject, tasks, settings), progress or Silent())
     registry().run_finished(results)
     return results
 
 
-def execute(config: Subject, progress: Progress) -> list[Result]:
+def execute(config: Subject, progress: Progress) -> Results:
     """Read, fit and score task by task."""
     from gpteval.data.rows import origin
     from gpteval.results.store import ResultStore
@@ -84,8 +92,10 @@ def execute(config: Subject, progress: Progress) -> list[Result]:
     tasks, without = trainable(config.tasks)
     for name, reason in without.items():
         progress.say(f"{name} is left out: {reason}")
+    asked = Asked(config.tasks, progress)
     rows_from = origin(config.data_dir, config.sample)
     store = ResultStore(config.results_directory)
+    store.prepare()
     results: list[Result] = []
     absent: list[AbsentError] = []
     jobs = plan(tasks, rows_from)
@@ -99,14 +109,16 @@ def execute(config: Subject, progress: Progress) -> list[Result]:
             absent.append(error)
             continue
         loading = time.perf_counter() - began
-        for name in (TFIDF, job.task.blind):
-            if name:
-                results += complete(Linear(name, job, rows, config.limit, loading), store, progress)
-    if not results:
+        with asked.attempt(*{task.name: task for task, _ in job.scored}.values()):
+            for name in filter(None, (TFIDF, job.task.blind)):
+                unit = Linear(name, job, rows, config.limit, loading)
+                results += complete(unit, store, progress)
+    if not results and absent:
         raise absent[0]
-    for each in absent:
-        progress.say(f"no baseline: {each}")
-    return results
+    asked.refuse_none(results)
+    for missing in absent:
+        progress.say(f"no baseline: {missing}")
+    return Results(results, asked.left_out)
 
 
 def read(job: Job, rows_from: Origin, limit: int | None) -> dict[SplitName, SplitRows]:
@@ -118,16 +130,16 @@ def read(job: Job, rows_from: Origin, limit: int | None) -> dict[SplitName, Spli
     """
     from gpteval.data.rows import load_split
 
-    found = {(job.task.name, "train"): load_split(job.task, "train", rows_from, limit)}
+    rows = {(job.task.name, "train"): load_split(job.task, "train", rows_from, limit)}
     absent: list[AbsentError] = []
     for task, split in job.scored:
         try:
-            found[task.name, split] = load_split(task, split, rows_from, limit)
+            rows[task.name, split] = load_split(task, split, rows_from, limit)
         except AbsentError as error:
             absent.append(error)
-    if len(found) == 1:
+    if len(rows) == 1:
         raise absent[0]
-    return found
+    return rows
 
 
 class Linear:
@@ -150,6 +162,8 @@ class Linear:
         self.train = rows[job.task.name, "train"]
         self.scored = [(task, split) for task, split in job.scored if (task.name, split) in rows]
         self.seconds = {"load": loading}
+        self._made: dict[SplitName, list[Example]] = {}
+        self._contents: dict[SplitName, str] = {}
 
     @property
     def train_labels(self) -> Sequence[Label]:
@@ -158,15 +172,8 @@ class Linear:
 
     def key(self, task: Task) -> str:
         """Digest of everything the scores of `task` depend on."""
-        return digest(
-            {
-                "mode": self.mode,
-                "baseline": self.digest,
-                "task": [task.name, task.version],
-                "trained on": [self.job.task.name, self.job.task.version],
-                "rows": self._rows_digest(task),
-            }
-        )
+        contents = {f"{t.name}/{split}": self._content(t, split) for t, split in self._used(task)}
+        return key(self.mode, task, self.job.task, contents, {"baseline": self.digest})
 
     @cached_property
     def digest(self) -> str:
@@ -215,14 +222,22 @@ class Linear:
         }
 
     def _examples(self, task: Task, split: str) -> list[Example]:
-        return examples_of(task, self.rows[task.name, split].rows)
+        if (task.name, split) not in self._made:
+            self._made[task.name, split] = examples_of(task, self.rows[task.name, split])
+        return self._made[task.name, split]
+
+    def _content(self, task: Task, split: str) -> str:
+        if (task.name, split) not in self._contents:
+            self._contents[task.name, split] = content(self._examples(task, split))
+        return self._contents[task.name, split]
+
+    def _used(self, task: Task) -> list[tuple[Task, str]]:
+        """The split trained on and those scored for `task`."""
+        return [(self.job.task, "train"), *(pair for pair in self.scored if pair[0] is task)]
 
     def _rows_digest(self, task: Task) -> str:
-        """Of the rows trained on and of those scored for `task`."""
-        used = {(self.job.task.name, "train"), *((t.name, s) for t, s in self.scored if t is task)}
-        return digest(
-            {"/".join(name): rows.digest for name, rows in self.rows.items() if name in used}
-        )
+        names = [(t.name, split) for t, split in self._used(task)]
+        return digest({"/".join(name): self.rows[name].digest for name in names})
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:
@@ -296,13 +311,13 @@ def _linear(task: Task, columns: Any, examples: Sequence[Example]) -> Any:
 
 def _choices(examples: Sequence[Example], likely: Array) -> list[Prediction]:
     """The answer likeliest to be right; `likely` has one number per sequence, (S,)."""
-    found, start = [], 0
+    predictions, start = [], 0
     for example in examples:
         own = likely[start : start + len(example.sequences)]
         start += len(own)
-        shares = [float(each) for each in own / own.sum()]
-        found.append(_prediction(example, _highest(shares), shares))
-    return found
+        shares = [float(likelihood) for likelihood in own / own.sum()]
+        predictions.append(_prediction(example, _highest(shares), shares))
+    return predictions
 
 
 def _highest(scores: Sequence[float]) -> int:

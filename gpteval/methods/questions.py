@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gpteval.data.raw import made
+from gpteval.data.examples import located
 from gpteval.progress import Progress
 from gpteval.records import Prediction
-from gpteval.task import Label, Task
+from gpteval.task import Label, Prompt, Task
 
 if TYPE_CHECKING:
     from gpteval.compute.cost import Work
@@ -40,6 +40,7 @@ class Questions:
         self,
         task: Task,
         rows: Mapping[str, SplitRows],
+        prompts: Mapping[str, Sequence[Prompt]],
         split: str,
         tokenizer: Tokenizer,
         context: int,
@@ -48,27 +49,23 @@ class Questions:
 
         Args:
             task: One with prompts.
-            rows: Of its `asked_splits`.
+            rows: Of its `asked_splits`, for where a prompt that can't be read stands.
+            prompts: What `prompts_of` makes of them.
             split: The scored one of them.
             tokenizer: The model's.
             context: Most tokens the model reads.
 
         Raises:
-            DataError: A row that makes no prompt, or one that is too long for the model.
+            DataError: One that is too long for the model, or has nothing to score.
         """
         from gpteval.encode.prompts import encode_prompts
         from gpteval.score.likelihood import fold_prompts
 
-        make = task.prompt
-        assert make is not None  # `scorable` leaves out tasks without
-        self.task, self.split = task, split
-        self.prompts = {
-            name: [made(task, row, make) for row in each.rows] for name, each in rows.items()
-        }
-        self.trees = {
-            name: fold_prompts(encode_prompts(prompts, tokenizer, context))
-            for name, prompts in self.prompts.items()
-        }
+        self.task, self.split, self.prompts = task, split, prompts
+        self.trees = {}
+        for name, own in prompts.items():
+            with located(task, rows[name]):
+                self.trees[name] = fold_prompts(encode_prompts(own, tokenizer, context))
 
     @property
     def train_labels(self) -> list[Label]:
@@ -123,4 +120,4 @@ class Questions:
 
 
 def _tokens(trees: Sequence[Encoded]) -> int:
-    return sum(each.tree.tokens_read for each in trees)
+    return sum(encoded.tree.tokens_read for encoded in trees)

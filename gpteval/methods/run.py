@@ -7,13 +7,14 @@ disk before the next task begins.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import count, product
 from typing import TYPE_CHECKING, Any
 
-from gpteval.config import task_names
-from gpteval.errors import PluginError
-from gpteval.methods.job import BACKWARD, Job, JobData, work
-from gpteval.methods.settings import RunConfig
+from gpteval.errors import DataError, PluginError
+from gpteval.methods.job import Job, JobData
+from gpteval.methods.outcome import Asked, Results
+from gpteval.methods.settings import RunConfig, settled
 from gpteval.methods.unit import complete
 from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
@@ -23,11 +24,15 @@ from gpteval.task import Task
 if TYPE_CHECKING:
     from gpteval.data.rows import Origin
     from gpteval.methods.session import Session
+    from gpteval.model import Loaded
+
+STATE = 4
+"""Times its weights that the state of an unfinished training takes: best weights, two moments."""
 
 
 def run(
-    tasks: str | Iterable[str], *, progress: Progress | None = None, **settings: Any
-) -> list[Result]:
+    tasks: str | Task | Iterable[str | Task], *, progress: Progress | None = None, **settings: Any
+) -> Results:
     """Fine-tune and score one model on every task asked for.
 
     Args:
@@ -39,18 +44,18 @@ def run(
     Returns:
         A result per task, split, number of layers transferred and seed, earlier finished ones
         among them. Of several processes that `torchrun` started, the first returns them, the
-        others none.
+        others none. `left_out` names the tasks of a group whose data can't be used.
 
     Raises:
         GptevalError: Anything the user can mend, before the first task begins where possible.
     """
-    results = execute(RunConfig(tasks=task_names(tasks), **settings), progress or Silent())
+    results = execute(settled(RunConfig, tasks, settings), progress or Silent())
     if results:
         registry().run_finished(results)
     return results
 
 
-def execute(config: RunConfig, progress: Progress, session: Session | None = None) -> list[Result]:
+def execute(config: RunConfig, progress: Progress, session: Session | None = None) -> Results:
     """Find the model, check every row, then complete job by job, seed by seed.
 
     Args:
@@ -70,28 +75,57 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
     told = session.told(progress)
     for name, reason in without.items():
         told.say(f"{name} is left out: {reason}")
+    store = ResultStore(config.results_directory)
+    asked = Asked(config.tasks, told)
     with session.world.in_turn():  # what the first one downloads, the others find
         loaded = session.model(config.model_reference)
         begin_with = transfers(config.transfer_layers, loaded)
-        jobs = plan(tasks, session.origin)
-        for job in jobs:
-            job.read(session)
-    store = ResultStore(config.results_directory)
+        store.prepare(STATE * sum(p.nbytes for p in loaded.model.parameters()))
+        jobs = [
+            data
+            for job in plan(tasks, session.origin)
+            if (data := _usable(job, config, session, loaded, asked))
+        ]
+    asked.refuse_none(jobs)
     results: list[Result] = []
-    each = len(begin_with) * len(config.seeds)
-    passes = config.config.epochs * (1 + BACKWARD)
-    sizes = [work(job.read(session), passes) for job in jobs for _ in range(each)]
-    number, noun = count(1), "task" if each == 1 else "fine-tuning"
-    for job in jobs:
-        share = config.config.branches == "shared"
-        data = JobData(job, job.read(session), loaded, config.limit, share=share)
-        data.seconds["load"] = session.loading(data.rows)
-        for transfer, seed in product(begin_with, config.seeds):
+    variants = list(product(begin_with, config.seeds))
+    sizes = [data.work(config.config.epochs) for data in jobs for _ in variants]
+    number, noun = count(1), "task" if len(variants) == 1 else "fine-tuning"
+    while jobs:
+        data = jobs.pop(0)
+        for transfer, seed in variants:
             told.part(next(number), sizes, noun)
             results += complete(Finetune(data, config, seed, session, transfer), store, told)
         if alone:
             session.forget(data.rows)
-    return results
+    return Results(results, asked.left_out)
+
+
+def _usable(
+    job: Job, config: RunConfig, session: Session, loaded: Loaded, asked: Asked
+) -> JobData | None:
+    """A job's data, every row of it encoded once, without the tasks that had to be left out."""
+    with suppress(DataError):
+        data = _data(job, config, session, loaded)
+        data.check()
+        return data
+    # Something can't be used: which task's?
+    usable: list[JobData] = []
+    for task in {task.name: task for task, _ in job.scored}.values():
+        own = Job(job.task, tuple(pair for pair in job.scored if pair[0] is task))
+        with asked.attempt(task):
+            data = _data(own, config, session, loaded)
+            data.check()
+            usable.append(data)
+    scored = tuple(pair for data in usable for pair in data.job.scored)
+    return _data(Job(job.task, scored), config, session, loaded) if scored else None
+
+
+def _data(job: Job, config: RunConfig, session: Session, loaded: Loaded) -> JobData:
+    share = config.config.branches == "shared"
+    data = JobData(job, job.read(session), loaded, config.limit, share=share)
+    data.seconds["load"] = session.loading(data.rows)
+    return data
 
 
 def trainable(names: Sequence[str]) -> tuple[list[Task], dict[str, str]]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gpteval.config import (
     ALL,
@@ -17,11 +17,17 @@ from gpteval.config import (
     SAMPLE_MODEL,
     SAMPLE_RECIPE,
     SAMPLE_RESULTS,
+    SEEDS,
     Compute,
     FinetuneConfig,
+    check,
+    option,
+    task_names,
 )
 from gpteval.errors import ConfigError, UnknownNameError
+from gpteval.paths import PathLike, user_path, user_reference
 from gpteval.plugins import registry
+from gpteval.task import Task
 
 LAYERS = re.compile(rf"\s*({ALL}|({NOTHING}|\d+)(\.\.({ALL}|\d+))?)\s*")
 
@@ -39,9 +45,32 @@ def recipe(name: str, changes: Mapping[str, Any] | None = None) -> FinetuneConfi
     return replace(registry().recipe(name), **(changes or {}))
 
 
-def results_directory(results: str | Path | None, sample: bool) -> Path:
+def results_directory(results: PathLike | None, *, sample: bool) -> Path:
     """Where records go: the directory given, else the one of samples or of data."""
-    return Path(results or (SAMPLE_RESULTS if sample else RESULTS))
+    return user_path(results or (SAMPLE_RESULTS if sample else RESULTS))
+
+
+Settings = TypeVar("Settings", bound="Subject")
+
+
+def settled(
+    kind: type[Settings], tasks: str | Task | Iterable[str | Task], settings: Mapping[str, Any]
+) -> Settings:
+    """The settings that a caller gave by name.
+
+    Raises:
+        UnknownNameError: There is no setting of a name.
+        ConfigError: One can't be used.
+    """
+    known = [entry.name for entry in fields(kind)]
+    for name in settings:
+        if name not in known:
+            own = name in [entry.name for entry in fields(FinetuneConfig)]
+            hint = f"(of the recipe: give changes={{{name!r}: …}})" if own else ""
+            raise UnknownNameError("setting", name, known, hint)
+    seeds = settings.get("seeds")
+    listed = {"seeds": tuple(seeds)} if isinstance(seeds, list | range) else {}
+    return kind(tasks=task_names(tasks), **{**settings, **listed})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +80,8 @@ class Subject:
     Attributes:
         tasks: Task names, package/names and groups.
         model: Model reference; None for `mini` on samples and `openai-gpt` elsewhere.
-        data_dir: Directory of official files; None for `GPTEVAL_DATA`, else the hub.
+        data_dir: Directory of official files, or several, of which the first that has a split
+            wins; None for `GPTEVAL_DATA`, else the hub.
         sample: Use the bundled samples instead.
         limit: Most rows of every split; None for all.
         results: Where records and predictions go; None for `runs` on samples, else `results`.
@@ -60,14 +90,17 @@ class Subject:
 
     tasks: tuple[str, ...]
     model: str | None = None
-    data_dir: str | Path | None = None
+    data_dir: PathLike | Sequence[PathLike] | None = None
     sample: bool = False
     limit: int | None = None
-    results: str | Path | None = None
+    results: PathLike | None = None
     compute: Compute = field(default_factory=Compute)
 
     def __post_init__(self) -> None:
         """Refuse what no run can use."""
+        check(self)
+        if "" in (self.model, self.results):
+            raise ConfigError("--model and --results are not empty: leave out what has no value")
         if self.sample and self.data_dir:
             raise ConfigError("--sample and --data-dir exclude each other: choose one")
         if self.limit is not None and self.limit < 1:
@@ -78,12 +111,12 @@ class Subject:
     @property
     def model_reference(self) -> str:
         """The model to load."""
-        return self.model or (SAMPLE_MODEL if self.sample else MODEL)
+        return user_reference(self.model or (SAMPLE_MODEL if self.sample else MODEL))
 
     @property
     def results_directory(self) -> Path:
         """Where records go."""
-        return results_directory(self.results, self.sample)
+        return results_directory(self.results, sample=self.sample)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +139,7 @@ class RunConfig(Subject):
         changes: Settings of the recipe to change.
         seeds: One run each.
         save_seconds: Time between two saves of an unfinished training, from which a killed run
-            goes on.
+            resumes.
         transfer_layers: How much of the pre-trained model to keep (paper §5): "all"; a number of
             layers beside the embeddings, the rest with fresh weights; "none" of it. Several
             ("0..4", "none,0,2") are one run each.
@@ -115,7 +148,7 @@ class RunConfig(Subject):
     recipe: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0,)
-    save_seconds: float = 60.0
+    save_seconds: float = option(60.0, "Time between two saves.", least=0, most=10**9)
     transfer_layers: str = ALL
 
     def __post_init__(self) -> None:
@@ -123,6 +156,8 @@ class RunConfig(Subject):
         Subject.__post_init__(self)
         if not self.seeds:
             raise ConfigError("at least one seed is needed")
+        if wrong := [seed for seed in self.seeds if not 0 <= seed < SEEDS]:
+            raise ConfigError(f"--seed is at least 0 and below {SEEDS}, not {wrong[0]}")
         if not all(map(LAYERS.fullmatch, self.transfer_layers.split(","))):
             raise ConfigError(
                 "--transfer-layers is all, none, a number of layers, or several (0..4 or 0,2,4), "

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from gpteval.files import remove_partial
 from gpteval.plugins import registry
 from gpteval.progress import Progress
 from gpteval.records import DataRecord, Mode, Prediction, Result
@@ -84,14 +85,26 @@ class Unit(Protocol):
 def complete(unit: Unit, store: ResultStore, progress: Progress) -> list[Result]:
     """The results of exactly this unit that are in the store; else those it makes now.
 
-    Of several processes the first one decides, and the others return none.
+    Of several processes of a world the first one decides, and the others return none; of several
+    commands that come to the same unit one makes it, and the others wait for its results.
     """
     world = unit.world
     first = world is None or world.first
+    if not first:
+        return _made(unit, store, progress, first=False)
+    (task, _), *_ = unit.scored
+    busy = f"{task.name}: another process is at it; waiting for its results"
+    with store.claimed(unit.key(task), lambda: progress.say(busy)):
+        return _made(unit, store, progress, first=True)
+
+
+def _made(unit: Unit, store: ResultStore, progress: Progress, *, first: bool) -> list[Result]:
+    world = unit.world
     earlier = finished(unit, store) if first else []
     if world.sums(len(earlier))[0] if world else earlier:
         _forget(unit, first)  # a kill may have come just before
         return earlier
+    provenance.commit()  # of the code that computes: the checkout may move on meanwhile
     answers = unit.predict(progress)
     if not first:
         return []
@@ -104,24 +117,27 @@ def complete(unit: Unit, store: ResultStore, progress: Progress) -> list[Result]
 def finished(unit: Unit, store: ResultStore) -> list[Result]:
     """Earlier results of exactly this unit; empty unless every scored split has one."""
     keys = dict.fromkeys(unit.key(task) for task, _ in unit.scored)
-    found = {(r.task, r.split): r for key in keys for r in store.finished(key)}
+    earlier = {(r.task, r.split): r for key in keys for r in store.finished(key)}
     wanted = [(task.name, split) for task, split in unit.scored]
-    return [found[name] for name in wanted] if all(name in found for name in wanted) else []
+    return [earlier[name] for name in wanted] if all(name in earlier for name in wanted) else []
 
 
 def _forget(unit: Unit, first: bool) -> None:
     """Let go of the saved state of a unit whose results are safe."""
     if first and unit.unfinished:
         unit.unfinished.unlink(missing_ok=True)
+        remove_partial(unit.unfinished.parent, unit.unfinished.name)
 
 
 def _result(unit: Unit, store: ResultStore, answers: Answers, task: Task, split: str) -> Result:
     """Write the predictions of one split, and account for them."""
     from gpteval.score.chance import baselines
+    from gpteval.score.gate import check
     from gpteval.score.statistics import interval
 
     name = (task.name, split)
     predictions, key = answers.predictions[name], unit.key(task)
+    check(task, split, predictions)
     fields = {**unit.facts(task, split), **answers.facts}
     return Result(
         key=key,

@@ -9,19 +9,30 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gpteval.config import task_names
+from gpteval.data.examples import prompts_of
 from gpteval.errors import ConfigError
 from gpteval.files import digest
-from gpteval.methods.job import work
+from gpteval.methods.identity import computed, content, key
+from gpteval.methods.job import length
+from gpteval.methods.outcome import Asked, Results
 from gpteval.methods.questions import Questions, asked_splits
-from gpteval.methods.settings import ZeroshotConfig
-from gpteval.methods.unit import Answers, Baselines, circumstances, complete, data_record, rounded
+from gpteval.methods.settings import ZeroshotConfig, settled
+from gpteval.methods.unit import (
+    Answers,
+    Baselines,
+    circumstances,
+    complete,
+    data_record,
+    finished,
+    rounded,
+)
 from gpteval.plugins import ALL, registry
 from gpteval.progress import Progress, Silent
 from gpteval.records import Mode, Prediction, Result
-from gpteval.task import Label, Task
+from gpteval.task import Label, Prompt, Task
 
 if TYPE_CHECKING:
     from gpteval.compute.cost import Work
@@ -34,8 +45,11 @@ RECIPE = "zero-shot"
 
 
 def score_zeroshot(
-    tasks: str | Iterable[str] = ALL, *, progress: Progress | None = None, **settings: Any
-) -> list[Result]:
+    tasks: str | Task | Iterable[str | Task] = ALL,
+    *,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Results:
     """Score one model on the headline split of every task asked for, without fine-tuning.
 
     Args:
@@ -45,19 +59,18 @@ def score_zeroshot(
             untrained.
 
     Returns:
-        A result per task, earlier finished ones among them.
+        A result per task, earlier finished ones among them; `left_out` names the tasks of a group
+        whose data can't be used.
 
     Raises:
         GptevalError: Anything the user can mend, before the first task begins where possible.
     """
-    results = execute(ZeroshotConfig(tasks=task_names(tasks), **settings), progress or Silent())
+    results = execute(settled(ZeroshotConfig, tasks, settings), progress or Silent())
     registry().run_finished(results)
     return results
 
 
-def execute(
-    config: ZeroshotConfig, progress: Progress, session: Session | None = None
-) -> list[Result]:
+def execute(config: ZeroshotConfig, progress: Progress, session: Session | None = None) -> Results:
     """Find the model, check every row, then score task by task.
 
     Args:
@@ -72,17 +85,22 @@ def execute(
 
     session = session or Session(config)
     loaded = session.model(config.model_reference)
-    units = [
-        {(task.name, s): session.rows(task, s) for s in asked_splits(task, session.origin)}
-        for task in tasks
-    ]
-    sizes = [work(rows) for rows in units]
-    store = ResultStore(config.results_directory)
+    store, asked = ResultStore(config.results_directory), Asked(config.tasks, progress)
+    store.prepare()
+    units: list[Zeroshot] = []
+    for task in tasks:
+        with asked.attempt(task):
+            unit = Zeroshot(task, loaded, config, session)
+            if not finished(unit, store):
+                unit.check()
+            units.append(unit)
+    asked.refuse_none(units)
+    sizes = [sum(map(length, unit.rows.values())) for unit in units]
     results: list[Result] = []
-    for number, task in enumerate(tasks, start=1):
+    for number in range(1, len(sizes) + 1):
         progress.part(number, sizes)
-        results += complete(Zeroshot(task, loaded, config, session), store, progress)
-    return results
+        results += complete(units.pop(0), store, progress)
+    return Results(results, asked.left_out)
 
 
 def scorable(names: Sequence[str]) -> tuple[list[Task], list[str]]:
@@ -134,29 +152,42 @@ class Zeroshot:
         """Digest of everything the scores depend on."""
         from gpteval.score.heuristics import VERSION
 
-        return digest(
-            {
-                "mode": self.mode,
-                "task": [task.name, task.version, VERSION],
-                "model": self.loaded.digest,
-                "rows": self._digest,
-                "precision": self.machine.precision,
-                "untrained": self.config.untrained,
-            }
-        )
+        settings = {"heuristics": VERSION, "untrained": self.config.untrained}
+        settings |= computed(self.loaded, self.machine)
+        return key(self.mode, task, None, self._contents, settings)
+
+    @cached_property
+    def _contents(self) -> Mapping[str, str]:
+        return {split: content(prompts) for split, prompts in self.prompts.items()}
+
+    @cached_property
+    def prompts(self) -> Mapping[str, list[Prompt]]:
+        """Of every split that is asked, in file order."""
+        return {split: prompts_of(self.task, rows) for split, rows in self.rows.items()}
+
+    def check(self) -> None:
+        """Find out whether every prompt can be read by the model.
+
+        Raises:
+            DataError: One that can't be, with task, split, file and line.
+        """
+        began = time.perf_counter()
+        _ = self.questions
+        self.seconds["encode"] = time.perf_counter() - began
+
+    @cached_property
+    def questions(self) -> Questions:
+        """The prompts as the model reads them."""
+        tokenizer, context = self.loaded.tokenizer, self.loaded.model.context
+        return Questions(self.task, self.rows, self.prompts, self.split, tokenizer, context)
 
     def predict(self, progress: Progress) -> Answers:
         """Ask the model, and what stands beside it."""
         from gpteval.compute.cost import Work
 
-        began = time.perf_counter()
-        model = self.loaded.model
-        questions = Questions(
-            self.task, self.rows, self.split, self.loaded.tokenizer, model.context
-        )
+        model, questions = self.loaded.model, self.questions
         self.train_labels = questions.train_labels
         self._tell_alike(questions.trees[self.split].prompts, progress)
-        self.seconds["encode"] = time.perf_counter() - began
         began, read = time.perf_counter(), Work()
         predictions, settings = questions.answers(model, self.machine, progress, read)
         self.seconds["evaluate"] = time.perf_counter() - began

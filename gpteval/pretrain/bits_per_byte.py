@@ -105,8 +105,8 @@ def bits_per_byte(
     for index in range(world.rank, math.ceil(len(passes) / world.size) * world.size, world.size):
         runs = passes[min(index, len(passes) - 1)]
         chosen = [torch.from_numpy(documents.tokens[a:b].astype("int64")) for a, b in runs]
-        found = read([tokens.to(device) for tokens in chosen]).item()
-        nats += found if index < len(passes) else 0.0
+        spent = read([tokens.to(device) for tokens in chosen]).item()
+        nats += spent if index < len(passes) else 0.0
     model.train(training)
     (nats,) = world.sums(nats)
     return nats / math.log(2) / sum(d.size for d in documents.documents)

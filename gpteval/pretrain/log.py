@@ -1,13 +1,24 @@
-"""The training curve: a JSON line per point as it is made, and a picture of it at the end."""
+"""The training curve: a JSON line per point as it is made, and a picture of it at the end.
+
+The file is for readers: a training that goes on has its points from its saved state, and writes
+them anew.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gpteval.files import append, parse_json, replacing, write_whole
+from gpteval.files import (
+    Checksum,
+    append,
+    file_checksum,
+    parse_json,
+    replacing,
+    to_json,
+    write_whole,
+)
 
 FILE = "curve.jsonl"
 PICTURE = "curve.png"
@@ -25,13 +36,17 @@ class Curve:
         self.directory = directory
         self.points: list[dict[str, Any]] = []
 
-    def cut(self, update: int) -> None:
-        """Keep what was written up to an update; later points and a torn line are made again."""
-        path = self.directory / FILE
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else []
-        points = [parse_json(line) for line in lines]
-        self.points = [point for point in points if point["update"] <= update]
-        write_whole(path, "".join(map(_line, self.points)))
+    def restore(self, points: Sequence[Mapping[str, Any]], *, write: bool) -> None:
+        """Begin with these points, whatever the file holds."""
+        self.points = [dict(point) for point in points]
+        if write:
+            (self.directory / PICTURE).unlink(missing_ok=True)
+            write_whole(self.directory / FILE, "".join(map(_line, self.points)))
+
+    @property
+    def checksum(self) -> str:
+        """Of the file as it is on disk."""
+        return str(file_checksum(self.directory / FILE))
 
     def add(self, point: Mapping[str, Any], *, write: bool) -> None:
         """Take a point, and put it on disk if this process is the one that writes."""
@@ -41,19 +56,36 @@ class Curve:
 
 
 def _line(point: Mapping[str, Any]) -> str:
-    return json.dumps(point) + "\n"
+    return to_json(point) + "\n"
 
 
-def draw(points: Sequence[Mapping[str, Any]], target: Path) -> bool:
-    """Draw loss and held-out loss over tokens, with the learning rate below.
+def picture(directory: Path, checksum: str) -> bool:
+    """Draw the curve of a finished training, unless that was done before.
+
+    Args:
+        directory: Where the curve is.
+        checksum: Of the curve when it was finished.
 
     Returns:
-        Whether matplotlib is installed; without it nothing is drawn.
+        Whether the curve is as it was then; nothing is drawn of another.
     """
+    try:
+        content = (directory / FILE).read_bytes()
+    except OSError:
+        content = b""
+    if str(Checksum.of(content)) != checksum:
+        return False
+    if not (directory / PICTURE).exists():
+        _draw([parse_json(line) for line in content.splitlines()], directory / PICTURE)
+    return True
+
+
+def _draw(points: Sequence[Mapping[str, Any]], target: Path) -> None:
+    """Loss and held-out loss over tokens, the learning rate below; nothing without matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        return False
+        return
     figure = Figure(figsize=(7, 5), layout="constrained")
     losses, rates = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     tokens = [point["tokens"] for point in points]
@@ -70,4 +102,3 @@ def draw(points: Sequence[Mapping[str, Any]], target: Path) -> bool:
     rates.set_xlabel("tokens")
     with replacing(target) as partial:
         figure.savefig(partial, format="png", dpi=150)
-    return True

@@ -1,20 +1,21 @@
 """The training loop of a pre-training, from wherever it stands to its end, without losing work.
 
-`unfinished/` holds the last states, `checkpoints/` the models kept along the way, `curve.jsonl` the
-points. A run that was killed resumes from its latest state: what came after it is made again, bit
-for bit on a CPU.
+`unfinished/` holds the last states, each with the curve so far, `checkpoints/` the models kept
+along the way, `curve.jsonl` the points. A run that was killed resumes from its latest state: what
+came after it is made again, bit for bit on a CPU.
 """
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from gpteval.compute.distributed import World
 from gpteval.config import Upkeep
 from gpteval.errors import ConfigError, TrainingError
+from gpteval.files import remove
 from gpteval.pretrain.log import Curve
 from gpteval.pretrain.pretraining import Pretraining
 from gpteval.progress import Progress
@@ -39,7 +40,7 @@ class TrainingLoop:
         keep_model: Callable[[Path, Mapping[str, Any]], None],
         progress: Progress,
     ) -> None:
-        """Go on from the latest state in `output`, if there is one.
+        """Resume from the latest state in `output`, if there is one.
 
         Args:
             training: A fresh one.
@@ -88,12 +89,6 @@ class TrainingLoop:
             self.progress.advance(1, f"loss {loss:.3f}, {self._rate(first):,.0f} tokens/s")
         self.progress.end()
 
-    def finish(self) -> None:
-        """Let go of the states, when the model is safe."""
-        if self.training.world.first:
-            shutil.rmtree(self.output / STATES, ignore_errors=True)
-        self.training.world.wait()
-
     def _states(self) -> list[Path]:
         """Saved states, oldest first."""
         return sorted((self.output / STATES).glob("update-*.safetensors"))
@@ -102,14 +97,15 @@ class TrainingLoop:
         training = self.training
         states = self._states()
         training.world.wait()  # so that all see the same ones
+        points: list[dict[str, Any]] = []
         if states:
-            facts = read_facts(states[-1])
+            facts = read_facts(states[-1], "settings", "training", "curve")
             refuse_changes(facts["settings"], settings(training.record()), self.output)
             load_state(states[-1], training.model, training.optimiser)
             training.go_on(facts["training"])
-            self.progress.say(f"goes on after update {training.update}")
-        if training.world.first:
-            self.curve.cut(training.update)
+            points = facts["curve"]
+            self.progress.say(f"resumes after update {training.update}")
+        self.curve.restore(points, write=training.world.first)
 
     def _rate(self, first: int) -> float:
         """Tokens per second since this start, which began with `first` updates made."""
@@ -135,7 +131,8 @@ class TrainingLoop:
         facts = training.facts()
         facts["seconds"] = facts["seconds"] | {"clock": self._clock()}
         path = self.output / STATES / f"update-{training.update:08}.safetensors"
-        content = {"settings": settings(training.record()), "training": facts}
+        content: dict[str, Any] = {"settings": settings(training.record()), "training": facts}
+        content |= {"curve": self.curve.points}
         first = training.world.first
         if first or training.world.shard:
             save_state(path, training.model, training.optimiser, {}, content, write=first)
@@ -153,6 +150,13 @@ class TrainingLoop:
         return f"the state before is saved in {states[-1]}" if states else "no state was saved yet"
 
 
+def forget_states(output: Path, world: World) -> None:
+    """Let go of the states, when the model is safe."""
+    if world.first:
+        remove(output / STATES)
+    world.wait()
+
+
 def settings(record: Mapping[str, Any]) -> dict[str, Any]:
     """What a training can't change under way, from what its record says."""
     return {
@@ -163,7 +167,7 @@ def settings(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def refuse_changes(earlier: Mapping[str, Any], now: Mapping[str, Any], output: Path) -> None:
-    """Stop where a training would go on with other settings.
+    """Stop where a training would resume with other settings.
 
     Raises:
         ConfigError: Names the first one that differs.

@@ -3,11 +3,12 @@
 The output directory holds `model/` (a checkpoint, which is named by its path wherever a model is
 asked for), `curve.jsonl` (a line per point) with its picture, `tokens/` (the tokenizer and the
 encoded corpus, reused next time), `checkpoints/` (models kept along the way) and, while the
-training is under way, `unfinished/`: the same command goes on from there.
+training is under way, `unfinished/`: the same command resumes there.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,19 +21,35 @@ from filelock import FileLock, Timeout
 from gpteval.compute.device import Machine, resolve
 from gpteval.compute.distributed import World, join
 from gpteval.config import PretrainConfig, Reading, Sharing, Upkeep
+from gpteval.corpus.documents import LOCK
 from gpteval.corpus.prepare import prepare
 from gpteval.corpus.windows import Windows
 from gpteval.encode.tokenizer import BpeTokenizer
 from gpteval.errors import ConfigError, UnknownNameError
+from gpteval.files import remove_partial, writing
+from gpteval.paths import PathLike, same, user_path
 from gpteval.plugins import registry
-from gpteval.pretrain.log import PICTURE, draw
-from gpteval.pretrain.loop import TrainingLoop, refuse_changes, settings
+from gpteval.pretrain.log import picture
+from gpteval.pretrain.loop import (
+    SNAPSHOTS,
+    STATES,
+    TrainingLoop,
+    forget_states,
+    refuse_changes,
+    settings,
+)
 from gpteval.pretrain.pretraining import Monitor, Pretraining
 from gpteval.progress import Progress, Silent
 from gpteval.weights.checkpoint import CONFIG, read_config, save_checkpoint
 
 if TYPE_CHECKING:
     from gpteval.model import Model
+
+logger = logging.getLogger(__name__)
+
+ADVICE = (
+    "make room, or name another --output; what was saved is there, and the same command goes on"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +72,8 @@ class Pretrained:
 
 
 def pretrain(
-    corpus: Sequence[Path],
-    output: Path,
+    corpus: Sequence[PathLike],
+    output: PathLike,
     config: PretrainConfig,
     *,
     reading: Reading | None = None,
@@ -72,7 +89,7 @@ def pretrain(
     Args:
         corpus: Files of text, JSONL or parquet, directories of them, hub data sets.
         output: Directory for the checkpoint, the curve and the token files. An unfinished training
-            there goes on; a finished one is not run again.
+            there is resumed; a finished one is not run again.
         config: The recipe.
         reading: How the corpus is read, with which tokenizer, and what is looked up in it.
         compute: Device and precision, and whether processes split the weights.
@@ -84,12 +101,10 @@ def pretrain(
     Raises:
         GptevalError: Anything the user can mend, before training begins where possible.
     """
-    compute = compute or Sharing()
+    compute, output = compute or Sharing(), user_path(output)
+    _refuse_within(corpus, output)
     if monitors and compute.shard:
-        raise ConfigError(
-            "--watch asks a whole model and --shard splits it: leave out --watch, and score "
-            "--snapshots with gpteval curve"
-        )
+        raise ConfigError("--watch asks a whole model and --shard splits it: leave out one of them")
     world, machine = join(resolve(compute), shard=compute.shard)
     told = progress if progress and world.first else Silent()
     family, build, shape = _preset(config.preset)
@@ -106,12 +121,14 @@ def pretrain(
         done = _finished(output, training)
         if done:
             told.say(f"{output}: finished before, not run again")
+            _clear_up(output, world)  # a kill may have come just before
             return done
         if monitors:
             training.monitor = monitors(words, config.context, machine)
         keeper = _Keeper(family, training, words)
-        course = TrainingLoop(training, output, upkeep or Upkeep(), keeper, told)
-        return _completed(course)
+        with writing(output, ADVICE):
+            course = TrainingLoop(training, output, upkeep or Upkeep(), keeper, told)
+            return _completed(course)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +150,36 @@ class _Keeper:
 
 
 def _completed(course: TrainingLoop) -> Pretrained:
-    """Train to the end, write the model and the picture, let go of the states."""
+    """Train to the end, write the model, and clear up."""
     course.run()
-    last = course.curve.points[-1]
-    course.keep_model(course.output / "model", last)
-    if course.training.world.first:
-        draw(course.curve.points, course.output / PICTURE)
-    course.finish()
+    world, last = course.training.world, course.curve.points[-1]
+    facts = {"curve": course.curve.checksum} if world.first else {}
+    course.keep_model(course.output / "model", last | facts)
+    _clear_up(course.output, world)
     return _pretrained(course.output, last)
+
+
+def _refuse_within(corpus: Sequence[PathLike], output: Path) -> None:
+    """Refuse to write among the documents; an output below them is passed over in reading."""
+    if any(same(user_path(path), output) for path in corpus):
+        raise ConfigError(
+            f"--output {output} is the corpus: what is written there would be read as its "
+            "documents; name another directory"
+        )
+
+
+def _clear_up(output: Path, world: World) -> None:
+    """Draw the curve and let go of the states, now that the model is safe."""
+    if world.first:
+        made = read_config(output / "model")["pretraining"]
+        with writing(output, ADVICE):
+            whole = picture(output, made.get("curve", ""))
+        if not whole:
+            logger.warning(
+                "%s/curve.jsonl is not as it was when the training ended; the model is whole",
+                output,
+            )
+    forget_states(output, world)
 
 
 @contextmanager
@@ -149,27 +188,34 @@ def _alone(output: Path, world: World) -> Iterator[None]:
 
     Raises:
         ConfigError: Another one is at work there.
+        ResultError: It can't be written.
     """
     if not world.first:
         yield
         return
-    try:
+    with writing(output, ADVICE):
         output.mkdir(parents=True, exist_ok=True)
-        with FileLock(output / "pretrain.lock", timeout=0):
-            yield
-    except Timeout:
-        raise ConfigError(f"another gpteval pretrain is at work in {output}: wait for it") from None
+        try:
+            lock = FileLock(output / LOCK).acquire(timeout=0)
+        except Timeout:
+            busy = f"another gpteval pretrain is at work in {output}: wait for it"
+            raise ConfigError(busy) from None
+        for directory in (output, *(output / name for name in ("tokens", SNAPSHOTS, STATES))):
+            remove_partial(directory)
+    with lock:
+        yield
 
 
 def _finished(output: Path, training: Pretraining) -> Pretrained | None:
     """What an earlier, finished training with the same settings left.
 
     Raises:
-        ConfigError: Its settings were others.
+        ConfigError: Its settings were others, or something else is there.
     """
-    if not (output / "model" / CONFIG).is_file():
+    if not (output / "model").exists():
         return None
-    record = read_config(output / "model").get("pretraining")
+    checkpoint = (output / "model" / CONFIG).is_file()
+    record = read_config(output / "model").get("pretraining") if checkpoint else None
     if not isinstance(record, dict) or "update" not in record:
         raise ConfigError(f"{output}/model was not trained here: choose another --output")
     refuse_changes(settings(record), settings(training.record()), output)

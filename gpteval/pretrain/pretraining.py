@@ -1,4 +1,4 @@
-"""One model in pre-training: an update, what it measures, and what it needs to go on (paper §4.1).
+"""One model in pre-training: an update, what it measures, and what it needs to resume (paper §4.1).
 
 Shape letters: S windows of L + 1 tokens, of which L are predicted.
 """
@@ -106,7 +106,7 @@ class Pretraining:
         lr = config.lr * warmup_cosine(update, config.updates, config.warmup)
         set_rate(self.optimiser, lr)
         self.model.train()
-        # Dropout follows from the update, so that a training that goes on needs no generator.
+        # Dropout follows from the update, so that a training that resumes needs no generator.
         self.world.seed(config.seed, update)
         loss = self._gradients(self.windows.starts(update))
         gradient = whole(gradient_norm(self.model))
@@ -142,7 +142,7 @@ class Pretraining:
         *before, last = self.recent
         if wrong := unsound(last, 0.0, sum(before) / len(before), margin):
             raise TrainingError(
-                f"{wrong} {self.where(self.update)}: look at these texts, lower --lr, or go on "
+                f"{wrong} {self.where(self.update)}: look at these texts, lower --lr, or resume "
                 "with --spike 0"
             )
 
@@ -249,9 +249,9 @@ class Pretraining:
         if self.monitor is None:
             return {}
         mode = self.model.training
-        found = self.monitor(self.model)
+        scores = self.monitor(self.model)
         self.model.train(mode)
-        return {"zero_shot": found}
+        return {"zero_shot": scores}
 
     def _held_out(self) -> dict[str, float]:
         """Held-out loss and bits per byte, if documents were held out."""

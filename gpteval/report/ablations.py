@@ -38,22 +38,22 @@ class Line:
 class AblationTable:
     """The table, to print on a rich console of any width."""
 
-    def __init__(self, found: Mapping[str, Sequence[Result]]) -> None:
+    def __init__(self, table: Mapping[str, Sequence[Result]]) -> None:
         """`found`: row of the table → its results."""
-        self.rows = {setup: _rows(results) for setup, results in found.items()}
+        self.rows = {setup: _rows(results) for setup, results in table.items()}
 
     def lines(self) -> list[Line]:
         """Ours and, except on samples, the paper's below it where it has any of the tasks."""
-        found = []
+        lines = []
         for setup, rows in self.rows.items():
             scores = _by_task(rows)
-            found.append(Line(setup, "ours", fmean(scores.values()), scores))
+            lines.append(Line(setup, "ours", fmean(scores.values()), scores))
             sample = any(row.result.data.origin == "sample" for row in rows)
             theirs = {} if sample else _paper(setup, scores)
             if theirs:
                 average = _average(setup, theirs)
-                found.append(Line(setup, "GPT-1", average, theirs))
-        return found
+                lines.append(Line(setup, "GPT-1", average, theirs))
+        return lines
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions

@@ -127,9 +127,11 @@ def _cost(results: Sequence[Result]) -> Cost:
     return Cost(results[0].task, results[0], len(results), figures, seconds)
 
 
-def _medians(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
+def _medians(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Of the figures that all have."""
-    return {k: median(one[k] for one in each) for k in each[0] if all(k in one for one in each)}
+    return {
+        k: median(own[k] for own in figures) for k in figures[0] if all(k in own for own in figures)
+    }
 
 
 def short(value: float) -> str:

@@ -64,8 +64,8 @@ def figure_class() -> type[Any]:
             "the picture needs matplotlib, which is not installed: pip install 'gpteval[plots]', "
             "or leave it out with --no-picture"
         ) from None
-    found: type[Any] = Figure
-    return found
+    figure: type[Any] = Figure
+    return figure
 
 
 def picture(points: Sequence[Point]) -> bytes:

@@ -85,8 +85,8 @@ def _point(row: Row, layers: int) -> Point:
 class LayersTable:
     """The points, to print on a rich console: a line per number of layers, a column per task."""
 
-    def __init__(self, found: Sequence[Point]) -> None:
-        self.points = found
+    def __init__(self, points: Sequence[Point]) -> None:
+        self.points = points
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
@@ -111,9 +111,9 @@ class LayersTable:
             yield Text("on bundled samples: shows that the harness works", "dim")
 
 
-def json_rows(found: Sequence[Point]) -> list[dict[str, Any]]:
+def json_rows(points: Sequence[Point]) -> list[dict[str, Any]]:
     """The points as JSON values."""
-    return [asdict(point) for point in found]
+    return [asdict(point) for point in points]
 
 
 def check_plot(path: Path) -> None:
@@ -122,13 +122,13 @@ def check_plot(path: Path) -> None:
     Raises:
         ConfigError: No matplotlib, or a kind of file it can't be.
     """
-    if path.suffix not in KINDS:
+    if path.suffix.lower() not in KINDS:
         raise ConfigError(f"--plot {path}: name a file ending in {', '.join(KINDS)}")
     if find_spec("matplotlib") is None:
         raise ConfigError("--plot needs matplotlib: pip install 'gpteval[plots]'")
 
 
-def plot(found: Sequence[Point], path: Path, title: str) -> None:
+def plot(points: Sequence[Point], path: Path, title: str) -> None:
     """Draw the points, and write them beside the picture as JSON lines.
 
     Raises:
@@ -138,9 +138,9 @@ def plot(found: Sequence[Point], path: Path, title: str) -> None:
 
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.subplots()
-    for number, task in enumerate(dict.fromkeys(point.task for point in found)):
-        _draw(axes, [point for point in found if point.task == task], f"C{number}")
-    kept = sorted({point.layers for point in found})
+    for number, task in enumerate(dict.fromkeys(point.task for point in points)):
+        _draw(axes, [point for point in points if point.task == task], f"C{number}")
+    kept = sorted({point.layers for point in points})
     axes.set_xticks(kept, [{-1: "nothing", 0: "embed-\ndings"}.get(n, str(n)) for n in kept])
     axes.set_xlabel("layers transferred")
     axes.set_ylabel("score, % (dotted: most frequent answer)", fontsize="small")
@@ -148,8 +148,8 @@ def plot(found: Sequence[Point], path: Path, title: str) -> None:
     axes.grid(axis="y", alpha=0.3)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
     picture = io.BytesIO()
-    figure.savefig(picture, format=path.suffix[1:], dpi=150)
-    lines = "".join(f"{json.dumps(row)}\n" for row in json_rows(found))
+    figure.savefig(picture, format=path.suffix[1:].lower(), dpi=150)
+    lines = "".join(f"{json.dumps(row)}\n" for row in json_rows(points))
     try:
         write_whole(path, picture.getvalue())
         write_whole(path.with_suffix(".jsonl"), lines)

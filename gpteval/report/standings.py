@@ -174,8 +174,10 @@ def _published(group: Group, metric: str) -> list[PaperScore]:
     r = group.first
     if not group.task or r.data.origin == "sample" or r.mode != "finetune":
         return []
-    found = [p for p in group.task.paper if p.metric == metric and _half(p.split) == _half(r.split)]
-    return sorted(found, key=lambda p: p.split != r.split)
+    published = [
+        p for p in group.task.paper if p.metric == metric and _half(p.split) == _half(r.split)
+    ]
+    return sorted(published, key=lambda p: p.split != r.split)
 
 
 def _marks(group: Group, metric: str) -> tuple[Mark, ...]:
@@ -209,12 +211,12 @@ def _is_variant(group: Group, metric: str) -> bool:
 
 def _missing(result: Result) -> str:
     data = result.data
-    found = []
+    reasons = []
     if data.train_rows != data.train_official:
-        found.append(f"{data.train_rows} of {data.train_official} train rows")
+        reasons.append(f"{data.train_rows} of {data.train_official} train rows")
     if data.rows != data.official:
-        found.append(f"{data.rows} of {data.official} {result.split} rows")
-    return ", ".join(found) or "selection rows are missing"
+        reasons.append(f"{data.rows} of {data.official} {result.split} rows")
+    return ", ".join(reasons) or "selection rows are missing"
 
 
 def _suite_rows(suite: Suite, groups: Iterable[Group]) -> list[Row]:
@@ -275,4 +277,4 @@ def _mean(suite: Suite, scored: Iterable[tuple[str, Mapping[str, float]]]) -> fl
     for task, scores in scored:
         metrics = suite.members[task]
         means.setdefault(task, []).append(fmean(scores[metric] for metric in metrics))
-    return 100 * fmean(fmean(each) for each in means.values())
+    return 100 * fmean(fmean(own) for own in means.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -9,32 +10,50 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
+"""The checkout, where this package runs from one."""
+
+CODE = ("gpteval", "models", "tasks", "pyproject.toml")
+"""What makes numbers in a checkout: results that are written there change nothing."""
+
 LIBRARIES = ("gpteval", "torch", "tokenizers", "transformers", "datasets", "scikit-learn")
 
 
 @cache
 def versions() -> Mapping[str, str]:
     """Versions of Python and of the libraries that numbers depend on."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for library in LIBRARIES:
         try:
-            found[library] = version(library)
+            installed[library] = version(library)
         except PackageNotFoundError:  # transformers is an extra
             continue
-    return found
+    return installed
 
 
 @cache
 def commit() -> str:
-    """Commit of the checkout this package runs from, "+" appended if changed; "" elsewhere."""
-    here = Path(__file__).parent
-    if not (here.parent / ".git").exists():
+    """Commit of the checkout this package runs from, "+" appended if changed.
+
+    Elsewhere, in an image that was built without it, what GPTEVAL_COMMIT says, or "".
+    """
+    if not (ROOT / ".git").exists():
+        return os.environ.get("GPTEVAL_COMMIT", "")
+    name = _git("describe", "--always", "--abbrev=12", "--exclude=*")
+    changed = name and _git("status", "--porcelain", "--untracked-files=no", "--", *CODE)
+    return f"{name}+" if changed else name
+
+
+def _git(*words: str) -> str:
+    """What git says in the checkout; "" where it fails, or is not installed."""
+    try:
+        said = subprocess.run(
+            ["git", *words],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
         return ""
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
-        cwd=here,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return described.stdout.strip()
+    return said.stdout.strip()

@@ -2,25 +2,25 @@
 
 Records are only ever appended, under a lock, so that several runs can share one directory. A write
 that was killed leaves at most one line without its end: it is set aside, and the rest stays usable.
+Nothing is written that could not be read back, and a line that can't be read costs itself alone.
 """
 
 from __future__ import annotations
 
-import io
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-import jsonlines
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from gpteval.errors import ResultError
-from gpteval.files import append, parse_json, write_whole
-from gpteval.records import NewerError, Prediction, Record, Result, read_record
+from gpteval.files import append, parse_json, remove, write_whole
+from gpteval.paths import file_name, open_file, user_path
+from gpteval.records import Prediction, Result
+from gpteval.results.lines import Known, predictions_of, reading, to_lines
 
 logger = logging.getLogger(__name__)
 
@@ -29,16 +29,63 @@ class ResultStore:
     """The results of any number of runs in one directory, which is made when first written to."""
 
     def __init__(self, directory: Path | str) -> None:
-        self.directory = Path(directory)
+        self.directory = user_path(directory)
         self.records = self.directory / "records.jsonl"
+        self._known = Known()
+
+    def prepare(self, room: int = 0) -> None:
+        """Find out, before anything is computed, whether results can be written here.
+
+        Args:
+            room: Bytes that the state of an unfinished training takes.
+
+        Raises:
+            ResultError: They can't, or there is less room on the disk.
+        """
+        with _saving(f"{self.directory}: nothing can be written here"), self._locked():
+            write_whole(self.directory / "predictions" / ".probe", b"")
+            remove(self.directory / "predictions" / ".probe")
+            free = shutil.disk_usage(self.directory).free
+        if free < room:
+            raise ResultError(
+                f"{self.directory} has {free / 1e9:.1f} GB left, and the state of an unfinished "
+                f"training takes {room / 1e9:.1f}: make room, or name another --results"
+            )
+
+    @contextmanager
+    def claimed(self, key: str, waiting: Callable[[], None]) -> Iterator[None]:
+        """Hold the claim to the unit of this key; a process that dies gives it up.
+
+        The claim is a lock on a file, which goes when the unit is finished. Who waits for a claim
+        has to look for results again: the file it then holds may be gone.
+
+        Args:
+            key: The unit's.
+            waiting: Called once if another process holds the claim.
+        """
+        path = self.directory / "unfinished" / f"{key[:16]}.lock"
+        with _saving(f"{path}: nothing can be written here"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            waiting()
+            lock.acquire()
+        with lock:
+            yield
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # others may have claims or states in it
+            path.parent.rmdir()
 
     def append(self, results: Sequence[Result]) -> None:
         """Add results, all or none of them; on disk when this returns.
 
         Raises:
-            ResultError: They could not be written; what was saved before is intact.
+            ResultError: They could not be written, or not be read again; what was saved before is
+                intact.
         """
-        lines = _lines(asdict(result) for result in results)
+        lines = to_lines(results, Result)
         names = ", ".join(dict.fromkeys(result.task for result in results))
         with _saving(f"{self.records}: the results of {names} are not saved"), self._locked():
             self._mend()
@@ -47,21 +94,27 @@ class ResultStore:
     def read(self) -> list[Result]:
         """Every result in the order written; none where the directory does not exist.
 
+        Lines that are no results, or those of a newer gpteval, are passed over and told once.
+
         Raises:
-            ResultError: A line that is not a result, or one of a newer gpteval, with file:line.
+            ResultError: The file can't be read.
         """
         if not self.records.exists():
+            self._known = Known()
             return []
-        with _reading(self.records):
+        with reading(self.records):
             whole = _ends_with_newline(self.records)
         if not whole:
-            with _saving(f"{self.records}: its torn last line can't be set aside"), self._locked():
+            with suppress(OSError), self._locked():  # where nothing can be written it stays
                 self._mend()
-        return list(_records(self.records, Result, "restore the line or delete it"))
+        with reading(self.records):
+            self._known.extend(self.records)
+        return list(self._known.results)
 
     def finished(self, key: str) -> list[Result]:
         """The results of the run with this key, one per split; empty where it has not finished."""
-        return [result for result in self.read() if result.key == key]
+        self.read()
+        return list(self._known.by_key.get(key, ()))
 
     def write_predictions(
         self, key: str, task: str, split: str, predictions: Iterable[Prediction]
@@ -74,11 +127,11 @@ class ResultStore:
             The file's path below the results directory, for `Result.predictions`.
 
         Raises:
-            ResultError: The file could not be written.
+            ResultError: The file could not be written, or not be read again.
         """
-        path = f"predictions/{task}-{split}-{key[:12]}.jsonl"
+        path = f"predictions/{file_name(task)}-{file_name(split)}-{key[:12]}.jsonl"
         with _saving(f"{self.directory / path}: the predictions of {task} {split} are not saved"):
-            write_whole(self.directory / path, _lines(map(_compact, predictions)))
+            write_whole(self.directory / path, to_lines(predictions, Prediction))
         return path
 
     def read_predictions(self, result: Result) -> list[Prediction]:
@@ -93,7 +146,7 @@ class ResultStore:
                 f"no predictions of {result.task} {result.split} at {path}: copy them beside "
                 f"{self.records.name}, or run the task again"
             )
-        return list(_records(path, Prediction, "run the task again"))
+        return list(predictions_of(path))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -133,19 +186,8 @@ def _saving(failure: str) -> Iterator[None]:
         ) from error
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ResultError(
-            f"{path} can't be read ({error.strerror or error}): give it back its permissions, or "
-            "name another results directory"
-        ) from error
-
-
 def _ends_with_newline(path: Path) -> bool:
-    with path.open("rb") as file:
+    with open_file(path) as file:
         if file.seek(0, os.SEEK_END) == 0:
             return True
         file.seek(-1, os.SEEK_END)
@@ -158,33 +200,3 @@ def _is_json(line: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _lines(rows: Iterable[dict[str, Any]]) -> bytes:
-    text = io.StringIO()
-    jsonlines.Writer(text, compact=True).write_all(rows)
-    return text.getvalue().encode()
-
-
-def _records(path: Path, kind: type[Record], hint: str) -> Iterator[Record]:
-    """The record of each line.
-
-    Raises:
-        ResultError: A line that is none, with file:line, the reason, and what to do.
-    """
-    with _reading(path):
-        lines = path.read_bytes().splitlines()
-    for number, line in enumerate(lines, start=1):
-        try:
-            yield read_record(line, kind)
-        except NewerError as error:
-            raise ResultError(f"{path}:{number}: a record of {error}: upgrade gpteval") from error
-        except ValueError as error:
-            what = f"not a {kind.__name__.lower()} of this gpteval ({error})"
-            raise ResultError(f"{path}:{number}: {what}; {hint}") from error
-
-
-def _compact(prediction: Prediction) -> dict[str, Any]:
-    row = asdict(prediction) | {"scores": [round(score, 6) for score in prediction.scores]}
-    needed = ("id", "label", "prediction")
-    return {name: value for name, value in row.items() if value or name in needed}

@@ -42,7 +42,7 @@ Scores = tuple[float, ...]
 def predict(
     task: Task,
     prompts: Sequence[Prompt],
-    found: Sequence[PromptLikelihoods],
+    likelihoods: Sequence[PromptLikelihoods],
     threshold: float = 0.0,
 ) -> list[Prediction]:
     """Answer every prompt by its likelihoods.
@@ -50,18 +50,18 @@ def predict(
     Args:
         task: Its kind and rule decide how.
         prompts: Of one split, in file order.
-        found: Their likelihoods.
+        likelihoods: Theirs.
         threshold: For the rule "threshold": scores above it mean the task's second label.
     """
     if task.rule == "threshold":
         return [
             _prediction(prompt, task.labels[score > threshold], (score,), {})
-            for prompt, score in zip(prompts, mean_scores(found), strict=True)
+            for prompt, score in zip(prompts, mean_scores(likelihoods), strict=True)
         ]
     if task.kind == "choose":
-        scored = [(_means(each.candidates), _choice_variants(each)) for each in found]
+        scored = [(_means(own.candidates), _choice_variants(own)) for own in likelihoods]
     else:
-        scored = _label_scores(task, found)
+        scored = _label_scores(task, likelihoods)
     return [
         _prediction(prompt, answer(task, scores), scores, variants)
         for prompt, (scores, variants) in zip(prompts, scored, strict=True)
@@ -80,13 +80,13 @@ def scores_of(task: Task, predictions: Sequence[Prediction]) -> dict[str, float]
     With two labels also the area under the ROC curve, which needs no threshold; it is left out
     where only one of them occurs.
     """
-    found = score(task, predictions)
+    scores = score(task, predictions)
     for variant in predictions[0].variants:
         other = [replace(p, prediction=answer(task, p.variants[variant])) for p in predictions]
-        found[f"{task.metrics[0]}_{variant}"] = headline(task, other)
+        scores[f"{task.metrics[0]}_{variant}"] = headline(task, other)
     if task.binary and {p.label for p in predictions} == set(task.labels):
-        found[ROC_AUC] = _roc_auc(task, predictions)
-    return found
+        scores[ROC_AUC] = _roc_auc(task, predictions)
+    return scores
 
 
 def title(metric: str, titles: Mapping[str, str]) -> str:
@@ -99,9 +99,9 @@ def title(metric: str, titles: Mapping[str, str]) -> str:
     return titles.get(metric, metric)
 
 
-def mean_scores(found: Sequence[PromptLikelihoods]) -> list[float]:
+def mean_scores(likelihoods: Sequence[PromptLikelihoods]) -> list[float]:
     """Mean token log-probability of each prompt's only candidate."""
-    return [mean for each in found for mean in _means(each.candidates)]
+    return [mean for own in likelihoods for mean in _means(own.candidates)]
 
 
 def fit_threshold(task: Task, labels: Sequence[object], scores: Sequence[float]) -> float:
@@ -146,38 +146,38 @@ def _totals(candidates: Sequence[Likelihood]) -> Scores:
 def _less(scores: Scores, neutral: Sequence[Likelihood]) -> Scores:
     """Scores less what the continuations have by themselves."""
     return tuple(
-        round(score - each.total, DIGITS) for score, each in zip(scores, neutral, strict=True)
+        round(score - alone.total, DIGITS) for score, alone in zip(scores, neutral, strict=True)
     )
 
 
-def _choice_variants(found: PromptLikelihoods) -> dict[str, Scores]:
+def _choice_variants(likelihoods: PromptLikelihoods) -> dict[str, Scores]:
     """Sum, per byte, and pointwise mutual information (continuation and context).
 
     Where answers differ in their contexts and share one continuation, all variants would answer
     as the mean does: none.
     """
-    if not found.neutral:
+    if not likelihoods.neutral:
         return {}
-    totals = _totals(found.candidates)
-    sizes = [c.size for c in found.candidates]
+    totals = _totals(likelihoods.candidates)
+    sizes = [c.size for c in likelihoods.candidates]
     return {
         "sum": totals,
         "byte": tuple(round(t / s, DIGITS) for t, s in zip(totals, sizes, strict=True)),
-        "pmi": _less(totals, found.neutral),
+        "pmi": _less(totals, likelihoods.neutral),
     }
 
 
 def _label_scores(
-    task: Task, found: Sequence[PromptLikelihoods]
+    task: Task, likelihoods: Sequence[PromptLikelihoods]
 ) -> list[tuple[Scores, dict[str, Scores]]]:
     """Of labels: raw, calibrated by the neutral text, and, of two, split at the median.
 
     The median is that of the scored split: it presumes that both labels are equally frequent.
     """
-    totals = [_totals(each.candidates) for each in found]
+    totals = [_totals(own.candidates) for own in likelihoods]
     rows = [
-        (scores, {"calibrated": _less(scores, each.neutral)})
-        for scores, each in zip(totals, found, strict=True)
+        (scores, {"calibrated": _less(scores, own.neutral)})
+        for scores, own in zip(totals, likelihoods, strict=True)
     ]
     if task.binary:
         middle = median(second - first for first, second in totals)

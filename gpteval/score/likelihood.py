@@ -75,10 +75,10 @@ def fold_prompts(prompts: Sequence[EncodedPrompt]) -> PromptTrees:
     for number, prompt in enumerate(prompts):
         trees.setdefault(prompt.passage or number, {}).update(dict.fromkeys(prompt.paths))
     neutral = dict.fromkeys(path for prompt in prompts for path in prompt.neutral)
-    paths = [tuple(each) for each in trees.values()] + [(path,) for path in neutral]
+    paths = [tuple(tree) for tree in trees.values()] + [(path,) for path in neutral]
     folded = [
-        Encoded("", fold([path.tokens[:-1] for path in each]), (), number)
-        for number, each in enumerate(paths)
+        Encoded("", fold([path.tokens[:-1] for path in tree]), (), number)
+        for number, tree in enumerate(paths)
     ]
     return PromptTrees(tuple(prompts), tuple(paths), tuple(folded))
 
@@ -100,14 +100,14 @@ def score_prompts(
         most_tokens: Tokens of one forward pass; changes nothing but rounding.
         done: Called with the trees just scored; there are `len(trees.folded)` in all.
     """
-    found: dict[Path, Likelihood] = {}
+    by_path: dict[Path, Likelihood] = {}
     for group, scored in likelihoods(model, trees, autocast, most_tokens):
-        found.update(scored)
+        by_path.update(scored)
         done(group)
     return [
         PromptLikelihoods(
-            tuple(found[path] for path in prompt.paths),
-            tuple(found[path] for path in prompt.neutral),
+            tuple(by_path[path] for path in prompt.paths),
+            tuple(by_path[path] for path in prompt.neutral),
         )
         for prompt in trees.prompts
     ]
@@ -124,12 +124,12 @@ def likelihoods(
     model.eval()
     device = next(model.parameters()).device
     for group in by_length(trees.folded, most_tokens):
-        packed = pack_trees([each.tree for each in group]).to(device)
+        packed = pack_trees([encoded.tree for encoded in group]).to(device)
         places, tokens = _scored(group, trees.paths)
         with autocast():
-            found = _log_probabilities(model, packed, places.to(device), tokens.to(device))
+            logs = _log_probabilities(model, packed, places.to(device), tokens.to(device))
         paths = [path for encoded in group for path in trees.paths[encoded.index]]
-        values = torch.split(found.double().cpu(), [len(p.tokens) - p.begin for p in paths])
+        values = torch.split(logs.double().cpu(), [len(p.tokens) - p.begin for p in paths])
         yield (
             group,
             {
@@ -166,10 +166,10 @@ def _log_probabilities(model: Model, trees: Trees, places: Tensor, tokens: Tenso
     """Log-probability of each token predicted from its place: (S,), (S,) → (S,), fp32."""
     distinct, row = torch.unique(places, return_inverse=True)  # (U,), (S,)
     hidden = hidden_at(model, trees, distinct)  # (U, D)
-    found = torch.zeros(len(tokens), device=tokens.device)
+    logs = torch.zeros(len(tokens), device=tokens.device)
     at_once = max(1, MOST_LOGITS[hidden.device.type] // model.vocab_size)
     for first in range(0, len(distinct), at_once):
         logits = model.logits(hidden[first : first + at_once]).float()  # (≤ U, V)
         (here,) = torch.where((row >= first) & (row < first + at_once))
-        found[here] = logits.log_softmax(-1)[row[here] - first, tokens[here]]
-    return found
+        logs[here] = logits.log_softmax(-1)[row[here] - first, tokens[here]]
+    return logs

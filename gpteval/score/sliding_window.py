@@ -23,8 +23,8 @@ def sliding_window(prompt: Prompt) -> int:
     """The index of the answer with the highest score; the first among equals."""
     passage, weights = _read(prompt.passage)
     scores = [
-        _score(passage, weights, {*_words(each.context), *_words(each.continuation)})
-        for each in prompt.candidates
+        _score(passage, weights, {*_words(candidate.context), *_words(candidate.continuation)})
+        for candidate in prompt.candidates
     ]
     return scores.index(max(scores))
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gpteval.errors import ConfigError
 from gpteval.methods.settings import ZeroshotConfig
 from gpteval.methods.zeroshot import execute, scorable
+from gpteval.paths import PathLike, folders, user_path
 from gpteval.plugins import registry
 from gpteval.progress import Progress
 from gpteval.task import Task
@@ -70,7 +71,7 @@ class Point:
     key: str
 
 
-def points(runs: Sequence[Path], config: ZeroshotConfig, progress: Progress) -> Iterator[Point]:
+def points(runs: Sequence[PathLike], config: ZeroshotConfig, progress: Progress) -> Iterator[Point]:
     """Score every checkpoint of every run; what is finished is not scored again.
 
     Args:
@@ -82,9 +83,10 @@ def points(runs: Sequence[Path], config: ZeroshotConfig, progress: Progress) -> 
         GptevalError: Anything the user can mend, before the first is scored where possible.
     """
     tasks = {task.name: task for task in normalisable(config)}
-    found = [(str(run), checkpoint) for run in runs for checkpoint in checkpoints(run)]
-    for number, (run, checkpoint) in enumerate(found, start=1):
-        progress.say(f"{checkpoint.path} ({number} of {len(found)})")
+    places = map(user_path, runs)
+    pairs = [(str(run), checkpoint) for run in places for checkpoint in checkpoints(run)]
+    for number, (run, checkpoint) in enumerate(pairs, start=1):
+        progress.say(f"{checkpoint.path} ({number} of {len(pairs)})")
         model = replace(config, tasks=tuple(tasks), model=str(checkpoint.path), untrained=False)
         for result in execute(model, progress):
             yield _point(run, checkpoint, tasks[result.task], result)
@@ -98,13 +100,13 @@ def normalisable(config: ZeroshotConfig) -> list[Task]:
     """
     able, _ = scorable(config.tasks)
     guessed = [task for task in able if registry().metric(task.metrics[0]).chance]
-    found = [task for task in guessed if config.sample or best_before(task) is not None]
-    if not found:
+    tasks = [task for task in guessed if config.sample or best_before(task) is not None]
+    if not tasks:
         raise ConfigError(
             f"no result from before GPT-1 is known for {', '.join(t.name for t in able)}, so there "
             "is nothing to normalise by: take other tasks"
         )
-    return found
+    return tasks
 
 
 def best_before(task: Task) -> float | None:
@@ -125,20 +127,21 @@ def checkpoints(run: Path) -> list[Checkpoint]:
         ConfigError: There are none, or two of one update.
     """
     directory = run / SNAPSHOTS if (run / SNAPSHOTS).is_dir() else run
-    folders = sorted(p for p in directory.glob("[!.]*") if p.is_dir()) if run.is_dir() else []
-    found = sorted(each for folder in folders if (each := _checkpoint(folder)) is not None)
-    if not found:
+    checkpoints = sorted(
+        checkpoint for p in folders(directory) if (checkpoint := _checkpoint(p)) is not None
+    )
+    if not checkpoints:
         raise ConfigError(
             f"no checkpoints of a pre-training in {directory}: make some with "
             "`gpteval pretrain BOOKS --output OUTPUT --snapshots 10`, then name OUTPUT"
         )
-    for one, other in pairwise(found):
-        if one.update == other.update:
+    for first, second in pairwise(checkpoints):
+        if first.update == second.update:
             raise ConfigError(
-                f"{one.path} and {other.path} are both of update {one.update}: keep the "
+                f"{first.path} and {second.path} are both of update {first.update}: keep the "
                 "checkpoints of one run in a directory"
             )
-    return found
+    return checkpoints
 
 
 def _checkpoint(folder: Path) -> Checkpoint | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from operator import ne
 from typing import TYPE_CHECKING
 
-from gpteval.data.raw import made
+from gpteval.data.examples import located, prompts_of
 from gpteval.methods.settings import Subject
 from gpteval.methods.zeroshot import scorable
 from gpteval.progress import Progress
@@ -118,20 +118,20 @@ class Examined:
         """Encode the split and put the model on the machine's device."""
         from gpteval.encode.prompts import encode_prompts
 
-        assert task.prompt is not None  # `scorable` leaves out tasks without
         self.task, self.split, self.machine = task, rows.split, machine
-        self.prompts = [made(task, row, task.prompt) for row in rows.rows]
+        self.prompts = prompts_of(task, rows)
         self.model = loaded.model.to(machine.device)
-        self.encoded = encode_prompts(self.prompts, loaded.tokenizer, self.model.context)
+        with located(task, rows):
+            self.encoded = encode_prompts(self.prompts, loaded.tokenizer, self.model.context)
 
     def changes(self, progress: Progress) -> Iterator[Change]:
         """What each arrangement changes of every sequence alone."""
         reference = self._likelihoods(REFERENCE, progress)
         answered = self._answers(reference, reference)
         for arrangement in ARRANGEMENTS:
-            found = self._likelihoods(arrangement, progress)
-            pairs = zip(_totals(found), _totals(reference), strict=True)
-            flipped = map(ne, self._answers(found, reference), answered)
+            likelihoods = self._likelihoods(arrangement, progress)
+            pairs = zip(_totals(likelihoods), _totals(reference), strict=True)
+            flipped = map(ne, self._answers(likelihoods, reference), answered)
             yield Change(
                 task=self.task.name,
                 split=self.split,
@@ -146,8 +146,8 @@ class Examined:
         """Of every prompt, in the prompts' order."""
         from gpteval.score.likelihood import PromptLikelihoods, fold_prompts, score_prompts
 
-        asked = self.encoded if arrangement.folded else _unfolded(self.encoded)
-        trees = fold_prompts(asked)
+        prompts = self.encoded if arrangement.folded else _unfolded(self.encoded)
+        trees = fold_prompts(prompts)
         progress.begin(f"{self.task.name} · {arrangement.name}", len(trees.folded))
         scored = score_prompts(
             self.model,
@@ -159,17 +159,20 @@ class Examined:
         progress.end()
         if arrangement.folded:
             return scored
-        found = {one.paths[0]: each.candidates[0] for one, each in zip(asked, scored, strict=True)}
+        likelihoods = {
+            prompt.paths[0]: likelihood.candidates[0]
+            for prompt, likelihood in zip(prompts, scored, strict=True)
+        }
         return [
             PromptLikelihoods(
-                tuple(found[path] for path in prompt.paths),
-                tuple(found[path] for path in prompt.neutral),
+                tuple(likelihoods[path] for path in prompt.paths),
+                tuple(likelihoods[path] for path in prompt.neutral),
             )
             for prompt in self.encoded
         ]
 
     def _answers(
-        self, found: Sequence[PromptLikelihoods], reference: Sequence[PromptLikelihoods]
+        self, likelihoods: Sequence[PromptLikelihoods], reference: Sequence[PromptLikelihoods]
     ) -> list[str | int | float]:
         """Predictions; a threshold is fitted on the reference's scores of these examples."""
         from gpteval.score.heuristics import fit_threshold, mean_scores, predict
@@ -178,7 +181,7 @@ class Examined:
         if self.task.rule == "threshold":
             labels = [prompt.label for prompt in self.prompts]
             threshold = fit_threshold(self.task, labels, mean_scores(reference))
-        predictions = predict(self.task, self.prompts, found, threshold)
+        predictions = predict(self.task, self.prompts, likelihoods, threshold)
         return [prediction.prediction for prediction in predictions]
 
 
@@ -190,6 +193,8 @@ def _unfolded(prompts: Sequence[EncodedPrompt]) -> list[EncodedPrompt]:
     return [EncodedPrompt(str(number), (path,), (), "") for number, path in enumerate(paths)]
 
 
-def _totals(found: Sequence[PromptLikelihoods]) -> list[float]:
+def _totals(prompts: Sequence[PromptLikelihoods]) -> list[float]:
     """Every continuation's log-probability, unconditional ones included."""
-    return [each.total for prompt in found for each in (*prompt.candidates, *prompt.neutral)]
+    return [
+        candidate.total for prompt in prompts for candidate in (*prompt.candidates, *prompt.neutral)
+    ]

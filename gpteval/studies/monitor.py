@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gpteval.config import MONITORED_ROWS
+from gpteval.data.examples import prompts_of
 from gpteval.errors import ConfigError, DataError
 from gpteval.methods.questions import Questions, asked_splits
 from gpteval.methods.zeroshot import scorable
+from gpteval.paths import PathLike
 from gpteval.progress import Progress, Silent
 from gpteval.task import Task
 
@@ -42,25 +44,27 @@ class Monitors:
         Raises:
             DataError: A row that makes no prompt, or one that is too long for the model.
         """
-        asked = [_questions(*each, tokenizer, context) for each in self.rows]
+        questions = [_questions(*own, tokenizer, context) for own in self.rows]
 
         def scores(model: Model) -> dict[str, float]:
             from gpteval.score.metrics import headline
 
             return {
-                each.task.name: headline(each.task, each.answers(model, machine, Silent())[0])
-                for each in asked
+                own.task.name: headline(own.task, own.answers(model, machine, Silent())[0])
+                for own in questions
             }
 
         return scores
 
 
-def read_monitors(names: Sequence[str], data_dir: str, progress: Progress) -> Monitors:
+def read_monitors(
+    names: Sequence[str], data_dir: PathLike | Sequence[PathLike], progress: Progress
+) -> Monitors:
     """Read the first `MONITORED_ROWS` rows of what is scored.
 
     Args:
         names: Tasks and groups.
-        data_dir: Directory of official files; "" for $GPTEVAL_DATA, else the bundled samples.
+        data_dir: Directories of official files; () for $GPTEVAL_DATA, else the bundled samples.
         progress: Told what was read.
 
     Raises:
@@ -79,15 +83,16 @@ def read_monitors(names: Sequence[str], data_dir: str, progress: Progress) -> Mo
     rows_from = origin(data_dir)
     if rows_from.kind == "hub":
         rows_from = Origin("sample")
-    found: list[tuple[Task, Mapping[str, SplitRows], str]] = []
+    watched: list[tuple[Task, Mapping[str, SplitRows], str]] = []
     for task in tasks:
         splits = asked_splits(task, rows_from)
         rows = {split: load_split(task, split, rows_from, MONITORED_ROWS) for split in splits}
-        found.append((task, rows, splits[-1]))
-    scored = [rows[split] for _, rows, split in found]
-    told = ", ".join(f"{each.task} ({len(each.rows)} rows of {each.split})" for each in scored)
-    progress.say(f"asked on the way, from {rows_from.directory or 'the samples'}: {told}")
-    return Monitors(found)
+        watched.append((task, rows, splits[-1]))
+    scored = [rows[split] for _, rows, split in watched]
+    told = ", ".join(f"{rows.task} ({len(rows.rows)} rows of {rows.split})" for rows in scored)
+    places = ", ".join(map(str, rows_from.directories)) or "the samples"
+    progress.say(f"asked on the way, from {places}: {told}")
+    return Monitors(watched)
 
 
 def _questions(
@@ -99,6 +104,7 @@ def _questions(
         DataError: As `Questions` raises it, with the option that brought it up.
     """
     try:
-        return Questions(task, rows, split, tokenizer, context)
+        prompts = {name: prompts_of(task, own) for name, own in rows.items()}
+        return Questions(task, rows, prompts, split, tokenizer, context)
     except DataError as error:
         raise DataError(f"--watch {task.name} with --context {context}: {error}") from None

@@ -54,11 +54,13 @@ class Training(Work):
         resumed: Update from which an interrupted training went on; 0 for none.
         recent: Losses of the last `RECENT` updates.
         history: One entry per development score: update, epoch, loss, score.
+        evaluated: What was read for these scores, by whoever computes them, and in how long.
     """
 
     resumed: int = 0
     recent: list[float] = field(default_factory=list)
     history: list[dict[str, float]] = field(default_factory=list)
+    evaluated: Work = field(default_factory=Work)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ class Finetuning:
         self.autocast, self.saving, self.world = autocast, saving, world or World()
         self.device = model.linear.weight.device
         self.world.agree(model)
-        self.optimiser = adamw(model, config.lr, config.weight_decay)
+        self.lr = config.rate(model.model.width)
+        self.optimiser = adamw(model, self.lr, config.weight_decay)
         self.done = Training()
         self.most_tokens = TRAINING_TOKENS[self.device.type]
         self._best_score, self._best = -math.inf, dict[str, Tensor]()
@@ -174,7 +177,7 @@ class Finetuning:
         """
         began = time.perf_counter()
         self.model.train()
-        set_rate(self.optimiser, self.config.lr * warmup_linear(update, total, self.config.warmup))
+        set_rate(self.optimiser, self.lr * warmup_linear(update, total, self.config.warmup))
         if self.world.size > 1:
             self.world.seed(self.seed, update)  # masks of its own, that a resumed run has again
         loss = self._gradients(examples, self._parts(examples) if parts is None else parts)
@@ -285,18 +288,19 @@ class Finetuning:
         if self.saving is None or not (self.world.first and self._cadence.due):
             return
         self._read(late=0)
-        facts = {"done": asdict(self.done), "best": self._best_score}
+        best = self._best_score if self._best else None
+        facts = {"done": asdict(self.done), "best": best}
         with self._cadence.saving():
             save_state(self.saving.path, self.model, self.optimiser, self._best, facts)
 
     def _resume(self) -> None:
-        """Go on from a saved state if there is one."""
+        """Resume from a saved state if there is one."""
         if self.saving and self.saving.path.is_file():
             self._load(self.saving.path)
         done = self.done.updates
         if self.world.sums(done)[0] != self.world.size * done:
             raise ConfigError(
-                f"process {self.world.rank} would go on after update {done}, others after another: "
+                f"process {self.world.rank} would resume after update {done}, others elsewhere: "
                 "name a --results directory that all machines share"
             )
 
@@ -304,7 +308,8 @@ class Finetuning:
         """Take up a saved state."""
         self._best, facts = load_state(path, self.model, self.optimiser)
         try:
-            self.done, self._best_score = convert(facts["done"], Training), float(facts["best"])
+            self.done = convert(facts["done"], Training)
+            self._best_score = float(facts["best"]) if self._best else -math.inf
         except (LookupError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"{path} holds no account of a training ({error}): delete it to start over"

@@ -1,4 +1,4 @@
-"""Loss and gradient norm of an update, and whether a training can go on from them.
+"""Loss and gradient norm of an update, and whether a training can continue from them.
 
 They are judged on the device that computed them, where a wrong one keeps the optimiser from its
 step. So nobody has to wait for them: the CPU may read them when the next update is under way.

@@ -52,12 +52,12 @@ def predict(
     answers = model.task.outputs
     shown = progress or Silent()
     shown.begin(title, len(own))
-    found = probabilities(model, answers, own, autocast=autocast, done=shown.advance)
+    likely = probabilities(model, answers, own, autocast=autocast, done=shown.advance)
     shown.end()
     if task.kind == "choose":
         answers = max((len(e.tree.ends) for e in encoded), default=0)
     table = torch.zeros(len(examples), answers)
-    for index, row in found.items():
+    for index, row in likely.items():
         table[index, : len(row)] = row
     if world:
         table = world.total(table)
@@ -99,7 +99,7 @@ def probabilities(
     """
     model.eval()
     device = model.linear.weight.device
-    found: dict[int, Tensor] = {}
+    table: dict[int, Tensor] = {}
     # Longest examples first, so that memory runs out at once or never.
     waiting = by_length(encoded, SCORING_TOKENS)[::-1]
     while waiting:
@@ -111,9 +111,9 @@ def probabilities(
             waiting += _halves(group)
             continue
         rows = logits.float().softmax(-1).cpu()
-        found |= {example.index: row for example, row in zip(group, rows, strict=True)}
+        table |= {example.index: row for example, row in zip(group, rows, strict=True)}
         done(len(group))
-    return found
+    return table
 
 
 def _halves(group: list[Encoded]) -> list[list[Encoded]]:

@@ -1,12 +1,12 @@
 """An unfinished training on disk: everything that decides its next step, in one file.
 
 The file is written to a temporary name and renamed, so that a kill at any moment leaves the state
-before or the state after, whole. Tensors as safetensors, the rest as JSON in its metadata.
+before or the state after, whole. Tensors as safetensors, the rest as JSON in its metadata, with one
+checksum over both: a damaged state is refused, as it would end in other weights.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,16 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gpteval.compute.distributed import like, whole
-from gpteval.errors import CheckpointError, ResultError
-from gpteval.files import replacing
-
-_DAMAGE = (SafetensorError, OSError, LookupError, ValueError, TypeError, RuntimeError)
-"""What reading a file raises that is no saved state."""
+from gpteval.errors import CheckpointError
+from gpteval.files import parse_json, replacing, to_json, writing
+from gpteval.weights.tensors import UNREADABLE, load_tensors, save_tensors
 
 
 class Cadence:
@@ -63,7 +59,7 @@ def save_state(
 ) -> None:
     """Write the state of a training, in place of an earlier one.
 
-    The file is the same for any number of processes, and any number can go on from it.
+    The file is the same for any number of processes, and any number can resume from it.
 
     Args:
         path: The file.
@@ -85,27 +81,32 @@ def save_state(
     copies = {name: whole(tensor).detach().cpu().clone() for name, tensor in tensors.items()}
     if not write:
         return
-    try:
-        with replacing(path) as partial:
-            save_file(copies, partial, metadata={"facts": json.dumps(facts)})
-    except (OSError, SafetensorError) as error:
-        raise ResultError(
-            f"can't save the unfinished training to {path}: {error}; what was saved before is there"
-        ) from error
+    advice = "make room; what was saved before is there, and the same command goes on from it"
+    with writing(f"the unfinished training {path}", advice), replacing(path) as partial:
+        save_tensors(partial, copies, {"facts": to_json(facts)})
 
 
-def read_facts(path: Path) -> dict[str, Any]:
-    """The facts of a saved state alone.
+def read_facts(path: Path, *needed: str) -> dict[str, Any]:
+    """The facts of a saved state alone, which must have the `needed` ones.
 
     Raises:
         CheckpointError: The file is no such state.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            facts: dict[str, Any] = json.loads((file.metadata() or {})["facts"])
-    except _DAMAGE as error:
-        raise _no_state(path, error) from error
+    facts = _read(path)[1]
+    for name in needed:
+        if name not in facts:
+            raise _no_state(path, LookupError(f"it does not say {name!r}"))
     return facts
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and facts of a saved state, as they were written."""
+    try:
+        tensors, metadata = load_tensors(path, sealed=True)
+        facts: dict[str, Any] = parse_json(metadata["facts"])
+    except UNREADABLE as error:
+        raise _no_state(path, error) from error
+    return tensors, facts
 
 
 def load_state(
@@ -119,10 +120,8 @@ def load_state(
     Raises:
         CheckpointError: The file is no such state, or of another model.
     """
-    facts = read_facts(path)
+    tensors, facts = _read(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         best = _below("best.", tensors)
         for weights in (best, _below("model.", tensors)):
             if weights or weights is not best:
@@ -137,7 +136,7 @@ def load_state(
         groups = optimiser.state_dict()["param_groups"]
         optimiser.load_state_dict({"state": state, "param_groups": groups})
         _set_random_states(_below("random.", tensors))
-    except _DAMAGE as error:
+    except UNREADABLE as error:
         raise _no_state(path, error) from error
     return best, facts
 

@@ -96,7 +96,7 @@ class _Chunked(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         # In place: nothing else reads them.
-        scaled = [None if each is None else each.mul_(gradient) for each in ctx.saved_tensors]
+        scaled = [None if saved is None else saved.mul_(gradient) for saved in ctx.saved_tensors]
         return *scaled, None, None
 
 
@@ -129,7 +129,7 @@ def _chunk(
     # The gradient by the logits, softmax less one at the token, takes their memory.
     slope = scores.sub_(norm).exp_()
     slope.scatter_add_(-1, tokens[:, None], -torch.ones_like(norm)).mul_(weights[:, None])
-    found = iter(torch.autograd.grad(logits, wanted, slope.to(logits.dtype)))
+    gradients = iter(torch.autograd.grad(logits, wanted, slope.to(logits.dtype)))
     return loss, [
-        next(found) if leaf is not None and leaf.requires_grad else None for leaf in leaves
+        next(gradients) if leaf is not None and leaf.requires_grad else None for leaf in leaves
     ]

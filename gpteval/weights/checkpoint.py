@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from gpteval.errors import CheckpointError
-from gpteval.files import parse_json, replacing
+from gpteval.files import parse_json, replacing, to_json
+from gpteval.paths import user_path
+from gpteval.weights.tensors import UNREADABLE, load_tensors, save_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -51,16 +51,16 @@ def save_checkpoint(
     Raises:
         CheckpointError: Something that is no checkpoint is already there.
     """
+    directory = user_path(directory)
     if directory.exists() and not (directory / CONFIG).is_file():
         raise CheckpointError(f"{directory} exists and is no checkpoint: choose another name")
     config = {"family": family, "model": dict(model.config()), **(details or {})}
-    text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+    text = to_json(config, indent=2) + "\n"
     tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in _weights(model).items()}
     with replacing(directory) as partial:
         partial.mkdir()
         (partial / CONFIG).write_text(text, encoding="utf-8")
-        save_file(tensors, partial / WEIGHTS, metadata={"format": "pt"})
-        (partial / WEIGHTS).chmod(0o644)  # safetensors writes for the owner alone
+        save_tensors(partial / WEIGHTS, tensors, {})
         tokenizer.save(partial)
 
 
@@ -70,6 +70,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: The directory or the file is missing, or it is no JSON object.
     """
+    directory = user_path(directory)
     path = directory / CONFIG
     if not directory.is_dir():
         raise CheckpointError(f"no such checkpoint directory: {directory}")
@@ -103,15 +104,17 @@ def read_json(path: Path, expected: type[T]) -> T:
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Tensors of a safetensors file; never a pickle.
 
+    Those that `save_checkpoint` wrote are held to their checksum; other programs' have none.
+
     Raises:
         CheckpointError: The file is missing, cut or damaged.
     """
     if not path.is_file():
         raise CheckpointError(f"{path.parent} has no {path.name}: only safetensors are read")
     try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise CheckpointError(f"{path} is cut or damaged: {error}") from error
+        return load_tensors(path, sealed=False)[0]
+    except UNREADABLE as error:
+        raise CheckpointError(f"{path} is cut or damaged: {error}: get the file again") from error
 
 
 def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], where: Path | str) -> None:
@@ -137,9 +140,19 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], where: Path | 
             parameter.copy_(tensors[name])
 
 
-def weights_digest(model: nn.Module, tokenizer: Tokenizer) -> str:
-    """SHA-256 of a model's weights (names, shapes, fp32 values) and of its tokenizer."""
-    digest = hashlib.sha256(tokenizer.digest.encode())
+def weights_digest(
+    model: Model, tokenizer: Tokenizer, config: Mapping[str, Any] | None = None
+) -> str:
+    """SHA-256 of a model: its configuration, its weights (fp32 values) and its tokenizer.
+
+    Args:
+        model: The model.
+        tokenizer: Its tokenizer, start token included.
+        config: Everything beside weights that decides what it computes; None for `model.config()`.
+    """
+    shape = model.config() if config is None else config
+    text = json.dumps([dict(shape), tokenizer.digest, tokenizer.start], sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode())
     for name, tensor in sorted(_weights(model).items()):
         digest.update(f"{name}{tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().to("cpu", torch.float32).contiguous().numpy().data)

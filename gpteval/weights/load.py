@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpteval.errors import CheckpointError, UnknownNameError
+from gpteval.paths import user_path, user_reference
 from gpteval.plugins import registry
 
 if TYPE_CHECKING:
@@ -18,13 +19,17 @@ def load_model(reference: str) -> Loaded:
 
     Raises:
         UnknownNameError: No family answers, and there is no such directory.
-        CheckpointError: What was found can't be used.
+        CheckpointError: What was found can't be used (see `gpteval.weights.probe`).
     """
-    families = registry().models()
+    from gpteval.weights.probe import probe
+
+    families, reference = registry().models(), user_reference(reference)
     name = _family(reference, families)
     with registry().guard("gpteval_register_models", name):
         loaded = families[name].load(reference)
-        return replace(loaded, family=name)
+        loaded = replace(loaded, family=name)
+        probe(loaded)
+    return loaded
 
 
 def _family(reference: str, families: dict[str, ModelFamily]) -> str:
@@ -34,7 +39,7 @@ def _family(reference: str, families: dict[str, ModelFamily]) -> str:
             return name
         if family.prefix and reference.startswith(family.prefix):
             return name
-    directory = Path(reference)
+    directory = user_path(reference)
     if directory.is_dir():
         return _of_directory(directory, families)
     names = [name for family in families.values() for name in family.references]

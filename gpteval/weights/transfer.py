@@ -75,7 +75,7 @@ def transfers(text: str, loaded: Loaded) -> list[Transfer]:
         return [EVERYTHING]
     total = layer_count(loaded)
     named = {NOTHING: -1, ALL: total}
-    found: list[int] = []
+    numbers: list[int] = []
     for part in text.split(","):
         first, _, last = part.strip().partition("..")
         low, high = (named[end] if end in named else int(end) for end in (first, last or first))
@@ -84,8 +84,8 @@ def transfers(text: str, loaded: Loaded) -> list[Transfer]:
                 f"--transfer-layers {text}: {loaded.reference} has {total} layers, so numbers "
                 f"from 0 to {total}, rising"
             )
-        found += range(low, high + 1)
-    return [Transfer(None if n == total else n) for n in dict.fromkeys(found)]
+        numbers += range(low, high + 1)
+    return [Transfer(None if n == total else n) for n in dict.fromkeys(numbers)]
 
 
 def layer_count(loaded: Loaded) -> int:
