@@ -114,7 +114,9 @@ def conclude(settings: Mapping[str, Any], left_out: Mapping[str, str], *, new: b
         raise click.exceptions.Exit(INCOMPLETE)
 
 
-def options_from(config: type[Any], into: str) -> Callable[[Command], Command]:
+def options_from(
+    config: type[Any], into: str, **choices: Sequence[str]
+) -> Callable[[Command], Command]:
     """Add an option per field; the command gets the finished value as its argument `into`.
 
         @click.command()
@@ -125,8 +127,9 @@ def options_from(config: type[Any], into: str) -> Callable[[Command], Command]:
         config: A dataclass of plain fields (int, float, str, bool) made with
             `gpteval.config.option`.
         into: Name of the command's argument.
+        choices: Field → values that it may have, where plug-ins say which.
     """
-    return _collected(config, into, lambda given: config(**given), defaults=True)
+    return _collected(config, into, lambda given: config(**given), choices, defaults=True)
 
 
 def changes_from(config: type[Any], into: str) -> Callable[[Command], Command]:
@@ -135,7 +138,7 @@ def changes_from(config: type[Any], into: str) -> Callable[[Command], Command]:
     For settings whose defaults depend on another option, such as a named recipe.
     """
     given_only = lambda given: {k: v for k, v in given.items() if v is not None}  # noqa: E731
-    return _collected(config, into, given_only, defaults=False)
+    return _collected(config, into, given_only, {}, defaults=False)
 
 
 def suite_options(command: Command) -> Command:
@@ -183,7 +186,12 @@ SUITE = (
 
 
 def _collected(
-    config: type[Any], into: str, make: Callable[[dict[str, Any]], Any], *, defaults: bool
+    config: type[Any],
+    into: str,
+    make: Callable[[dict[str, Any]], Any],
+    choices: Mapping[str, Sequence[str]],
+    *,
+    defaults: bool,
 ) -> Callable[[Command], Command]:
     kinds = get_type_hints(config)
 
@@ -196,22 +204,19 @@ def _collected(
             return function(**{into: make(given)}, **arguments)
 
         for field in reversed(fields(config)):
-            shown = (
-                {"default": field.default, "show_default": field.default != ""} if defaults else {}
-            )
-            name, help_text = field.name.replace("_", "-"), field.metadata["help"]
-            kind = kinds[field.name]
+            name, kind = field.name.replace("_", "-"), kinds[field.name]
+            shown: dict[str, Any] = {"help": field.metadata["help"]}
+            if defaults and field.default != "":
+                shown |= {"default": field.default, "show_default": True}
             if kind in PATHS:
-                kind = UserPath()
-                shown = {"multiple": kinds[field.name] == tuple[Path, ...]}
-            elif choices := field.metadata.get("choices"):
-                kind = click.Choice(choices)
+                kind, shown["multiple"] = UserPath(), kind == tuple[Path, ...]
+            elif words := choices.get(field.name) or field.metadata.get("choices"):
+                kind = click.Choice(words)
             elif kind is bool:
                 shown["is_flag"] = True
-            if field.default == "":
-                shown = {}  # nothing to show; the field's own default is used
-            option = click.option(f"--{name}", type=kind, help=help_text, **shown)
-            command = option(command)
+            elif metavar := field.metadata.get("metavar"):
+                shown["metavar"] = metavar
+            command = click.option(f"--{name}", type=kind, **shown)(command)
         return command
 
     return decorate

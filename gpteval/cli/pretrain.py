@@ -10,7 +10,12 @@ import click
 from gpteval.cli.options import DIRECTORY, UserPath, options_from
 from gpteval.cli.output import write
 from gpteval.config import MONITORED_ROWS, PretrainConfig, Reading, Sharing, Upkeep, task_names
+from gpteval.plugins import registry
 from gpteval.text import duration, printable
+
+PRESETS = [
+    name for family in registry().models().values() if family.build for name in family.presets
+]
 
 
 @click.command()
@@ -28,7 +33,7 @@ from gpteval.text import duration, printable
     f"commas: the first {MONITORED_ROWS} rows of their splits, from --data-dir or $GPTEVAL_DATA, "
     "else the bundled samples; default: none.",
 )
-@options_from(PretrainConfig, "config")
+@options_from(PretrainConfig, "config", preset=PRESETS)
 @options_from(Reading, "reading")
 @options_from(Upkeep, "upkeep")
 @options_from(Sharing, "compute")
