@@ -209,7 +209,8 @@ def _collected(
             if defaults and field.default != "":
                 shown |= {"default": field.default, "show_default": True}
             if kind in PATHS:
-                kind, shown["multiple"] = UserPath(), kind == tuple[Path, ...]
+                shown["multiple"] = kind == tuple[Path, ...]
+                kind = UserPath()
             elif words := choices.get(field.name) or field.metadata.get("choices"):
                 kind = click.Choice(words)
             elif kind is bool:

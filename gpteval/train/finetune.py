@@ -51,7 +51,7 @@ class Training(Work):
     """What a fine-tuning did.
 
     Attributes:
-        resumed: Update from which an interrupted training went on; 0 for none.
+        resumed: Update from which an interrupted training resumed; 0 for none.
         recent: Losses of the last `RECENT` updates.
         history: One entry per development score: update, epoch, loss, score.
         evaluated: What was read for these scores, by whoever computes them, and in how long.
