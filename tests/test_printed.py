@@ -20,6 +20,7 @@ from types import SimpleNamespace
 
 import click
 import pytest
+from official import write
 from rich.console import Console
 from test_laws import ROOT, modules
 
@@ -254,6 +255,21 @@ def test_a_run_says_where_its_results_are_and_a_finished_one_that_nothing_was_ru
         assert f"`gpteval leaderboard '{directory}'`" in last
 
 
+def test_a_group_s_task_without_data_is_named_before_the_last_line_and_in_the_exit_code(
+    places: dict[str, str], tmp_path: Path
+) -> None:
+    rows = "".join(f"{n}\tIt rains.\tIt is wet.\tentailment\n" for n in range(32))
+    for split in ("train", "dev"):
+        write(tmp_path, f"glue/RTE/{split}.tsv", f"index\tsentence1\tsentence2\tlabel\n{rows}")
+    words = f"run --tasks glue --data-dir {tmp_path} --results {tmp_path} --epochs 1 {CPU} --json"
+    page = tmp_path / "page"
+    code, told = ask(words.format(**places), page, tmp_path / "told")
+    *_, left_out, last = told.splitlines()
+    assert (code, json.loads(page.read_text())["task"]) == (1, "rte")
+    assert left_out.startswith("gpteval: sst2 has no result: sst2: no train split below")
+    assert last.startswith(f"gpteval: the results are in {tmp_path}")
+
+
 def test_the_leaderboard_shows_the_results_written_last(
     places: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,6 +313,18 @@ def test_a_suffix_that_says_nothing_is_refused(places: dict[str, str], tmp_path:
 def test_help_shows_no_empty_default_and_no_mark_of_layout(path: str) -> None:
     shown = TREE[path].get_help(click.Context(TREE[path], info_name=path))
     assert '[default: ""]' not in shown and "\\b" not in shown and "\b" not in shown
+
+
+FEW = ["--device [auto|cuda|mps|cpu]", "--precision [auto|fp32|bf16]", "--branches [shared|apart]",
+       "--preset [gpt1|", "--weights [fp32|bf16]", "--recipe [paper|"]  # fmt: skip
+
+
+@pytest.mark.parametrize("few", FEW)
+def test_an_option_of_few_values_lists_them_in_every_command(few: str) -> None:
+    option, _ = few.split(maxsplit=1)
+    having = [c for c in TREE.values() if any(option in p.opts for p in c.params)]
+    assert having
+    assert all(few in c.get_help(click.Context(c)) for c in having)
 
 
 def test_one_word_names_the_results_directory() -> None:
