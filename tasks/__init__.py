@@ -59,7 +59,7 @@ def gpteval_register_recipes() -> Mapping[str, FinetuneConfig]:
 
     `small`, for sets of a few hundred or thousand rows and for small models: longer, with a tenth
     of warm-up (Mosbach et al. 2021, arXiv 2006.04884; Zhang et al. 2021, arXiv 2006.05987), at a
-    rate by the width. Chosen on the development scores of COPA and RTE (benchmarks/gpu).
+    rate by the width. Chosen on RTE's development scores (benchmarks/gpu/README.md).
     `sample`, for the bundled samples: on a few hundred rows the paper's rate teaches nothing.
     """
     small = FinetuneConfig(lr=1.25e-4, lr_width=768, epochs=10, warmup=0.1)

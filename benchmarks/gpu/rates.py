@@ -155,6 +155,7 @@ def scoring(machine: Machine, small: bool) -> int:
 
 def profile(machine: Machine, small: bool) -> int:
     """Print the kernels of fine-tuning steps, longest first, and the share of time they fill."""
+    from torch.autograd import DeviceType
     from torch.profiler import ProfilerActivity
     from torch.profiler import profile as recorded
 
@@ -174,7 +175,8 @@ def profile(machine: Machine, small: bool) -> int:
         with recorded(activities=kinds) as trace:
             finetune.work(step, measured, machine)
         events = trace.key_averages()
-        busy = sum(e.self_device_time_total for e in events) / 1e6 / len(measured)
+        kernels = [e for e in events if e.device_type != DeviceType.CPU]
+        busy = sum(e.self_device_time_total for e in kernels) / 1e6 / len(measured)
         print(f"{case.name}: {1000 * spent:.1f} ms a step, kernels {1000 * busy:.1f} ms")
         key = "self_device_time_total" if len(kinds) > 1 else "self_cpu_time_total"
         print(events.table(sort_by=key, row_limit=14, max_name_column_width=70))

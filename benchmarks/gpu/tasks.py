@@ -79,7 +79,7 @@ def grid() -> list[Run]:
         Run(task, seed, changes={"lr": lr, "lm_weight": weight, **LONGER})
         for task, seeds in TUNING.items()
         for seed in seeds
-        for lr in (6.25e-5, 1.25e-4, 2.5e-4)
+        for lr in (6.25e-5, 1.25e-4, 2.5e-4, 5e-4)
         for weight in (0.5, 0.0)
     ]
 
