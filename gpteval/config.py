@@ -25,6 +25,9 @@ MODEL, SAMPLE_MODEL = "openai-gpt", "mini"
 RECIPE, SAMPLE_RECIPE = "paper", "sample"
 """The recipes likewise."""
 
+RESULTS, SAMPLE_RESULTS = "results", "runs"
+"""The results directories likewise."""
+
 
 SEEDS = 2**32
 """How many seeds there are: NumPy takes those below."""
@@ -39,11 +42,16 @@ def option(
     most: float | None = None,
     below: float | None = None,
     choices: tuple[str, ...] = (),
+    metavar: str = "",
 ) -> Any:
-    """A field with the help text its command-line option shows, and the values it may have."""
+    """A field with the help text its command-line option shows, and the values it may have.
+
+    `metavar` shows them where not all can be listed.
+    """
     limits = {"least": least, "above": above, "most": most, "below": below}
     known = {name: limit for name, limit in limits.items() if limit is not None}
-    return field(default=default, metadata={"help": text, "limits": known, "choices": choices})
+    shown = {"help": text, "metavar": metavar}
+    return field(default=default, metadata={**shown, "limits": known, "choices": choices})
 
 
 def check(config: Any) -> None:
@@ -258,7 +266,11 @@ class Reading:
 class Compute:
     """Where and how precisely to compute."""
 
-    device: str = option("auto", "cuda, mps, cpu, or auto: the first that is there.")
+    device: str = option(
+        "auto",
+        "Where to compute; auto: the first of the others that is there; cuda:1: the second GPU.",
+        metavar="[auto|cuda|mps|cpu]",
+    )
     precision: str = option(
         "auto",
         "fp32, bf16 (autocast), or auto: bf16 on cuda, else fp32.",

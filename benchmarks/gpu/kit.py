@@ -3,7 +3,7 @@
 The parcel (`parcel.py`) holds what such a machine lacks: packages, weights in pieces, rows in the
 official layout. It is brought together with the checkout, in one transfer or several. Stages run
 one after another, each in a process of its own under a limit; what one leaves undone the next call
-goes on with, since finished results are found by their key. All that comes out lies in `--output`:
+resumes, since finished results are found by their key. All that comes out lies in `--output`:
 `results/` as any run leaves it, a log for each stage, `summary.jsonl`.
 
 Stages: install; check (the tests marked gpu); ceiling (matrix products); steps (fine-tuning beside

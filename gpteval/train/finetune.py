@@ -51,7 +51,7 @@ class Training(Work):
     """What a fine-tuning did.
 
     Attributes:
-        resumed: Update from which an interrupted training went on; 0 for none.
+        resumed: Update from which an interrupted training resumed; 0 for none.
         recent: Losses of the last `RECENT` updates.
         history: One entry per development score: update, epoch, loss, score.
         evaluated: What was read for these scores, by whoever computes them, and in how long.
@@ -139,14 +139,14 @@ class Finetuning:
         total = per_epoch * self.config.epochs
         self._resume()
         first = self.done.updates
-        shown.begin(title, total)
-        shown.advance(first)
+        shown.begin(title, total, first)
         with closing(prefetch(self._batches(train, range(first, total), per_epoch))) as batches:
             for update, (batch, parts) in enumerate(batches, first + 1):
                 self.update(batch, update, total, parts)
                 shown.advance(1, f"loss {self.done.recent[-1]:.3f}" if self.done.recent else "")
                 early = update <= per_epoch and update in EARLY_CHECKS
                 if dev_score and (early or update % per_epoch == 0):
+                    shown.advance(0, "scoring")
                     self._check(dev_score, update, update / per_epoch)
                 self._save_when_due()
         self._read(late=0)
