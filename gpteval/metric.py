@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Counts = NDArray[np.int64]
 else:
-    Array = Counts = Any
+    Array = Counts = Prediction = Any
 
 Values = Sequence[Any]
 """Label names (classify), indices of answers (choose) or numbers (regress), one per example."""
