@@ -1,9 +1,9 @@
 """How often a 95 % interval holds the true score: examples drawn again and again, with fixed seeds.
 
-The true score is that of the population that the examples are drawn from, known by formula. Clusters
-differ: how often the answers of one are right is drawn from a beta distribution, the pairs of one
-have a normal deviation in common; `icc` is the correlation within a cluster. Where intervals are not
-given ("given" below 100), coverage is that of those that are.
+The true score is that of the population that the examples are drawn from, known by formula.
+Clusters differ: how often the answers of one are right is drawn from a beta distribution, the pairs
+of one have a normal deviation in common; `icc` is the correlation within a cluster. Where intervals
+are not given ("given" below 100), coverage is that of those that are.
 
 Run: `python benchmarks/coverage.py`. Exit code 1 where coverage is outside 93 to 97 % with at least
 100 examples and 30 clusters, or below 90 % with fewer, but for what so many draws can't tell.

@@ -16,6 +16,7 @@ from gpteval.task import Candidate, Prompt
 NEUTRAL = "."
 """Read before an unconditional continuation by models whose documents have no first token."""
 
+
 @dataclass(frozen=True, slots=True)
 class Path:
     """Tokens to read, of which those from `begin` on are scored.

@@ -73,9 +73,7 @@ def random_guess(task: Task, predictions: Sequence[Prediction]) -> dict[str, flo
     return expected
 
 
-def _best_constant(
-    task: Task, name: str, labels: Sequence[str | int | float]
-) -> str | int | float:
+def _best_constant(task: Task, name: str, labels: Sequence[str | int | float]) -> str | int | float:
     """The answer that scores best by a metric where it is given to all of these labels."""
     if task.kind == "regress":
         return fmean(float(label) for label in labels)
