@@ -196,7 +196,7 @@ def _label_scores(
 ) -> list[tuple[Scores, dict[str, Scores]]]:
     """Of labels: raw, calibrated by the neutral text, and, of two, split at the median.
 
-    Labels that differ in their contexts and share one continuation have none by itself to calibrate.
+    Labels that differ in their contexts and share one continuation are not calibrated.
     The median is that of the scored split: it presumes that both labels are equally frequent.
     """
     totals = [_totals(own.candidates) for own in likelihoods]

@@ -1,8 +1,8 @@
 """The sliding window of Richardson et al. 2013 (MCTest, algorithm 1): a baseline for reading tests.
 
 It reads no order and knows no language: the answer whose words, with the question's, are found
-closest together in the passage, rare words counting more. This is the window alone: the paper's best
-baseline subtracts the distance between question and answer words (algorithm 2).
+closest together in the passage, rare words counting more. This is the window alone: the paper's
+best baseline subtracts the distance between question and answer words (algorithm 2).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 WORD = re.compile(r"\w+")
 
 ROUNDING = 1e-9
-"""Far above what rounding does to sums of logarithms: scores closer than that are compared exactly."""
+"""Far above what rounding does to sums of logarithms: closer scores are compared exactly."""
 
 Weights = dict[str, float]
 

@@ -1,18 +1,18 @@
 """How sure a score is: its 95 % interval over the examples it was measured on, or that it has none.
 
-Every interval comes from leaving out one cluster at a time (the questions on one article; an example
-that names no cluster is its own), as the jackknife does: what the score then becomes tells its
-variance, for any metric. It is taken on the logit scale between the metric's bounds, where a score's
-distribution is nearly symmetric, and times a quantile of Student's t with as many degrees of freedom
-as clusters of that size are worth, so that few clusters give a wide one. A proportion has Wilson's
-interval instead, for as many independent examples as its variance is worth.
+Every interval comes from leaving out one cluster at a time (the questions on one article; an
+example that names no cluster is its own), as the jackknife does: what the score then becomes tells
+its variance, for any metric. It is taken on the logit scale between the metric's bounds, where a
+score's distribution is nearly symmetric, and times a quantile of Student's t with as many degrees
+of freedom as clusters of those sizes are worth, so that few clusters give a wide one. A proportion
+has Wilson's interval instead, for as many independent examples as its variance is worth.
 
 There is none where the examples can't say: in a single cluster, at a metric's bound, where leaving
 out changes nothing (a constant prediction's correlation), or where a handful of examples makes all
 the difference. `benchmarks/coverage.py` measures how often intervals hold the true score. They say
 nothing about training seeds: those show in the range over seeds.
 
-Shape letters: n examples, C clusters, U kinds of clusters, K classes. numpy comes with scikit-learn.
+Shape letters: n examples, C clusters, U kinds of clusters, K classes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ GROUPS = 1000
 """Most clusters left out one by one where each takes a computation; more are put together."""
 
 EXACT = 30
-"""Independent examples below which a proportion has its exact interval: Wilson's holds too rarely."""
+"""Independent examples below which a proportion has its exact interval: Wilson's is too narrow."""
 
 LEAST = 6.0
 """Clusters that must share in a score's variance; with fewer the variance itself is a guess."""
