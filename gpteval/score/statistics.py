@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gpteval.metric import Metric
-from gpteval.score.metrics import computed, metric
+from gpteval.score.metrics import computed, headline, metric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,7 +81,7 @@ def interval(
     measure, clusters = metric(task.metrics[0]), _clusters(predictions)
     count = int(clusters.max()) + 1
     if measure.proportion and count == len(clusters):
-        return _of_independent(task, predictions)
+        return _of_independent(headline(task, predictions), count)
     if count == 1:
         return None
     if measure.of_confusion and task.kind != "regress":
@@ -91,29 +91,32 @@ def interval(
     return _proportion(own, len(clusters)) if measure.proportion else _score(own, measure)
 
 
-def _of_independent(task: Task, predictions: Sequence[Prediction]) -> tuple[float, float]:
+def _of_independent(share: float, count: int) -> tuple[float, float]:
     """Of a share of examples that have nothing to do with each other."""
-    from scipy.stats import binomtest
+    from scipy.stats import binomtest, norm
 
-    labels, answers = [p.label for p in predictions], [p.prediction for p in predictions]
-    successes = round(computed(task.metrics[0], task, labels, answers) * len(predictions))
-    method = "exact" if len(predictions) < EXACT else "wilson"
-    bounds = binomtest(successes, len(predictions)).proportion_ci(0.95, method=method)
+    if count >= EXACT:
+        return _wilson(share, count, float(norm.ppf(0.975)))
+    bounds = binomtest(round(share * count), count).proportion_ci(0.95, method="exact")
     return float(bounds.low), float(bounds.high)
 
 
 def _proportion(own: Jackknife, count: int) -> tuple[float, float] | None:
-    """Wilson's interval of a share of clustered examples (Korn and Graubard's effective number).
+    """Of a share of clustered examples, by their effective number (Korn and Graubard 1998).
 
     Where too few clusters tell their variance, each counts as one example: the worst there can be.
     """
     if own.freedom < 1:
         return None
-    variance, share = _variance(own.without, own.often), own.score
-    worth = own.freedom + 1
+    share, worth = own.score, own.freedom + 1
     if _sharing(own.without, own.often) >= LEAST:
-        worth = min(share * (1 - share) / variance, count)
-    square = _quantile(own.freedom) ** 2 / worth
+        worth = min(share * (1 - share) / _variance(own.without, own.often), count)
+    return _wilson(share, worth, _quantile(own.freedom))
+
+
+def _wilson(share: float, count: float, quantile: float) -> tuple[float, float]:
+    """Wilson's score interval of a share of as many independent examples."""
+    square = quantile**2 / count
     middle = (share + square / 2) / (1 + square)
     half = math.sqrt(square * share * (1 - share) + square**2 / 4) / (1 + square)
     return max(0.0, middle - half), min(1.0, middle + half)
