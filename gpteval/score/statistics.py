@@ -44,8 +44,8 @@ GROUPS = 1000
 EXACT = 30
 """Independent examples below which a proportion has its exact interval: Wilson's is too narrow."""
 
-LEAST = 6.0
-"""Clusters that must share in a score's variance; with fewer the variance itself is a guess."""
+LEAST = 2.5
+"""Clusters that must share in a score's variance: with fewer there is none to speak of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,24 @@ class Jackknife:
     without: Array
     often: Indices
     freedom: float
+
+    @property
+    def sharing(self) -> float:
+        """How many clusters share in the variance: C where all do alike, 1 where it is one's."""
+        import numpy as np
+
+        squares = (self.without - np.average(self.without, weights=self.often)) ** 2
+        total = float((self.often * squares).sum())
+        return total**2 / float((self.often * squares**2).sum()) if total > 1e-24 else 0.0
+
+    @property
+    def quantile(self) -> float:
+        """Student's, with as many degrees of freedom as the variance is known with.
+
+        A variance of normal deviations has one for each, and C / 3 of them share in it (their
+        fourth moment is 3); few that make all the difference have fewer (Satterthwaite).
+        """
+        return _quantile(min(self.freedom, 3 * self.sharing))
 
 
 def interval(
@@ -109,9 +127,10 @@ def _proportion(own: Jackknife, count: int) -> tuple[float, float] | None:
     if own.freedom < 1:
         return None
     share, worth = own.score, own.freedom + 1
-    if _sharing(own.without, own.often) >= LEAST:
-        worth = min(share * (1 - share) / _variance(own.without, own.often), count)
-    return _wilson(share, worth, _quantile(own.freedom))
+    if own.sharing < LEAST:
+        return _wilson(share, worth, _quantile(own.freedom))
+    worth = min(share * (1 - share) / _variance(own.without, own.often), count)
+    return _wilson(share, worth, own.quantile)
 
 
 def _wilson(share: float, count: float, quantile: float) -> tuple[float, float]:
@@ -126,7 +145,7 @@ def _score(own: Jackknife, measure: Metric) -> tuple[float, float] | None:
     """Of a score that is no share: on the logit scale where it has two bounds."""
     import numpy as np
 
-    if own.freedom < 1 or _sharing(own.without, own.often) < LEAST:
+    if own.freedom < 1 or own.sharing < LEAST:
         return None
     values, low, high = np.array([own.score, *own.without]), measure.lower, measure.upper
     if values.min() <= low or values.max() >= high:
@@ -134,7 +153,7 @@ def _score(own: Jackknife, measure: Metric) -> tuple[float, float] | None:
     bounded = math.isfinite(high - low)
     if bounded:
         values = np.log((values - low) / (high - values))
-    margin = _quantile(own.freedom) * math.sqrt(_variance(values[1:], own.often))
+    margin = own.quantile * math.sqrt(_variance(values[1:], own.often))
     bounds = values[0] + np.array([-margin, margin])
     if bounded:
         bounds = low + (high - low) / (1 + np.exp(-bounds))
@@ -154,15 +173,6 @@ def _variance(values: Array, often: Indices) -> float:
     count = often.sum()
     squares = often * (values - np.average(values, weights=often)) ** 2
     return float((count - 1) / count * squares.sum())
-
-
-def _sharing(values: Array, often: Indices) -> float:
-    """How many clusters share in the variance: C where all do alike, 1 where it is one's."""
-    import numpy as np
-
-    squares = (values - np.average(values, weights=often)) ** 2
-    total = float((often * squares).sum())
-    return total**2 / float((often * squares**2).sum()) if total > 1e-24 else 0.0
 
 
 def _freedom(clusters: Indices) -> float:
