@@ -9,12 +9,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from gpteval.columns import Columns, Question
 from gpteval.config import Compute, FinetuneConfig, PretrainConfig
 from gpteval.errors import CheckpointError, ConfigError, DataError, GptevalError, PluginError
 from gpteval.hookspecs import hookimpl
 from gpteval.metric import Metric
 from gpteval.model import Loaded, Model, ModelFamily, Tokenizer
 from gpteval.records import Prediction, Result
+from gpteval.table import Table, read_table
 from gpteval.task import (
     Candidate,
     Example,
@@ -51,6 +53,7 @@ __all__ = [
     "BpeTokenizer",
     "Candidate",
     "CheckpointError",
+    "Columns",
     "Compute",
     "ConfigError",
     "DataError",
@@ -67,12 +70,14 @@ __all__ = [
     "Prediction",
     "PretrainConfig",
     "Prompt",
+    "Question",
     "Result",
     "Row",
     "Source",
     "Span",
     "Split",
     "Suite",
+    "Table",
     "Task",
     "Tokenizer",
     "Trees",
@@ -82,6 +87,7 @@ __all__ = [
     "load_weights",
     "read_config",
     "read_json",
+    "read_table",
     "read_tensors",
     "recipe",
     "replacing",

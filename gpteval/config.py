@@ -25,6 +25,12 @@ MODEL, SAMPLE_MODEL = "openai-gpt", "mini"
 RECIPE, SAMPLE_RECIPE = "paper", "sample"
 """The recipes likewise."""
 
+FORM_METRICS: Mapping[str, tuple[str, ...]] = {
+    "": ("accuracy",),
+    "regress": ("pearson", "spearman"),
+}
+"""The metrics of a task that is told by its columns and names none, by its form."""
+
 
 SEEDS = 2**32
 """How many seeds there are: NumPy takes those below."""

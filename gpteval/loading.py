@@ -9,16 +9,24 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from importlib.metadata import EntryPoint, distributions, entry_points
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pluggy
 
 from gpteval import hookspecs
 from gpteval.errors import PluginError
+from gpteval.paths import open_file
+from gpteval.table import read_table
+from gpteval.task import Task
 
 GROUP = "gpteval"
 OWN = "gpteval"
@@ -38,6 +46,7 @@ class Plugin:
         hooks: Those it implements.
         error: Why it, or the first of its hooks that did, failed; "" where nothing did.
         remarks: What else its user should know: further failures, names that others use too.
+        digest: SHA-256 of what it defines, where it is one file that no package installed.
     """
 
     name: str
@@ -47,6 +56,7 @@ class Plugin:
     hooks: tuple[str, ...] = ()
     error: str = ""
     remarks: tuple[str, ...] = ()
+    digest: str = ""
 
 
 class Plugins:
@@ -73,10 +83,48 @@ class Plugins:
 
     def _load(self, point: EntryPoint) -> None:
         package, version = _distribution(point)
-        plugin = Plugin(f"{package}:{point.name}", package, version, point.value)
+        self._register(Plugin(f"{package}:{point.name}", package, version, point.value), point.load)
+
+    def add_file(self, path: Path) -> Plugin:
+        """Load a plug-in that is one file: Python with hooks, or a task told by its columns (TOML).
+
+        Raises:
+            PluginError: It fails, or another file of that name was loaded.
+            GptevalError: It can't be read.
+        """
+        load, identity = _from_file(path)
+        place = str(path.absolute())
+        plugin = Plugin(path.name, path.name, identity[:12], place, digest=identity)
+        earlier = self._rows.get(plugin.name)
+        if earlier is not None and earlier.module != place:
+            raise PluginError(f"{path}: another plug-in is called {path.name!r}: rename one")
+        if earlier is not None:
+            self._remove(earlier)
+        self._register(plugin, load)
+        return self._sound(plugin)
+
+    def _sound(self, plugin: Plugin) -> Plugin:
+        """A plug-in that was asked for, as its row stands.
+
+        Raises:
+            PluginError: It failed; it is then forgotten.
+        """
+        row = self._rows[plugin.name]
+        if row.error:
+            self._remove(row)
+            raise PluginError(f"plug-in {row.module} failed: {row.error}")
+        return row
+
+    def _remove(self, plugin: Plugin) -> None:
+        self._rows.pop(plugin.name)
+        if self._manager.has_plugin(plugin.name):
+            self._manager.unregister(name=plugin.name)
+
+    def _register(self, plugin: Plugin, load: Callable[[], object]) -> None:
+        """Load a plug-in and have its hooks called; what goes wrong stays on its row."""
         self._rows[plugin.name] = plugin
         with self._own_fault(plugin, "import"):
-            module = point.load()
+            module = load()
             try:
                 self._manager.register(module, plugin.name)
                 self._manager.check_pending()
@@ -127,6 +175,47 @@ class Plugins:
                 registers = hook.startswith(REGISTERS) and hook != COMMANDS
                 answer = items(returned) if registers else returned  # a generator fails here
             yield plugin, answer
+
+
+class Offered:
+    """Tasks that no package brings, offered as a package offers its own."""
+
+    def __init__(self, *tasks: Task) -> None:
+        """`tasks` may be added to until they are asked for."""
+        self.tasks = {task.name: task for task in tasks}
+
+    @hookspecs.hookimpl
+    def gpteval_register_tasks(self) -> list[Task]:
+        """All of them."""
+        return list(self.tasks.values())
+
+
+def _from_file(path: Path) -> tuple[Callable[[], object], str]:
+    """How to load a plug-in that is one file, and the SHA-256 of what it defines."""
+    if path.suffix == ".toml":
+        table = read_table(path)
+        return lambda: Offered(table.task(path.parent)), table.digest
+    try:
+        with open_file(path) as file:
+            identity = sha256(file.read()).hexdigest()
+    except OSError as error:
+        raise PluginError(f"{path}: cannot be read: {error.strerror}") from None
+    if path.suffix != ".py":
+        raise PluginError(f"{path}: a plug-in that is a file ends in .py, a task file in .toml")
+    return lambda: _module(path, f"gpteval_file_{identity[:12]}"), identity
+
+
+def _module(path: Path, name: str) -> ModuleType:
+    """A Python file as a module, known by a name of its own: what it defines may be pickled."""
+    spec = spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None  # of any file that ends in .py
+    module = sys.modules[name] = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
 
 
 def items(answer: Any) -> list[tuple[str, Any]]:

@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gpteval.config import FinetuneConfig
 from gpteval.errors import GptevalError, PluginError, UnknownNameError
-from gpteval.loading import OWN, Plugin, Plugins, reason
+from gpteval.loading import OWN, Offered, Plugin, Plugins, reason
 from gpteval.metric import Metric
 from gpteval.model import ModelFamily
 from gpteval.offers import fault, misnamed
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     import click
 
 logger = logging.getLogger(__name__)
+
+SESSION = "session"
+"""The plug-in of the tasks that were given as values, from Python."""
 
 ALL = "all"
 """Names every task there is; a method leaves out, and names, those it can't measure."""
@@ -46,7 +50,49 @@ class Registry(Plugins):
     def __init__(self, points: Iterable[EntryPoint] | None = None) -> None:
         """Load `points`, as `Plugins` does."""
         super().__init__(points)
+        self._adopted = Offered()
         self._named: dict[str, dict[str, tuple[Plugin, Any]]] = {}
+
+    def add_file(self, path: Path) -> Plugin:
+        """As `Plugins` does, and check all it offers: a file was asked for by name."""
+        self._named.clear()
+        plugin = super().add_file(path)
+        for hook in KINDS:
+            self._of(hook)
+        row = self._sound(plugin)
+        for line in row.remarks:
+            logger.warning("%s: %s", row.name, line)
+        return row
+
+    def adopt(self, task: Task) -> None:
+        """Know a task that no package offers, given as a value; another of its name is replaced.
+
+        Raises:
+            PluginError: A plug-in has one of that name, or it is no task that can be measured.
+        """
+        known = self.tasks().get(task.name)
+        if known == task:
+            return
+        if known is not None and self.owners()[task.name].name != SESSION:
+            owner = self.owners()[task.name].package
+            raise PluginError(
+                f"task {task.name!r} is another one of {owner}: give yours a name of its own"
+            )
+        if wrong := self.fault("gpteval_register_tasks", task.name, task):
+            raise PluginError(f"task {task.name!r}: {wrong}")
+        self._adopted.tasks[task.name] = task
+        if SESSION not in self._rows:
+            self._register(Plugin(SESSION, SESSION, "0", ""), lambda: self._adopted)
+        self._named.clear()
+
+    def tasks_of(self, plugin: Plugin) -> list[str]:
+        """Names of the tasks that one plug-in offers."""
+        return [name for name, owner in self.owners().items() if owner.name == plugin.name]
+
+    def file_digest(self, task: str) -> str:
+        """SHA-256 of the file that defines a task; "" where a package does."""
+        owner = self.owners().get(task)
+        return owner.digest if owner else ""
 
     def _offers(self, hook: str) -> list[tuple[Plugin, str, Any]]:
         """Plug-in, name and item of everything sound that a registering hook returns."""
@@ -154,7 +200,7 @@ class Registry(Plugins):
 
     def versions(self) -> dict[str, str]:
         """Package → version of every plug-in that loaded."""
-        return {p.package: p.version for p in self.plugins if p.hooks}
+        return {p.package: p.version for p in self.plugins if p.hooks and p.module}
 
     def check(self) -> list[Plugin]:
         """Every plug-in, after each was asked for all it offers: so all failures are known."""

@@ -20,7 +20,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = (
     {"errors", "progress", "config", "paths", "files"}
-    | {"task", "typed", "metric", "tree", "model", "records"},
+    | {"task", "table", "columns", "typed", "metric", "tree", "model", "records"},
     {"hookspecs"},
     {"offers", "loading", "plugins"},
     {"data", "compute", "encode"},

@@ -7,19 +7,25 @@ from typing import Any
 import click
 
 from gpteval.cli.options import (
+    Tasks,
     data_dir_option,
     json_option,
     limit_option,
     results_option,
     sample_option,
     show_results,
+    task_file_option,
 )
 
 
 @click.command()
 @click.option(
-    "--tasks", required=True, help="Names and groups, joined by commas: glue,race or all."
+    "--tasks",
+    required=True,
+    cls=Tasks,
+    help="Names and groups, joined by commas: glue,race or all.",
 )
+@task_file_option
 @data_dir_option
 @sample_option
 @limit_option
