@@ -5,7 +5,9 @@ A plug-in is a package with one entry point in the group `gpteval` that names a 
     [project.entry-points.gpteval]
     my-task = "gpteval_my_task"
 
-The built-in tasks and models arrive through the same hooks (see `tasks/__init__.py`).
+The built-in tasks and models arrive through the same hooks (see `tasks/__init__.py`). A module may
+say `GPTEVAL_API = 1`, the API it is written for: where this gpteval has another, its user is told
+so before the import fails on a name that is not there.
 """
 
 from __future__ import annotations
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
     from gpteval.model import ModelFamily
     from gpteval.records import Result
     from gpteval.task import Suite, Task
+
+API_VERSION = 1
+"""Raised whenever plug-ins may use what an earlier gpteval has not."""
+
+OLDEST_API = 1
+"""Raised whenever plug-ins of an earlier API would no longer work."""
 
 hookspec = pluggy.HookspecMarker("gpteval")
 hookimpl = pluggy.HookimplMarker("gpteval")

@@ -8,25 +8,22 @@ that plug-in's failure: it stays listed with its reason, and nothing else is los
 from __future__ import annotations
 
 import io
+import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from importlib.metadata import EntryPoint, distributions, entry_points
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pluggy
 
 from gpteval import hookspecs
 from gpteval.errors import PluginError
-from gpteval.paths import open_file
-from gpteval.table import read_table
-from gpteval.task import Task
+from gpteval.plugin_source import from_file, module_text, refuse_other_api
 
 GROUP = "gpteval"
 OWN = "gpteval"
@@ -34,6 +31,11 @@ OWN = "gpteval"
 STRICT = "GPTEVAL_STRICT_PLUGINS"
 REGISTERS = "gpteval_register_"
 COMMANDS = "gpteval_register_commands"
+ADMITTED = "GPTEVAL_PLUGINS"
+HEAVY = {"torch", "datasets", "transformers", "sklearn", "scipy"}
+"""What a module that only offers something need not import."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Plugins:
         for point in entry_points:
             self._load(point)
         self._rows |= {row.name: row for row in damaged}
+        if points is None:
+            self._tell_unmatched()
 
     @property
     def plugins(self) -> list[Plugin]:
@@ -83,7 +87,25 @@ class Plugins:
 
     def _load(self, point: EntryPoint) -> None:
         package, version = _distribution(point)
-        self._register(Plugin(f"{package}:{point.name}", package, version, point.value), point.load)
+        plugin = Plugin(f"{package}:{point.name}", package, version, point.value)
+
+        def load() -> object:
+            if package != OWN:
+                refuse_other_api(module_text(point.module))
+            return point.load()
+
+        self._register(plugin, load)
+
+    def _tell_unmatched(self) -> None:
+        """Warn of a name in GPTEVAL_PLUGINS that no package has: it may be misspelt."""
+        packages = {plugin.package for plugin in self.plugins}
+        known = set(map(_plain, packages))
+        for name in sorted(_admitted() or ()):
+            if name and _plain(name) not in known:
+                logger.warning(
+                    "%s names %r, and no installed package of that name is a plug-in (see "
+                    "`pip list`)", ADMITTED, name
+                )  # fmt: skip
 
     def add_file(self, path: Path) -> Plugin:
         """Load a plug-in that is one file: Python with hooks, or a task told by its columns (TOML).
@@ -92,7 +114,7 @@ class Plugins:
             PluginError: It fails, or another file of that name was loaded.
             GptevalError: It can't be read.
         """
-        load, identity = _from_file(path)
+        load, identity = from_file(path)
         place = str(path.absolute())
         plugin = Plugin(path.name, path.name, identity[:12], place, digest=identity)
         earlier = self._rows.get(plugin.name)
@@ -123,8 +145,15 @@ class Plugins:
     def _register(self, plugin: Plugin, load: Callable[[], object]) -> None:
         """Load a plug-in and have its hooks called; what goes wrong stays on its row."""
         self._rows[plugin.name] = plugin
+        before = set(sys.modules)
         with self._own_fault(plugin, "import"):
             module = load()
+            if heavy := sorted(HEAVY & (set(sys.modules) - before)):
+                self.note(
+                    plugin,
+                    f"import: imports {heavy[0]}, so that every command takes seconds longer: "
+                    "import it in the function that uses it",
+                )
             try:
                 self._manager.register(module, plugin.name)
                 self._manager.check_pending()
@@ -177,47 +206,6 @@ class Plugins:
             yield plugin, answer
 
 
-class Offered:
-    """Tasks that no package brings, offered as a package offers its own."""
-
-    def __init__(self, *tasks: Task) -> None:
-        """`tasks` may be added to until they are asked for."""
-        self.tasks = {task.name: task for task in tasks}
-
-    @hookspecs.hookimpl
-    def gpteval_register_tasks(self) -> list[Task]:
-        """All of them."""
-        return list(self.tasks.values())
-
-
-def _from_file(path: Path) -> tuple[Callable[[], object], str]:
-    """How to load a plug-in that is one file, and the SHA-256 of what it defines."""
-    if path.suffix == ".toml":
-        table = read_table(path)
-        return lambda: Offered(table.task(path.parent)), table.digest
-    try:
-        with open_file(path) as file:
-            identity = sha256(file.read()).hexdigest()
-    except OSError as error:
-        raise PluginError(f"{path}: cannot be read: {error.strerror}") from None
-    if path.suffix != ".py":
-        raise PluginError(f"{path}: a plug-in that is a file ends in .py, a task file in .toml")
-    return lambda: _module(path, f"gpteval_file_{identity[:12]}"), identity
-
-
-def _module(path: Path, name: str) -> ModuleType:
-    """A Python file as a module, known by a name of its own: what it defines may be pickled."""
-    spec = spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None  # of any file that ends in .py
-    module = sys.modules[name] = module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
-
-
 def items(answer: Any) -> list[tuple[str, Any]]:
     """What a registering hook returned, as pairs of a name, where it gives one, and an item."""
     if isinstance(answer, Mapping):
@@ -232,8 +220,8 @@ def installed() -> tuple[list[EntryPoint], list[Plugin]]:
 
     Built-ins come first, then by package name.
     """
-    admitted = os.environ.get("GPTEVAL_PLUGINS")
-    names = None if admitted is None else {n.strip() for n in admitted.split(",")}
+    admitted = _admitted()
+    names = None if admitted is None else set(map(_plain, admitted))
     try:
         points, damaged = list(entry_points(group=GROUP)), list[Plugin]()
     except Exception:  # one damaged package hides all others from `entry_points`
@@ -241,7 +229,20 @@ def installed() -> tuple[list[EntryPoint], list[Plugin]]:
     points.sort(key=lambda p: (_distribution(p)[0], p.name))
     own = [p for p in points if _distribution(p)[0] == OWN]
     other = [p for p in points if _distribution(p)[0] != OWN]
-    return own + [p for p in other if names is None or _distribution(p)[0] in names], damaged
+    return own + [
+        p for p in other if names is None or _plain(_distribution(p)[0]) in names
+    ], damaged
+
+
+def _admitted() -> set[str] | None:
+    """The packages that GPTEVAL_PLUGINS names; None where it is not set: all."""
+    names = os.environ.get(ADMITTED)
+    return None if names is None else {name.strip() for name in names.split(",")}
+
+
+def _plain(package: str) -> str:
+    """A package's name as all its spellings have it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", package).lower()
 
 
 def _one_by_one() -> tuple[list[EntryPoint], list[Plugin]]:

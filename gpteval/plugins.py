@@ -13,14 +13,16 @@ from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from gpteval.config import FinetuneConfig
-from gpteval.errors import GptevalError, PluginError, UnknownNameError
-from gpteval.loading import OWN, Offered, Plugin, Plugins, reason
+from gpteval.errors import GptevalError, PluginError
+from gpteval.loading import OWN, REGISTERS, Plugin, Plugins, reason
 from gpteval.metric import Metric
 from gpteval.model import ModelFamily
+from gpteval.naming import refuse
 from gpteval.offers import fault, misnamed
+from gpteval.plugin_source import Offered
 from gpteval.task import Suite, Task
 
 if TYPE_CHECKING:
@@ -87,7 +89,16 @@ class Registry(Plugins):
 
     def tasks_of(self, plugin: Plugin) -> list[str]:
         """Names of the tasks that one plug-in offers."""
-        return [name for name, owner in self.owners().items() if owner.name == plugin.name]
+        return self.offered(plugin)["tasks"]
+
+    def offered(self, plugin: Plugin) -> dict[str, list[str]]:
+        """Kind ("tasks", "models", "metrics", …) → the names of what one plug-in offers."""
+        return {
+            hook.removeprefix(REGISTERS): [
+                name for name, (owner, _) in self._of(hook).items() if owner.name == plugin.name
+            ]
+            for hook in KINDS
+        }
 
     def file_digest(self, task: str) -> str:
         """SHA-256 of the file that defines a task; "" where a package does."""
@@ -158,7 +169,7 @@ class Registry(Plugins):
         named = ((key, f"{plugin.package}/{key}") for key, (plugin, _) in table.items())
         key = next((key for key, qualified in named if name in (key, qualified)), None)
         if key is None:
-            self._refuse(kind, name, list(table))
+            refuse(kind, name, list(table), self.plugins)
         return table[key][1]
 
     def _items(self, hook: str) -> dict[str, Any]:
@@ -281,7 +292,7 @@ class Registry(Plugins):
                 if name in (key, f"{owners[key].package}/{key}", ALL, *task.groups)
             }
             if not members:
-                self._refuse("task or group", name, [*tasks, *groups, ALL])
+                refuse("task or group", name, [*tasks, *groups, ALL], self.plugins)
             chosen |= members
         return [task for key, task in tasks.items() if key in chosen]
 
@@ -307,23 +318,6 @@ class Registry(Plugins):
             if without := [metric for metric in metrics if metric not in tasks[name].metrics]:
                 return f"task {name!r} has no metric {without[0]!r}"
         return ""
-
-    def _refuse(self, kind: str, name: str, known: list[str]) -> NoReturn:
-        """Say why nothing answers to `name`."""
-        rivals = [key for key in known if key.endswith(f"/{name}")]
-        if rivals:
-            raise PluginError(f"{kind} {name!r} is ambiguous: write {' or '.join(rivals)}")
-        failed = [plugin for plugin in self.plugins if plugin.error]
-        for plugin in failed:
-            whole = name.startswith((f"{plugin.package}/", plugin.name))
-            about = [line for line in (plugin.error, *plugin.remarks) if f" {name}: " in line]
-            if whole or about:
-                line = about[0] if about else plugin.error
-                raise PluginError(f"plug-in {plugin.name} failed: {line}")
-        hint = "(see `gpteval tasks`)" if "task" in kind else f"(known: {', '.join(known)})"
-        if failed:
-            hint += f"; plug-in {failed[0].name} failed: {failed[0].error}"
-        raise UnknownNameError(kind, name, known, hint)
 
 
 def _metric(name: str, item: Any) -> Any:

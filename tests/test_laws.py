@@ -22,7 +22,7 @@ FLOORS = (
     {"errors", "progress", "config", "paths", "files"}
     | {"task", "table", "columns", "typed", "metric", "tree", "model", "records"},
     {"hookspecs"},
-    {"offers", "loading", "plugins"},
+    {"offers", "loading", "naming", "plugin_source", "plugins"},
     {"data", "compute", "encode"},
     {"weights", "results", "corpus"},
     {"score"},

@@ -14,11 +14,12 @@ from typing import Any, NoReturn
 
 import click
 
+from gpteval.cli import early
 from gpteval.cli.strict import strict
 from gpteval.compute.processes import launched, rank, stay_alone
 from gpteval.errors import GptevalError
 from gpteval.loading import Plugin, reason
-from gpteval.plugins import registry
+from gpteval.plugins import Registry, registry
 
 COMMANDS = {
     "run": "Fine-tune one model on every task and score it.",
@@ -49,6 +50,7 @@ class Commands(click.Group):
     Attributes:
         owners: A plug-in's command → the plug-in.
         running: The plug-in whose command was asked for, if any.
+        known: Whose plug-ins' commands these are.
     """
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
@@ -56,6 +58,7 @@ class Commands(click.Group):
         super().__init__(*arguments, **settings)
         self.owners: dict[str, Plugin] = {}
         self.running: Plugin | None = None
+        self.known: Registry | None = None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Built-ins in reading order, then the plug-ins'."""
@@ -73,6 +76,17 @@ class Commands(click.Group):
         if cmd_name in self.owners:
             self.running = self.owners[cmd_name]
         return super().get_command(ctx, cmd_name)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, when it is known which plug-ins there are and what they add."""
+        rest = early.read(args)
+        if self.known is not registry():
+            self.known = registry()
+            for name in self.owners:
+                self.commands.pop(name)
+            self.owners.clear()
+            self.known.add_commands(self.take)
+        return super().parse_args(ctx, rest)
 
     def take(self, plugin: Plugin, group: click.Group) -> None:
         """Add a plug-in's commands; one whose name is taken is reached as package/name."""
@@ -106,8 +120,19 @@ class Commands(click.Group):
             formatter.write_dl(rows)
 
 
+def show_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    """Print the version, and a line for each plug-in, which may change what commands do."""
+    if not asked:
+        return
+    for package, version in registry().versions().items():
+        click.echo(f"{package} {version}")
+    context.exit()
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="gpteval")
+@early.options
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=show_version,
+              help="Show the version, and those of the plug-ins.")  # fmt: skip
 def cli() -> None:
     """How far does one pre-trained language model carry?
 
@@ -132,7 +157,6 @@ def main() -> NoReturn:
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     try:
-        registry().add_commands(cli.take)
         code = cli.main(standalone_mode=False)  # that of a command which exits, or what it returns
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()

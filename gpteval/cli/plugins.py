@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import Any
 
 import click
 from rich import box
@@ -11,26 +12,123 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gpteval.errors import UnknownNameError
+from gpteval.loading import OWN, Plugin
 from gpteval.plugins import registry
 
+json_lines_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print a JSON object for each, a line each."
+)
 
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
-def command(as_json: bool) -> None:
-    """List the installed plug-ins: packages with an entry point in the group `gpteval`.
+FAILED = 1
+"""Exit code of `check` where something is wrong."""
 
-    GPTEVAL_PLUGINS=a,b admits only those packages, GPTEVAL_PLUGINS= only the built-ins.
+
+@click.group(invoke_without_command=True)
+@json_lines_option
+@click.pass_context
+def command(context: click.Context, as_json: bool) -> None:
+    """List the plug-ins, show one, or check them: `gpteval plugins show gpteval-irony`.
+
+    A plug-in is a package with an entry point in the group `gpteval`, or a file given by --plugin.
+    GPTEVAL_PLUGINS=a,b admits only those packages; GPTEVAL_PLUGINS= and --no-plugins only the
+    built-ins.
+    """
+    if context.invoked_subcommand is None:
+        show_list(as_json)
+
+
+@command.command("list")
+@json_lines_option
+def list_plugins(as_json: bool) -> None:
+    """List every plug-in, what it adds, and why it failed if it did."""
+    show_list(as_json)
+
+
+@command.command("show")
+@click.argument("name")
+@json_lines_option
+def show_plugin(name: str, as_json: bool) -> None:
+    """Show all that is known of one plug-in: a package, or package:entry point."""
+    for plugin in named([name]):
+        facts = describe(plugin)
+        if as_json:
+            click.echo(json.dumps(facts, ensure_ascii=False))
+        else:
+            _print_facts(facts)
+
+
+@command.command("check")
+@click.argument("names", nargs=-1)
+@json_lines_option
+def check_plugins(names: tuple[str, ...], as_json: bool) -> None:
+    """Ask plug-ins for all they offer and say what is wrong: exit code 1 where anything is.
+
+    Without a name: all but the built-ins.
+    """
+    plugins = named(names) if names else [p for p in registry().check() if p.package != OWN]
+    for plugin in plugins:
+        if as_json:
+            click.echo(json.dumps(describe(plugin), ensure_ascii=False))
+            continue
+        state = f"failed: {plugin.error}" if plugin.error else "sound"
+        click.echo(f"{plugin.name} {plugin.version}: {state}")
+        for remark in plugin.remarks:
+            click.echo(f"  {remark}")
+    if any(plugin.error for plugin in plugins):
+        raise click.exceptions.Exit(FAILED)
+
+
+def named(names: tuple[str, ...] | list[str]) -> list[Plugin]:
+    """Plug-ins by package or whole name, each asked for all it offers.
+
+    Raises:
+        UnknownNameError: There is none of a name.
     """
     plugins = registry().check()
+    chosen: list[Plugin] = []
+    for name in names:
+        own = [plugin for plugin in plugins if name in (plugin.name, plugin.package)]
+        if not own:
+            known = [plugin.package for plugin in plugins]
+            raise UnknownNameError("plug-in", name, known, "(see `gpteval plugins`)")
+        chosen += own
+    return chosen
+
+
+def show_list(as_json: bool) -> None:
+    """Print every plug-in, a line each."""
+    plugins = registry().check()
     if as_json:
-        click.echo(json.dumps([asdict(p) for p in plugins], indent=2))
+        for plugin in plugins:
+            click.echo(json.dumps(describe(plugin), ensure_ascii=False))
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("plug-in", "version"):
         table.add_column(heading, no_wrap=True)
-    table.add_column("state and hooks", overflow="fold")
+    table.add_column("state and what it adds", overflow="fold")
     for plugin in plugins:
-        hooks = ", ".join(h.removeprefix("gpteval_") for h in plugin.hooks)
-        state = f"failed: {plugin.error}" if plugin.error else f"loaded: {hooks or 'no hooks'}"
-        table.add_row(plugin.name, plugin.version, Text("\n".join([state, *plugin.remarks])))
+        offers = registry().offered(plugin).items()
+        adds = "; ".join(f"{kind} {', '.join(names)}" for kind, names in offers if names)
+        state = f"failed: {plugin.error}" if plugin.error else "loaded"
+        lines = [f"{state}: {adds}" if adds else state, *plugin.remarks]
+        table.add_row(plugin.name, plugin.version, Text("\n".join(lines)))
+    Console().print(table, highlight=False)
+
+
+def describe(plugin: Plugin) -> dict[str, Any]:
+    """What there is to know of a plug-in, as JSON values."""
+    facts = asdict(plugin)
+    remarks, error = facts.pop("remarks"), facts.pop("error")
+    offers = registry().offered(plugin)
+    state = "failed" if error else "loaded"
+    return facts | offers | {"state": state, "error": error, "remarks": list(remarks)}
+
+
+def _print_facts(facts: dict[str, Any]) -> None:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in facts.items():
+        if value:
+            shown = ", ".join(value) if isinstance(value, list | tuple) else str(value)
+            table.add_row(name, Text(shown, overflow="fold"))
     Console().print(table, highlight=False)

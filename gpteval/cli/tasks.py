@@ -64,7 +64,7 @@ def show_list(as_json: bool) -> None:
             fact["name"],
             fact["kind"],
             ", ".join(fact["metrics"]),
-            f"{rows:,}" if rows else f"({fact['train_task']})",
+            f"{rows:,}" if rows else f"({fact['train_task']})" if fact["train_task"] else "–",
             ", ".join(fact["groups"]),
             fact["package"],
         )
