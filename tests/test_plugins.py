@@ -263,7 +263,8 @@ def test_what_a_package_adds_is_listed_shown_and_checked(
 
     name = "gpteval-polarity:polarity"
     (shown,) = rows("show", "gpteval-polarity").values()
-    assert shown == rows("list")[name] == rows()[name] == rows("check")[name]
+    assert shown == rows("list")[name] == rows()[name]
+    assert rows("check")[name] == {**shown, "faults": []}
     assert (shown["version"], shown["state"], shown["error"]) == ("0.3.0", "loaded", "")
     assert (shown["tasks"], shown["metrics"]) == (["polarity"], ["agreement"])
     assert (shown["suites"], shown["recipes"], shown["models"]) == (["pair"], ["hasty"], [])
@@ -274,7 +275,7 @@ def test_what_a_package_adds_is_listed_shown_and_checked(
 def test_checking_a_broken_plug_in_is_exit_code_1(site: Path) -> None:
     package(site, "gpteval-crash4", "1 / 0\n")
     done = gpteval(PLAIN | {"PYTHONPATH": str(site)}, "plugins", "check")
-    assert (done.returncode, "failed: import: ZeroDivisionError" in done.stdout) == (1, True)
+    assert (done.returncode, "failed\n  import: ZeroDivisionError" in done.stdout) == (1, True)
 
 
 def test_an_unknown_plug_in_names_the_nearest(installed_example: dict[str, str]) -> None:

@@ -62,21 +62,38 @@ def show_plugin(name: str, as_json: bool) -> None:
 @click.argument("names", nargs=-1)
 @json_lines_option
 def check_plugins(names: tuple[str, ...], as_json: bool) -> None:
-    """Ask plug-ins for all they offer and say what is wrong: exit code 1 where anything is.
+    """Hold plug-ins to the conformance kit and say what is wrong: exit code 1 where anything is.
 
-    Without a name: all but the built-ins.
+    Without a name: all but the built-ins. Tasks are checked on the rows that they bring along, and
+    a small model learns some, which takes seconds; models where they have presets.
     """
     plugins = named(names) if names else [p for p in registry().check() if p.package != OWN]
+    failed = False
     for plugin in plugins:
+        faults = [*filter(None, [plugin.error]), *conformance(plugin)]
+        failed = failed or bool(faults)
         if as_json:
-            click.echo(json.dumps(describe(plugin), ensure_ascii=False))
+            click.echo(json.dumps({**describe(plugin), "faults": faults}, ensure_ascii=False))
             continue
-        state = f"failed: {plugin.error}" if plugin.error else "sound"
-        click.echo(f"{plugin.name} {plugin.version}: {state}")
-        for remark in plugin.remarks:
-            click.echo(f"  {remark}")
-    if any(plugin.error for plugin in plugins):
+        click.echo(f"{plugin.name} {plugin.version}: {'failed' if faults else 'sound'}")
+        for line in (*faults, *plugin.remarks):
+            click.echo(f"  {line}")
+    if failed:
         raise click.exceptions.Exit(FAILED)
+
+
+def conformance(plugin: Plugin) -> list[str]:
+    """A line for every rule of the kit that something of a plug-in breaks."""
+    from gpteval.testing import metric_faults, model_faults, task_faults
+
+    known, offers = registry(), registry().offered(plugin)
+    tasks = [known.tasks()[name] for name in offers["tasks"]]
+    there = [task for task in tasks if task.source.sample or task.source.directory]
+    families = [known.models()[name] for name in offers["models"]]
+    lines = {f"task {task.name}": task_faults(task) for task in there}
+    lines |= {f"metric {name}": metric_faults(known.metric(name)) for name in offers["metrics"]}
+    lines |= {f"model {f.name}": model_faults(f) for f in families if f.presets}
+    return [f"{what}: {line}" for what, faults in lines.items() for line in faults]
 
 
 def named(names: tuple[str, ...] | list[str]) -> list[Plugin]:
