@@ -29,7 +29,7 @@ FLOORS = (
     {"train", "pretrain", "features"},
     {"methods"},
     {"studies"},
-    {"report", "launch", "testing"},
+    {"report", "launch", "testing", "scaffold"},
     {"cli"},
 )
 """The house, from the ground up: a room imports its own floor and those below."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,9 +13,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gpteval.cli.options import DIRECTORY
 from gpteval.errors import UnknownNameError
 from gpteval.loading import OWN, Plugin
 from gpteval.plugins import registry
+from gpteval.scaffold import KINDS, new_package
 
 json_lines_option = click.option(
     "--json", "as_json", is_flag=True, help="Print a JSON object for each, a line each."
@@ -28,7 +31,7 @@ FAILED = 1
 @json_lines_option
 @click.pass_context
 def command(context: click.Context, as_json: bool) -> None:
-    """List the plug-ins, show one, or check them: `gpteval plugins show gpteval-irony`.
+    """List the plug-ins, show, check or begin one: `gpteval plugins new irony`.
 
     A plug-in is a package with an entry point in the group `gpteval`, or a file given by --plugin.
     GPTEVAL_PLUGINS=a,b admits only those packages; GPTEVAL_PLUGINS= and --no-plugins only the
@@ -56,6 +59,29 @@ def show_plugin(name: str, as_json: bool) -> None:
             click.echo(json.dumps(facts, ensure_ascii=False))
         else:
             _print_facts(facts)
+
+
+@command.command("new")
+@click.argument("name")
+@click.option(
+    "--kind",
+    type=click.Choice(KINDS),
+    default=KINDS[0],
+    show_default=True,
+    help="What the package offers; the first six are tasks on rows of a CSV file.",
+)
+@click.option(
+    "--directory", type=DIRECTORY, default=".", help="Where the package goes; default: here."
+)
+def new_plugin(name: str, kind: str, directory: Path) -> None:
+    """Write a package gpteval-NAME that can be installed, offline: code, rows, tests, CI.
+
+    \b
+    gpteval plugins new irony --kind classify
+    cd gpteval-irony && pip install -e ".[dev]" && pytest
+    """
+    place = new_package(name, kind, directory)
+    click.echo(f"{place}: pip install -e it, then see its README.md")
 
 
 @command.command("check")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from gpteval.testing.metrics import check_metric, metric_faults
 from gpteval.testing.models import check_model, model_faults
+from gpteval.testing.plugins import check_plugin
 from gpteval.testing.rules import ConformanceError
 from gpteval.testing.tasks import check_task, task_faults
 
@@ -20,6 +21,7 @@ __all__ = [
     "ConformanceError",
     "check_metric",
     "check_model",
+    "check_plugin",
     "check_task",
     "metric_faults",
     "model_faults",
