@@ -217,6 +217,7 @@ QUICK = {
     "--help": [],
     "tasks": ["show", "rte"],
     "models": [],
+    "metrics": [],
     "plugins": [],
     "leaderboard": [RESULTS],
     "data": ["verify", "--sample", "--tasks", "polarity"],
