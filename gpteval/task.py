@@ -44,7 +44,8 @@ class Example:
             (choose), or None where the row has no gold label.
         context: Text before the first segment of every sequence, with no delimiter between them
             (RACE's article). It alone is cut, at its end, when a sequence is too long.
-        part: The slice of the split whose score is also reported by itself ("middle", a category).
+        part: The slice of the split whose score is also reported by itself ("middle", a category);
+            of several kinds of slices, one of each, joined by ";" ("syntax;island_effects").
         cluster: Examples of one cluster are not independent (questions on one article); confidence
             intervals resample clusters. Empty: the example stands for itself.
     """
