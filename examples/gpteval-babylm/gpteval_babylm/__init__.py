@@ -67,5 +67,3 @@ def gpteval_register_commands(cli: click.Group) -> None:
 
     cli.add_command(babylm)
     cli.add_command(blimp)
-
-

@@ -1,7 +1,7 @@
 """BLiMP: which of two sentences, alike but for a word or its place, is acceptable?
 
-As its authors do, the sentence with the higher summed log-probability is chosen. Accuracies are also
-told for the 67 paradigms, 13 phenomena and 4 fields: every example is in one of each.
+As its authors do, the sentence with the higher summed log-probability is chosen. Accuracies are
+also told for the 67 paradigms, 13 phenomena and 4 fields: every example is in one of each.
 """
 
 from __future__ import annotations
