@@ -24,6 +24,7 @@ import pluggy
 from gpteval import hookspecs
 from gpteval.errors import PluginError
 from gpteval.plugin_source import from_file, module_text, refuse_other_api
+from gpteval.text import one_line
 
 GROUP = "gpteval"
 OWN = "gpteval"
@@ -274,4 +275,4 @@ def _distribution(point: EntryPoint) -> tuple[str, str]:
 def reason(error: BaseException) -> str:
     """What an error says, in one line."""
     first = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first}"
+    return one_line(f"{type(error).__name__}: {first}")

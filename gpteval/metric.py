@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gpteval.records import Prediction
 from gpteval.task import Task
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from gpteval.records import Prediction
 
     Array = NDArray[np.float64]
     Counts = NDArray[np.int64]

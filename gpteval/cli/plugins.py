@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from gpteval.cli.options import DIRECTORY
+from gpteval.cli import output
+from gpteval.cli.options import DIRECTORY, json_option
 from gpteval.errors import UnknownNameError
 from gpteval.loading import OWN, Plugin
 from gpteval.plugins import registry
 from gpteval.scaffold import KINDS, new_package
-
-json_lines_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print a JSON object for each, a line each."
-)
 
 FAILED = 1
 """Exit code of `check` where something is wrong."""
 
 
 @click.group(invoke_without_command=True)
-@json_lines_option
+@json_option
 @click.pass_context
 def command(context: click.Context, as_json: bool) -> None:
     """List the plug-ins, show, check or begin one: `gpteval plugins new irony`.
@@ -42,7 +34,7 @@ def command(context: click.Context, as_json: bool) -> None:
 
 
 @command.command("list")
-@json_lines_option
+@json_option
 def list_plugins(as_json: bool) -> None:
     """List every plug-in, what it adds, and why it failed if it did."""
     show_list(as_json)
@@ -50,13 +42,13 @@ def list_plugins(as_json: bool) -> None:
 
 @command.command("show")
 @click.argument("name")
-@json_lines_option
+@json_option
 def show_plugin(name: str, as_json: bool) -> None:
     """Show all that is known of one plug-in: a package, or package:entry point."""
     for plugin in named([name]):
         facts = describe(plugin)
         if as_json:
-            click.echo(json.dumps(facts, ensure_ascii=False))
+            output.show_json(facts)
         else:
             _print_facts(facts)
 
@@ -81,12 +73,12 @@ def new_plugin(name: str, kind: str, directory: Path) -> None:
     cd gpteval-irony && pip install -e ".[dev]" && pytest
     """
     place = new_package(name, kind, directory)
-    click.echo(f"{place}: pip install -e it, then see its README.md")
+    output.show(f"{place}: pip install -e it, then see its README.md")
 
 
 @command.command("check")
 @click.argument("names", nargs=-1)
-@json_lines_option
+@json_option
 def check_plugins(names: tuple[str, ...], as_json: bool) -> None:
     """Hold plug-ins to the conformance kit and say what is wrong: exit code 1 where anything is.
 
@@ -99,11 +91,11 @@ def check_plugins(names: tuple[str, ...], as_json: bool) -> None:
         faults = [*filter(None, [plugin.error]), *conformance(plugin)]
         failed = failed or bool(faults)
         if as_json:
-            click.echo(json.dumps({**describe(plugin), "faults": faults}, ensure_ascii=False))
+            output.show_json({**describe(plugin), "faults": faults})
             continue
-        click.echo(f"{plugin.name} {plugin.version}: {'failed' if faults else 'sound'}")
+        output.show(f"{plugin.name} {plugin.version}: {'failed' if faults else 'sound'}")
         for line in (*faults, *plugin.remarks):
-            click.echo(f"  {line}")
+            output.show(f"  {line}")
     if failed:
         raise click.exceptions.Exit(FAILED)
 
@@ -144,19 +136,18 @@ def show_list(as_json: bool) -> None:
     plugins = registry().check()
     if as_json:
         for plugin in plugins:
-            click.echo(json.dumps(describe(plugin), ensure_ascii=False))
+            output.show_json(describe(plugin))
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("plug-in", "version"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("state and what it adds", overflow="fold")
+    from gpteval.report.table import listing
+
+    rows = []
     for plugin in plugins:
         offers = registry().offered(plugin).items()
         adds = "; ".join(f"{kind} {', '.join(names)}" for kind, names in offers if names)
         state = f"failed: {plugin.error}" if plugin.error else "loaded"
         lines = [f"{state}: {adds}" if adds else state, *plugin.remarks]
-        table.add_row(plugin.name, plugin.version, Text("\n".join(lines)))
-    Console().print(table, highlight=False)
+        rows.append((plugin.name, plugin.version, "\n".join(lines)))
+    output.show(listing(("plug-in", "version", "state and what it adds"), rows))
 
 
 def describe(plugin: Plugin) -> dict[str, Any]:
@@ -169,9 +160,11 @@ def describe(plugin: Plugin) -> dict[str, Any]:
 
 
 def _print_facts(facts: dict[str, Any]) -> None:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in facts.items():
-        if value:
-            shown = ", ".join(value) if isinstance(value, list | tuple) else str(value)
-            table.add_row(name, Text(shown, overflow="fold"))
-    Console().print(table, highlight=False)
+    from gpteval.report.table import listing
+
+    lines = [
+        (name, ", ".join(value) if isinstance(value, list | tuple) else str(value))
+        for name, value in facts.items()
+        if value
+    ]
+    output.show(listing(("", ""), lines))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
-from gpteval.cli.options import data_dir_option, sample_option
+from gpteval.cli import output
+from gpteval.cli.options import data_dir_option, json_option, sample_option
 from gpteval.config import SAMPLE_MODEL
 from gpteval.errors import DataError
 from gpteval.loading import Plugin
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+@json_option
 @click.pass_context
 def command(context: click.Context, as_json: bool) -> None:
     """List the tasks and their groups, or show one: `gpteval tasks show rte`."""
@@ -35,7 +32,7 @@ def command(context: click.Context, as_json: bool) -> None:
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+@json_option
 def list_tasks(as_json: bool) -> None:
     """List the tasks and their groups."""
     show_list(as_json)
@@ -43,14 +40,14 @@ def list_tasks(as_json: bool) -> None:
 
 @command.command("show")
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@json_option
 def show_task(name: str, as_json: bool) -> None:
     """Show one task: rows, labels, metrics, provenance, the paper's figures."""
     plugins = registry()
     for task in plugins.select([name]):
         facts = describe(task, plugins.owners()[task.name])
         if as_json:
-            click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+            output.show_json(facts)
         else:
             _print_facts(facts)
 
@@ -62,7 +59,7 @@ def show_task(name: str, as_json: bool) -> None:
 @click.option(
     "--model", default=SAMPLE_MODEL, show_default=True, help="The model that shall read it."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@json_option
 def check_task(
     name: str, data_dir: tuple[Path, ...], sample: bool, model: str, as_json: bool
 ) -> None:
@@ -101,25 +98,25 @@ def _show_check(task: Task, reports: list[SplitReport], seen: Previewed, as_json
             "splits": [asdict(report) for report in reports],
         }
         found |= {"lengths": asdict(lengths), "rows": [asdict(row) for row in rows]}
-        click.echo(json.dumps(found, ensure_ascii=False))
+        output.show_json(found)
         return
     for report in reports:
         labels = ", ".join(f"{label} {count:,}" for label, count in report.labels.items())
         about = report.problem or f"{report.rows:,} rows; {labels or 'labels private'}"
-        click.echo(f"{report.task} {report.split}: {report.state}, {about}")
-    click.echo(
+        output.show(f"{report.task} {report.split}: {report.state}, {about}")
+    output.show(
         f"{lengths.split}: {lengths.mean:.1f} tokens a sequence, the longest {lengths.longest}; "
         f"{seen.loaded.reference} reads {lengths.context}: {lengths.cut} of {lengths.examples} "
         "examples are cut"
     )
     for row in rows:
-        click.echo(f"\n{row.split} {row.id}: {row.label}")
+        output.show(f"\n{row.split} {row.id}: {row.label}")
         for text in row.sequences:
-            click.echo(f"  {text}")
+            output.show(f"  {text}")
         for given, scored in row.candidates:
-            click.echo(f"  zero-shot: {given!r} then {scored!r}")
+            output.show(f"  zero-shot: {given!r} then {scored!r}")
     if task.prompt is None:
-        click.echo("\nzero-shot: no question, for it has no prompt")
+        output.show("\nzero-shot: no question, for it has no prompt")
 
 
 def show_list(as_json: bool) -> None:
@@ -128,22 +125,24 @@ def show_list(as_json: bool) -> None:
     owners = plugins.owners()
     facts = [describe(task, owners[name]) for name, task in plugins.tasks().items()]
     if as_json:
-        click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        output.show_json(*facts)
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("task", "kind", "metrics", "train rows", "groups", "from"):
-        table.add_column(heading, justify="right" if heading == "train rows" else "left")
-    for fact in facts:
-        rows = fact["splits"].get("train", {}).get("rows")
-        table.add_row(
-            fact["name"],
-            fact["kind"],
-            ", ".join(fact["metrics"]),
-            f"{rows:,}" if rows else f"({fact['train_task']})" if fact["train_task"] else "–",
-            ", ".join(fact["groups"]),
-            fact["package"],
-        )
-    Console().print(table)
+    from gpteval.report.table import listing
+
+    headings = ("task", "kind", "metrics", "train rows", "groups", "from")
+    output.show(listing(headings, map(_cells, facts), right=("train rows",)))
+
+
+def _cells(fact: dict[str, Any]) -> tuple[str, ...]:
+    rows = fact["splits"].get("train", {}).get("rows")
+    return (
+        fact["name"],
+        fact["kind"],
+        ", ".join(fact["metrics"]),
+        f"{rows:,}" if rows else f"({fact['train_task']})" if fact["train_task"] else "–",
+        ", ".join(fact["groups"]),
+        fact["package"],
+    )
 
 
 def describe(task: Task, owner: Plugin) -> dict[str, Any]:
@@ -176,14 +175,16 @@ def describe(task: Task, owner: Plugin) -> dict[str, Any]:
 
 
 def _print_facts(facts: dict[str, Any]) -> None:
-    table = Table(box=None, show_header=False, pad_edge=False)
+    from gpteval.report.table import listing
+
+    lines = []
     for name, value in facts.items():
         if name == "splits":
             for word, split in value.items():
                 labels = "" if split["labelled"] else ", labels private"
                 rows = f"{split['rows']:,} rows{labels}: {', '.join(split['files'])}"
-                table.add_row(f"split {word}", rows)
+                lines.append((f"split {word}", rows))
         elif value:
             shown = value if not isinstance(value, list) else "\n".join(value)
-            table.add_row(name, str(shown))
-    Console().print(table, highlight=False)
+            lines.append((name, str(shown)))
+    output.show(listing(("", ""), lines))
