@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Counts = NDArray[np.int64]
 else:
-    Array = Counts = Any
+    # What a plug-in offers is held to the annotations, which must then be names.
+    Array = Counts = Prediction = Any
 
 Values = Sequence[Any]
 """Label names (classify), indices of answers (choose) or numbers (regress), one per example."""

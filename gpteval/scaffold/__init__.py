@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from gpteval.errors import ConfigError
-from gpteval.files import replacing
+from gpteval.files import replacing, write_whole
 
 TASKS: Mapping[str, tuple[str, ...]] = {
     "classify": ('text="text"', 'labels=("negative", "positive")'),
@@ -87,7 +87,7 @@ def new_package(name: str, kind: str, directory: Path) -> Path:
     with replacing(place) as partial:
         for path, text in _texts(own, kind, package).items():
             (partial / path).parent.mkdir(parents=True, exist_ok=True)
-            (partial / path).write_bytes(text.encode())
+            write_whole(partial / path, text)
     return place
 
 
