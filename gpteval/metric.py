@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Counts = NDArray[np.int64]
 else:
-    # What a plug-in offers is held to the annotations, which must then be names.
     Array = Counts = Prediction = Any
 
 Values = Sequence[Any]

@@ -7,7 +7,6 @@ characters (`\x1b[2J` clears it), Markdown and HTML obey brackets, a spreadsheet
 from __future__ import annotations
 
 import codecs
-import html
 import re
 
 VALUE = 80
@@ -49,6 +48,8 @@ def one_line(value: object) -> str:
 
 def markdown(value: object) -> str:
     """A text that means itself in a Markdown page, in a cell of a table too."""
+    import html
+
     return MARKUP.sub(r"\\\g<0>", html.escape(printable(value), quote=False))
 
 

@@ -219,7 +219,8 @@ def test_what_is_compiled_computes_the_same(device: torch.device) -> None:
     backend = "eager" if device.type == "cpu" else "inductor"
     found = gradients(made, device, "fp32", backend)
     assert distance(found["loss"], expected["loss"]) < 1e-5
-    assert all(distance(found[name], expected[name]) < 1e-3 for name in expected)
+    flat = [torch.cat([g[n].cpu().flatten() for n in expected]) for g in (found, expected)]
+    assert distance(*flat) < 1e-4
 
 
 def test_a_batch_that_does_not_fit_is_split(tiny: object, device: torch.device) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import io
-import json
 import logging
 import os
 import sys
@@ -162,6 +161,8 @@ def show_json(*values: Any) -> None:
 
 def json_lines(values: Iterable[Any]) -> str:
     """Strict JSON in ASCII, a line for every value."""
+    import json
+
     return "".join(json.dumps(value, allow_nan=False) + "\n" for value in values)
 
 
