@@ -8,11 +8,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from gpteval.columns import Columns, Question
 from gpteval.config import Compute, FinetuneConfig, PretrainConfig
 from gpteval.errors import CheckpointError, ConfigError, DataError, GptevalError, PluginError
 from gpteval.hookspecs import hookimpl
 from gpteval.metric import Metric
 from gpteval.model import Loaded, Model, ModelFamily, Tokenizer
+from gpteval.table import Table, read_table
 from gpteval.task import (
     Candidate,
     Example,
@@ -50,6 +52,7 @@ __all__ = [
     "BpeTokenizer",
     "Candidate",
     "CheckpointError",
+    "Columns",
     "Compute",
     "ConfigError",
     "DataError",
@@ -66,12 +69,14 @@ __all__ = [
     "Prediction",
     "PretrainConfig",
     "Prompt",
+    "Question",
     "Result",
     "Row",
     "Source",
     "Span",
     "Split",
     "Suite",
+    "Table",
     "Task",
     "Tokenizer",
     "Trees",
@@ -81,6 +86,7 @@ __all__ = [
     "load_weights",
     "read_config",
     "read_json",
+    "read_table",
     "read_tensors",
     "recipe",
     "replacing",

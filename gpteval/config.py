@@ -25,6 +25,11 @@ MODEL, SAMPLE_MODEL = "openai-gpt", "mini"
 RECIPE, SAMPLE_RECIPE = "paper", "sample"
 """The recipes likewise."""
 
+FORM_METRICS: Mapping[str, tuple[str, ...]] = {
+    "": ("accuracy",),
+    "regress": ("pearson", "spearman"),
+}
+"""The metrics of a task that is told by its columns and names none, by its form."""
 RESULTS, SAMPLE_RESULTS = "results", "runs"
 """The results directories likewise."""
 

@@ -5,7 +5,9 @@ A plug-in is a package with one entry point in the group `gpteval` that names a 
     [project.entry-points.gpteval]
     my-task = "gpteval_my_task"
 
-The built-in tasks and models arrive through the same hooks (see `tasks/__init__.py`).
+The built-in tasks and models arrive through the same hooks (see `tasks/__init__.py`). A module may
+say `GPTEVAL_API = 1`, the API it is written for: where this gpteval has another, its user is told
+so before the import fails on a name that is not there.
 """
 
 from __future__ import annotations
@@ -24,6 +26,12 @@ if TYPE_CHECKING:
     from gpteval.records import Result
     from gpteval.task import Suite, Task
 
+API_VERSION = 1
+"""Raised whenever plug-ins may use what an earlier gpteval has not."""
+
+OLDEST_API = 1
+"""Raised whenever plug-ins of an earlier API would no longer work."""
+
 hookspec = pluggy.HookspecMarker("gpteval")
 hookimpl = pluggy.HookimplMarker("gpteval")
 
@@ -34,10 +42,16 @@ def gpteval_register_tasks() -> Iterable[Task]:  # type: ignore[empty-body]
 
     Keep it light: no torch, no datasets.
 
+    Example:
+        import gpteval
+
+        POLARITY = gpteval.Table(
+            "polarity", "text", labels=("denies", "affirms"), files={"dev": "polarity.csv"}
+        )
+
         @gpteval.hookimpl
         def gpteval_register_tasks():
-            from gpteval_my_task.polarity import POLARITY
-            return [POLARITY]
+            return [POLARITY.task()]
     """
 
 
@@ -45,11 +59,17 @@ def gpteval_register_tasks() -> Iterable[Task]:  # type: ignore[empty-body]
 def gpteval_register_models() -> Iterable[ModelFamily]:  # type: ignore[empty-body]
     """Return the model families this package adds. Called once, when models are first asked for.
 
+    Example:
+        import gpteval
+
+        def load(reference):
+            from my_package.rwkv import load_rwkv  # which imports torch: now, not before
+
+            return load_rwkv(reference)
+
         @gpteval.hookimpl
         def gpteval_register_models():
-            return [ModelFamily(name="rwkv", description="RWKV", load=load, prefix="rwkv:")]
-
-    `load` imports torch itself, when it is called.
+            return [gpteval.ModelFamily("rwkv", "RWKV", load, prefix="rwkv:")]
     """
 
 
@@ -60,6 +80,8 @@ def gpteval_register_metrics() -> Mapping[str, Metric] | Iterable[Metric]:  # ty
     Metrics, or by name plain functions of gold labels, predictions and the task's label names.
 
     Example:
+        import gpteval
+
         def agreement(labels, predictions, task_labels):
             "Share of examples on which both say the same."
             return sum(a == b for a, b in zip(labels, predictions)) / len(labels)
@@ -75,9 +97,12 @@ def gpteval_register_suites() -> Iterable[Suite]:  # type: ignore[empty-body]
     """Return suites: tasks whose scores are averaged into one. Called when a table is made.
 
     Example:
+        import gpteval
+
         @gpteval.hookimpl
         def gpteval_register_suites():
-            return [Suite("nli", {"snli": ("accuracy",), "rte": ("accuracy",)}, title="NLI")]
+            members = {"snli": ("accuracy",), "rte": ("accuracy",)}
+            return [gpteval.Suite("nli", members, title="NLI")]
     """
 
 
@@ -86,9 +111,11 @@ def gpteval_register_recipes() -> Mapping[str, FinetuneConfig]:  # type: ignore[
     """Return recipes by name, for `--recipe`. Called when one is first looked up.
 
     Example:
+        import gpteval
+
         @gpteval.hookimpl
         def gpteval_register_recipes():
-            return {"long": FinetuneConfig(lr=3e-5, epochs=10, warmup=0.1)}
+            return {"long": gpteval.FinetuneConfig(lr=3e-5, epochs=10, warmup=0.1)}
     """
 
 
@@ -100,6 +127,9 @@ def gpteval_register_commands(cli: click.Group) -> None:
     built-in's name, or of another package's, is reached as package/name.
 
     Example:
+        import click
+        import gpteval
+
         @gpteval.hookimpl
         def gpteval_register_commands(cli):
             @cli.command()
@@ -116,6 +146,8 @@ def gpteval_run_finished(results: Sequence[Result]) -> None:
     What it prints goes nowhere: standard output is for results. Write to a file or a server.
 
     Example:
+        import gpteval
+
         @gpteval.hookimpl
         def gpteval_run_finished(results):
             with open("scores.txt", "a") as file:

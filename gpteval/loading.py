@@ -8,17 +8,22 @@ that plug-in's failure: it stays listed with its reason, and nothing else is los
 from __future__ import annotations
 
 import io
+import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, distributions, entry_points
+from pathlib import Path
 from typing import Any
 
 import pluggy
 
 from gpteval import hookspecs
 from gpteval.errors import PluginError
+from gpteval.plugin_source import from_file, module_text, refuse_other_api
 from gpteval.text import one_line
 
 GROUP = "gpteval"
@@ -27,6 +32,11 @@ OWN = "gpteval"
 STRICT = "GPTEVAL_STRICT_PLUGINS"
 REGISTERS = "gpteval_register_"
 COMMANDS = "gpteval_register_commands"
+ADMITTED = "GPTEVAL_PLUGINS"
+HEAVY = {"torch", "datasets", "transformers", "sklearn", "scipy"}
+"""What a module that only offers something need not import."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,7 @@ class Plugin:
         hooks: Those it implements.
         error: Why it, or the first of its hooks that did, failed; "" where nothing did.
         remarks: What else its user should know: further failures, names that others use too.
+        digest: SHA-256 of what it defines, where it is one file that no package installed.
     """
 
     name: str
@@ -48,6 +59,7 @@ class Plugin:
     hooks: tuple[str, ...] = ()
     error: str = ""
     remarks: tuple[str, ...] = ()
+    digest: str = ""
 
 
 class Plugins:
@@ -66,6 +78,8 @@ class Plugins:
         for point in entry_points:
             self._load(point)
         self._rows |= {row.name: row for row in damaged}
+        if points is None:
+            self._tell_unmatched()
 
     @property
     def plugins(self) -> list[Plugin]:
@@ -75,9 +89,72 @@ class Plugins:
     def _load(self, point: EntryPoint) -> None:
         package, version = _distribution(point)
         plugin = Plugin(f"{package}:{point.name}", package, version, point.value)
+
+        def load() -> object:
+            if package != OWN:
+                refuse_other_api(module_text(point.module))
+            return point.load()
+
+        self._register(plugin, load)
+
+    def _tell_unmatched(self) -> None:
+        """Warn of a name in GPTEVAL_PLUGINS that no package has: it may be misspelt."""
+        packages = {plugin.package for plugin in self.plugins}
+        known = set(map(_plain, packages))
+        for name in sorted(_admitted() or ()):
+            if name and _plain(name) not in known:
+                logger.warning(
+                    "%s names %r, and no installed package of that name is a plug-in (see "
+                    "`pip list`)", ADMITTED, name
+                )  # fmt: skip
+
+    def add_file(self, path: Path) -> Plugin:
+        """Load a plug-in that is one file: Python with hooks, or a task told by its columns (TOML).
+
+        Raises:
+            PluginError: It fails, or another file of that name was loaded.
+            GptevalError: It can't be read.
+        """
+        load, identity = from_file(path)
+        place = str(path.absolute())
+        plugin = Plugin(path.name, path.name, identity[:12], place, digest=identity)
+        earlier = self._rows.get(plugin.name)
+        if earlier is not None and earlier.module != place:
+            raise PluginError(f"{path}: another plug-in is called {path.name!r}: rename one")
+        if earlier is not None:
+            self._remove(earlier)
+        self._register(plugin, load)
+        return self._sound(plugin)
+
+    def _sound(self, plugin: Plugin) -> Plugin:
+        """A plug-in that was asked for, as its row stands.
+
+        Raises:
+            PluginError: It failed; it is then forgotten.
+        """
+        row = self._rows[plugin.name]
+        if row.error:
+            self._remove(row)
+            raise PluginError(f"plug-in {row.module} failed: {row.error}")
+        return row
+
+    def _remove(self, plugin: Plugin) -> None:
+        self._rows.pop(plugin.name)
+        if self._manager.has_plugin(plugin.name):
+            self._manager.unregister(name=plugin.name)
+
+    def _register(self, plugin: Plugin, load: Callable[[], object]) -> None:
+        """Load a plug-in and have its hooks called; what goes wrong stays on its row."""
         self._rows[plugin.name] = plugin
+        before = set(sys.modules)
         with self._own_fault(plugin, "import"):
-            module = point.load()
+            module = load()
+            if heavy := sorted(HEAVY & (set(sys.modules) - before)):
+                self.note(
+                    plugin,
+                    f"import: imports {heavy[0]}, so that every command takes seconds longer: "
+                    "import it in the function that uses it",
+                )
             try:
                 self._manager.register(module, plugin.name)
                 self._manager.check_pending()
@@ -144,8 +221,8 @@ def installed() -> tuple[list[EntryPoint], list[Plugin]]:
 
     Built-ins come first, then by package name.
     """
-    admitted = os.environ.get("GPTEVAL_PLUGINS")
-    names = None if admitted is None else {n.strip() for n in admitted.split(",")}
+    admitted = _admitted()
+    names = None if admitted is None else set(map(_plain, admitted))
     try:
         points, damaged = list(entry_points(group=GROUP)), list[Plugin]()
     except Exception:  # one damaged package hides all others from `entry_points`
@@ -153,7 +230,20 @@ def installed() -> tuple[list[EntryPoint], list[Plugin]]:
     points.sort(key=lambda p: (_distribution(p)[0], p.name))
     own = [p for p in points if _distribution(p)[0] == OWN]
     other = [p for p in points if _distribution(p)[0] != OWN]
-    return own + [p for p in other if names is None or _distribution(p)[0] in names], damaged
+    return own + [
+        p for p in other if names is None or _plain(_distribution(p)[0]) in names
+    ], damaged
+
+
+def _admitted() -> set[str] | None:
+    """The packages that GPTEVAL_PLUGINS names; None where it is not set: all."""
+    names = os.environ.get(ADMITTED)
+    return None if names is None else {name.strip() for name in names.split(",")}
+
+
+def _plain(package: str) -> str:
+    """A package's name as all its spellings have it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", package).lower()
 
 
 def _one_by_one() -> tuple[list[EntryPoint], list[Plugin]]:

@@ -54,6 +54,8 @@ def _task_faults(task: Task) -> Iterable[str]:
         yield _unless(low < high, f"kind regress needs a scale that rises, not {task.scale!r}")
     if task.rule == "threshold":
         yield _unless(task.binary, 'the rule "threshold" needs kind classify with two labels')
+    if task.rule == "sum":
+        yield _unless(task.kind == "choose", f'the rule "sum" is for kind choose, not {task.kind}')
     yield next((f"paper: {wrong}" for p in task.paper if (wrong := misfit(p, PaperScore))), "")
 
 

@@ -12,20 +12,26 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint
-from typing import TYPE_CHECKING, Any, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from gpteval.config import FinetuneConfig
-from gpteval.errors import GptevalError, PluginError, UnknownNameError
-from gpteval.loading import OWN, Plugin, Plugins, reason
+from gpteval.errors import GptevalError, PluginError
+from gpteval.loading import OWN, REGISTERS, Plugin, Plugins, reason
 from gpteval.metric import Metric
 from gpteval.model import ModelFamily
+from gpteval.naming import refuse
 from gpteval.offers import fault, misnamed
+from gpteval.plugin_source import Offered
 from gpteval.task import Suite, Task
 
 if TYPE_CHECKING:
     import click
 
 logger = logging.getLogger(__name__)
+
+SESSION = "session"
+"""The plug-in of the tasks that were given as values, from Python."""
 
 ALL = "all"
 """Names every task there is; a method leaves out, and names, those it can't measure."""
@@ -46,7 +52,58 @@ class Registry(Plugins):
     def __init__(self, points: Iterable[EntryPoint] | None = None) -> None:
         """Load `points`, as `Plugins` does."""
         super().__init__(points)
+        self._adopted = Offered()
         self._named: dict[str, dict[str, tuple[Plugin, Any]]] = {}
+
+    def add_file(self, path: Path) -> Plugin:
+        """As `Plugins` does, and check all it offers: a file was asked for by name."""
+        self._named.clear()
+        plugin = super().add_file(path)
+        for hook in KINDS:
+            self._of(hook)
+        row = self._sound(plugin)
+        for line in row.remarks:
+            logger.warning("%s: %s", row.name, line)
+        return row
+
+    def adopt(self, task: Task) -> None:
+        """Know a task that no package offers, given as a value; another of its name is replaced.
+
+        Raises:
+            PluginError: A plug-in has one of that name, or it is no task that can be measured.
+        """
+        known = self.tasks().get(task.name)
+        if known == task:
+            return
+        if known is not None and self.owners()[task.name].name != SESSION:
+            owner = self.owners()[task.name].package
+            raise PluginError(
+                f"task {task.name!r} is another one of {owner}: give yours a name of its own"
+            )
+        if wrong := self.fault("gpteval_register_tasks", task.name, task):
+            raise PluginError(f"task {task.name!r}: {wrong}")
+        self._adopted.tasks[task.name] = task
+        if SESSION not in self._rows:
+            self._register(Plugin(SESSION, SESSION, "0", ""), lambda: self._adopted)
+        self._named.clear()
+
+    def tasks_of(self, plugin: Plugin) -> list[str]:
+        """Names of the tasks that one plug-in offers."""
+        return self.offered(plugin)["tasks"]
+
+    def offered(self, plugin: Plugin) -> dict[str, list[str]]:
+        """Kind ("tasks", "models", "metrics", …) → the names of what one plug-in offers."""
+        return {
+            hook.removeprefix(REGISTERS): [
+                name for name, (owner, _) in self._of(hook).items() if owner.name == plugin.name
+            ]
+            for hook in KINDS
+        }
+
+    def file_digest(self, task: str) -> str:
+        """SHA-256 of the file that defines a task; "" where a package does."""
+        owner = self.owners().get(task)
+        return owner.digest if owner else ""
 
     def _offers(self, hook: str) -> list[tuple[Plugin, str, Any]]:
         """Plug-in, name and item of everything sound that a registering hook returns."""
@@ -112,7 +169,7 @@ class Registry(Plugins):
         named = ((key, f"{plugin.package}/{key}") for key, (plugin, _) in table.items())
         key = next((key for key, qualified in named if name in (key, qualified)), None)
         if key is None:
-            self._refuse(kind, name, list(table))
+            refuse(kind, name, list(table), self.plugins)
         return table[key][1]
 
     def _items(self, hook: str) -> dict[str, Any]:
@@ -154,7 +211,7 @@ class Registry(Plugins):
 
     def versions(self) -> dict[str, str]:
         """Package → version of every plug-in that loaded."""
-        return {p.package: p.version for p in self.plugins if p.hooks}
+        return {p.package: p.version for p in self.plugins if p.hooks and p.module}
 
     def check(self) -> list[Plugin]:
         """Every plug-in, after each was asked for all it offers: so all failures are known."""
@@ -235,7 +292,7 @@ class Registry(Plugins):
                 if name in (key, f"{owners[key].package}/{key}", ALL, *task.groups)
             }
             if not members:
-                self._refuse("task or group", name, [*tasks, *groups, ALL])
+                refuse("task or group", name, [*tasks, *groups, ALL], self.plugins)
             chosen |= members
         return [task for key, task in tasks.items() if key in chosen]
 
@@ -257,23 +314,6 @@ class Registry(Plugins):
             if without := [metric for metric in metrics if metric not in tasks[name].metrics]:
                 return f"task {name!r} has no metric {without[0]!r}"
         return ""
-
-    def _refuse(self, kind: str, name: str, known: list[str]) -> NoReturn:
-        """Say why nothing answers to `name`."""
-        rivals = [key for key in known if key.endswith(f"/{name}")]
-        if rivals:
-            raise PluginError(f"{kind} {name!r} is ambiguous: write {' or '.join(rivals)}")
-        failed = [plugin for plugin in self.plugins if plugin.error]
-        for plugin in failed:
-            whole = name.startswith((f"{plugin.package}/", plugin.name))
-            about = [line for line in (plugin.error, *plugin.remarks) if f" {name}: " in line]
-            if whole or about:
-                line = about[0] if about else plugin.error
-                raise PluginError(f"plug-in {plugin.name} failed: {line}")
-        hint = "(see `gpteval tasks`)" if "task" in kind else f"(known: {', '.join(known)})"
-        if failed:
-            hint += f"; plug-in {failed[0].name} failed: {failed[0].error}"
-        raise UnknownNameError(kind, name, known, hint)
 
 
 def _metric(name: str, item: Any) -> Any:

@@ -18,13 +18,17 @@ Row = Mapping[str, Any]
 
 Label = str | int | float | None
 Kind = Literal["classify", "regress", "choose"]
-Reader = Literal["tsv", "jsonl", "csv"] | Callable[[Path], Iterable[tuple[int, Mapping[str, Any]]]]
+Reader = (
+    Literal["tsv", "jsonl", "csv", "parquet"]
+    | Callable[[Path], Iterable[tuple[int, Mapping[str, Any]]]]
+)
 """A layout known here, or a function that reads one file: it yields the line that a row stands on
 and the row's columns by name (see `Source.reader`)."""
 
-Rule = Literal["compare", "threshold"]
-"""How a prompt's likelihoods become an answer: the likeliest candidate; or whether the mean token
-log-probability of the only one lies above a threshold chosen on the training split (CoLA)."""
+Rule = Literal["compare", "sum", "threshold"]
+"""How a prompt's likelihoods become an answer: the likeliest candidate, where answers are compared
+by the mean over their tokens ("compare") or by the sum ("sum": minimal pairs); or whether the mean
+token log-probability of the only one lies above a threshold fitted on the training split (CoLA)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,8 @@ class Example:
             (choose), or None where the row has no gold label.
         context: Text before the first segment of every sequence, with no delimiter between them
             (RACE's article). It alone is cut, at its end, when a sequence is too long.
-        part: The slice of the split whose score is also reported by itself ("middle", a category).
+        part: The slice of the split whose score is also reported by itself ("middle", a category);
+            of several kinds of slices, one of each, joined by ";" ("syntax;island_effects").
         cluster: Examples of one cluster are not independent (questions on one article); confidence
             intervals resample clusters. Empty: the example stands for itself.
     """
@@ -145,7 +150,8 @@ class Split:
     """One split of a source.
 
     Attributes:
-        rows: Official number of rows that have a gold label (all rows where none has one).
+        rows: Official number of rows that have a gold label (all rows where none has one); 0 where
+            nobody published it: as many as are there.
         files: Paths below a data directory, globs allowed, read in sorted order and joined.
         hub: The split's name on the hub ("validation"); None where the hub has no such split.
         labelled: False for test sets whose labels are private.
@@ -174,8 +180,8 @@ class Source:
             files; a hub column of another name is renamed by `hub_columns`.
         config: The hub's configuration name.
         revision: The hub commit read; pinned, so that a number stays what it was.
-        reader: How the official files are laid out: "tsv" (no quoting), "csv", "jsonl", or a
-            function from a path to rows, each with its line:
+        reader: How the official files are laid out: "tsv" (no quoting), "csv" (standard quoting),
+            "jsonl", "parquet", or a function from a path to rows, each with its line:
 
                 def read(path):
                     for line, text in enumerate(path.read_text("utf-8").split("\n"), start=1):
@@ -183,7 +189,7 @@ class Source:
                         yield line, {"question": question, "answer": answer}
 
             A ValueError it raises is told with the file, `DataError.at` with its line too.
-        label: Column of the gold label.
+        label: Column of the gold label; "" where none holds it and the example tells it.
         label_names: Raw label → label name, where the files hold numbers ({"0": "negative"}); for
             choices, raw label → index from 0, as digits ({"A": "0", "B": "1"}).
         id: Column that identifies a row; "" to use its place in the split, from 0.
@@ -194,6 +200,8 @@ class Source:
         sample: Package directory of the bundled sample ("gpteval_tasks:samples/rte").
         lists: Those of the columns that hold a list of texts (RACE's options); all others hold
             text. Anything else is refused.
+        directory: Where the files are that come with the task, "package:folder" or a directory:
+            they are looked for there first. "" where none do.
     """
 
     hub: str
@@ -211,6 +219,7 @@ class Source:
     ask: str = ""
     sample: str = ""
     lists: tuple[str, ...] = ()
+    directory: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,9 @@ def misfit(item: Any, kind: type) -> str:
     for name, annotated in hints(kind).items():
         value = getattr(item, name)
         if not fits(value, annotated):
-            return f"{name} can't be {value!r:.40}"
+            words = get_args(annotated) if get_origin(annotated) is Literal else ()
+            due = f": expected {', '.join(map(str, words))}" if words else ""
+            return f"{name} can't be {value!r:.40}{due}"
     return ""
 
 

@@ -79,11 +79,17 @@ FAILED = {
     ),
     "outside": (other("name='../../evil'"), "is not of letters, digits"),
     "twice": (f"{TASKS}return [RTE, RTE]", "'rte' twice"),
+    "later-api": (
+        "GPTEVAL_API = 99\nfrom gpteval import Nothing_of_the_kind",
+        "import: ImportError: written for plug-in API 99, and this gpteval has 1: upgrade gpteval",
+    ),
+    "earlier-api": ("GPTEVAL_API = 0", "has 1: upgrade the package"),
 }
 """Name of the package → its module, and what its row says."""
 
 REMARKED = {
     "prints": (f"print('welcome')\n{other('name=chr(112)')}", "import: prints 'welcome'"),
+    "heavy": ("import scipy", "import: imports scipy, so that every command takes seconds"),
     "takes-task": (f"{TASKS}return [RTE]", "write takes-task/rte"),
     "takes-model": (
         f"{MODELS}return [ModelFamily(name='gpt', description='', load=lambda r: 1)]",
@@ -211,6 +217,7 @@ QUICK = {
     "--help": [],
     "tasks": ["show", "rte"],
     "models": [],
+    "metrics": [],
     "plugins": [],
     "leaderboard": [RESULTS],
     "data": ["verify", "--sample", "--tasks", "polarity"],

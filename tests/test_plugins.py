@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import shutil
 import subprocess
@@ -163,3 +164,121 @@ def test_all_that_is_built_in_passes_the_checks_of_what_strangers_offer(hook: st
     offers = [(name, item) for plugin, name, item in known._offers(hook) if plugin.package == OWN]
     assert offers
     assert not [wrong for name, item in offers if (wrong := known.fault(hook, name, item))]
+
+
+ONE_FILE = """
+from gpteval import FinetuneConfig, hookimpl
+from gpteval_tasks.rte import RTE
+import dataclasses, click
+@hookimpl
+def gpteval_register_tasks(): return [dataclasses.replace(RTE, name="nearly_rte")]
+@hookimpl
+def gpteval_register_recipes(): return {"short": FinetuneConfig(epochs=1)}
+@hookimpl
+def gpteval_register_commands(cli):
+    @cli.command()
+    def hello(): click.echo("hello")
+"""
+
+
+@pytest.fixture
+def one_file(tmp_path: Path) -> Path:
+    (tmp_path / "mine.py").write_text(ONE_FILE)
+    return tmp_path / "mine.py"
+
+
+PLAIN = {name: value for name, value in os.environ.items() if name != "GPTEVAL_PLUGINS"}
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_file_is_a_plug_in_wherever_the_option_stands(before: bool, one_file: Path) -> None:
+    option = ["--plugin", str(one_file)]
+    for words in (["tasks"], ["hello"], ["run", "--tasks", "x", "--recipe", "short"]):
+        done = gpteval(PLAIN, *([*option, *words] if before else [*words, *option]))
+        shown = done.stdout + done.stderr
+        assert {"tasks": "nearly_rte", "hello": "hello\n", "run": "unknown task"}[words[0]] in shown
+
+
+def test_its_digest_is_its_version_in_every_record(one_file: Path, tmp_path: Path) -> None:
+    words = ["baselines", "--tasks", "nearly_rte", "--sample", "--limit", "16", "--json"]
+    out = ["--results", str(tmp_path / "out"), f"--plugin={one_file}"]
+    first = json.loads(gpteval(PLAIN, *words, *out).stdout.splitlines()[0])
+    one_file.write_text(ONE_FILE + "# another\n")
+    second = json.loads(gpteval(PLAIN, *words, *out).stdout.splitlines()[0])
+    assert len(first["plugins"]["mine.py"]) == 12
+    assert first["plugins"]["mine.py"] != second["plugins"]["mine.py"]
+    assert first["key"] != second["key"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1 / 0", "failed: import: ZeroDivisionError"),
+        (ONE_FILE.replace("RTE, name", "RTE, version='x', name"), "version can't be 'x'"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_file_that_fails_ends_the_command_in_one_line(
+    text: str | None, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.py"
+    if text is not None:
+        path.write_text(text)
+    done = gpteval(PLAIN, "tasks", "--plugin", str(path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_option_for_a_file_without_one_says_so() -> None:
+    done = gpteval(PLAIN, "tasks", "--plugin")
+    assert (done.returncode, "--plugin needs a file" in done.stderr) == (2, True)
+
+
+def test_no_plugins_is_obeyed_before_arguments_are_parsed(
+    installed_example: dict[str, str],
+) -> None:
+    assert (
+        "No such command 'polarity'"
+        in gpteval(installed_example, "polarity", "--no-plugins").stderr
+    )
+    assert "polarity" not in gpteval(installed_example, "--no-plugins", "tasks").stdout
+
+
+def test_a_name_in_the_admission_list_that_nothing_has_is_told(
+    installed_example: dict[str, str],
+) -> None:
+    for names, told in (("gpteval_Polarity", 0), ("gpteval-polartiy", 1), ("", 0)):
+        done = gpteval(installed_example | {"GPTEVAL_PLUGINS": names}, "models")
+        assert done.stderr.count("GPTEVAL_PLUGINS names 'gpteval-polartiy', and no") == told
+        assert done.returncode == 0
+
+
+def test_what_a_package_adds_is_listed_shown_and_checked(
+    installed_example: dict[str, str],
+) -> None:
+    def rows(*words: str) -> dict[str, dict[str, object]]:
+        lines = gpteval(installed_example, "plugins", *words, "--json").stdout.splitlines()
+        return {row["name"]: row for row in map(json.loads, lines)}
+
+    name = "gpteval-polarity:polarity"
+    (shown,) = rows("show", "gpteval-polarity").values()
+    assert shown == rows("list")[name] == rows()[name]
+    assert rows("check")[name] == {**shown, "faults": []}
+    assert (shown["version"], shown["state"], shown["error"]) == ("0.3.0", "loaded", "")
+    assert (shown["tasks"], shown["metrics"]) == (["polarity"], ["agreement"])
+    assert (shown["suites"], shown["recipes"], shown["models"]) == (["pair"], ["hasty"], [])
+    assert gpteval(installed_example, "plugins", "check").returncode == 0
+    assert "gpteval-polarity 0.3.0" in gpteval(installed_example, "--version").stdout
+
+
+def test_checking_a_broken_plug_in_is_exit_code_1(site: Path) -> None:
+    package(site, "gpteval-crash4", "1 / 0\n")
+    done = gpteval(PLAIN | {"PYTHONPATH": str(site)}, "plugins", "check")
+    assert (done.returncode, "failed\n  import: ZeroDivisionError" in done.stdout) == (1, True)
+
+
+def test_an_unknown_plug_in_names_the_nearest(installed_example: dict[str, str]) -> None:
+    done = gpteval(installed_example, "plugins", "show", "gpteval-polarty")
+    assert done.returncode == 2
+    assert "did you mean 'gpteval-polarity'" in done.stderr

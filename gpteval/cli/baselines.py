@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from gpteval.cli.options import (
+    Tasks,
     conclude,
     data_dir_option,
     json_option,
@@ -14,13 +15,18 @@ from gpteval.cli.options import (
     results_option,
     sample_option,
     show_results,
+    task_file_option,
 )
 
 
 @click.command()
 @click.option(
-    "--tasks", required=True, help="Names and groups, joined by commas: glue,race or all."
+    "--tasks",
+    required=True,
+    cls=Tasks,
+    help="Names and groups, joined by commas: glue,race or all.",
 )
+@task_file_option
 @data_dir_option
 @sample_option
 @limit_option

@@ -13,12 +13,12 @@ from typing import Any, NoReturn
 
 import click
 
-from gpteval.cli import output
+from gpteval.cli import early, output
 from gpteval.cli.strict import strict
 from gpteval.compute.processes import launched, rank, stay_alone
 from gpteval.errors import GptevalError
 from gpteval.loading import Plugin, reason
-from gpteval.plugins import registry
+from gpteval.plugins import Registry, registry
 from gpteval.text import one_line
 
 COMMANDS = {
@@ -29,7 +29,8 @@ COMMANDS = {
     "pretrain": "Train a language model on text files, to fine-tune later.",
     "curve": "Score every checkpoint of a pre-training and draw the curves.",
     "leaderboard": "Show results beside the paper's.",
-    "tasks": "List the tasks, or show one.",
+    "tasks": "List the tasks, show one, or check one before it is run.",
+    "metrics": "List what a task can be scored by.",
     "models": "List the models that can be named.",
     "plugins": "List the installed plug-ins and why one failed.",
     "data": "Check data sets against their official counts.",
@@ -50,6 +51,7 @@ class Commands(click.Group):
     Attributes:
         owners: A plug-in's command → the plug-in.
         running: The plug-in whose command was asked for, if any.
+        known: Whose plug-ins' commands these are.
     """
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
@@ -57,6 +59,7 @@ class Commands(click.Group):
         super().__init__(*arguments, **settings)
         self.owners: dict[str, Plugin] = {}
         self.running: Plugin | None = None
+        self.known: Registry | None = None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Built-ins in reading order, then the plug-ins'."""
@@ -74,6 +77,17 @@ class Commands(click.Group):
         if cmd_name in self.owners:
             self.running = self.owners[cmd_name]
         return super().get_command(ctx, cmd_name)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, when it is known which plug-ins there are and what they add."""
+        rest = early.read(args)
+        if self.known is not registry():
+            self.known = registry()
+            for name in self.owners:
+                self.commands.pop(name)
+            self.owners.clear()
+            self.known.add_commands(self.take)
+        return super().parse_args(ctx, rest)
 
     def take(self, plugin: Plugin, group: click.Group) -> None:
         """Add a plug-in's commands; one whose name is taken is reached as package/name."""
@@ -107,8 +121,19 @@ class Commands(click.Group):
             formatter.write_dl(rows)
 
 
+def show_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    """Print the version, and a line for each plug-in, which may change what commands do."""
+    if not asked:
+        return
+    for package, version in registry().versions().items():
+        output.write(f"{package} {version}\n")
+    context.exit()
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="gpteval")
+@early.options
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=show_version,
+              help="Show the version, and those of the plug-ins.")  # fmt: skip
 def cli() -> None:
     """How far does one pre-trained language model carry?
 
@@ -152,7 +177,6 @@ def end(code: int) -> NoReturn:
 def _run() -> int:
     """The exit code of the command line: the command's own, or that of how it failed."""
     try:
-        registry().add_commands(cli.take)
         code = cli.main(standalone_mode=False)  # that of a command which exits, or what it returns
         return code if isinstance(code, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:

@@ -77,6 +77,36 @@ json_option = click.option(
 )
 
 
+FILE_TASKS = "gpteval.file-tasks"
+"""Where a command keeps the tasks of its task files."""
+
+
+def _add_files(context: click.Context, _: click.Parameter, paths: tuple[Path, ...]) -> None:
+    """Register the task files before any name is looked up."""
+    names = [name for path in paths for name in registry().tasks_of(registry().add_file(path))]
+    context.meta[FILE_TASKS] = ",".join(names)
+
+
+class Tasks(click.Option):
+    """`--tasks`, which may be left out where there are task files."""
+
+    def get_default(self, ctx: click.Context, call: bool = True) -> Any:
+        """The tasks that they define; without one as click has it."""
+        return ctx.meta.get(FILE_TASKS) or super().get_default(ctx, call)
+
+
+task_file_option = click.option(
+    "--task-file",
+    type=UserPath(dir_okay=False),
+    multiple=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_add_files,
+    help="A task told by the columns of its files, in TOML; may be given several times. Without "
+    "--tasks, what these define.",
+)
+
+
 def show_results(results: Sequence[Result], *, as_json: bool) -> None:
     """Print results: the leaderboard of them, or their records as JSON lines."""
     if as_json:

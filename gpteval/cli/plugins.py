@@ -3,30 +3,168 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import click
 
 from gpteval.cli import output
-from gpteval.cli.options import json_option
+from gpteval.cli.options import DIRECTORY, json_option
+from gpteval.errors import UnknownNameError
+from gpteval.loading import OWN, Plugin
 from gpteval.plugins import registry
+from gpteval.scaffold import KINDS, new_package
+
+FAILED = 1
+"""Exit code of `check` where something is wrong."""
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @json_option
-def command(as_json: bool) -> None:
-    """List the installed plug-ins: packages with an entry point in the group `gpteval`.
+@click.pass_context
+def command(context: click.Context, as_json: bool) -> None:
+    """List the plug-ins, show, check or begin one: `gpteval plugins new irony`.
 
-    GPTEVAL_PLUGINS=a,b admits only those packages, GPTEVAL_PLUGINS= only the built-ins.
+    A plug-in is a package with an entry point in the group `gpteval`, or a file given by --plugin.
+    GPTEVAL_PLUGINS=a,b admits only those packages; GPTEVAL_PLUGINS= and --no-plugins only the
+    built-ins.
+    """
+    if context.invoked_subcommand is None:
+        show_list(as_json)
+
+
+@command.command("list")
+@json_option
+def list_plugins(as_json: bool) -> None:
+    """List every plug-in, what it adds, and why it failed if it did."""
+    show_list(as_json)
+
+
+@command.command("show")
+@click.argument("name")
+@json_option
+def show_plugin(name: str, as_json: bool) -> None:
+    """Show all that is known of one plug-in: a package, or package:entry point."""
+    for plugin in named([name]):
+        facts = describe(plugin)
+        if as_json:
+            output.show_json(facts)
+        else:
+            _print_facts(facts)
+
+
+@command.command("new")
+@click.argument("name")
+@click.option(
+    "--kind",
+    type=click.Choice(KINDS),
+    default=KINDS[0],
+    show_default=True,
+    help="What the package offers; the first six are tasks on rows of a CSV file.",
+)
+@click.option(
+    "--directory", type=DIRECTORY, default=".", help="Where the package goes; default: here."
+)
+def new_plugin(name: str, kind: str, directory: Path) -> None:
+    """Write a package gpteval-NAME that can be installed, offline: code, rows, tests, CI.
+
+    \b
+    gpteval plugins new irony --kind classify
+    cd gpteval-irony && pip install -e ".[dev]" && pytest
+    """
+    place = new_package(name, kind, directory)
+    output.show(f"{place}: pip install -e it, then see its README.md")
+
+
+@command.command("check")
+@click.argument("names", nargs=-1)
+@json_option
+def check_plugins(names: tuple[str, ...], as_json: bool) -> None:
+    """Hold plug-ins to the conformance kit and say what is wrong: exit code 1 where anything is.
+
+    Without a name: all but the built-ins. Tasks are checked on the rows that they bring along, and
+    a small model learns some, which takes seconds; models where they have presets.
+    """
+    plugins = named(names) if names else [p for p in registry().check() if p.package != OWN]
+    failed = False
+    for plugin in plugins:
+        faults = [*filter(None, [plugin.error]), *conformance(plugin)]
+        failed = failed or bool(faults)
+        if as_json:
+            output.show_json({**describe(plugin), "faults": faults})
+            continue
+        output.show(f"{plugin.name} {plugin.version}: {'failed' if faults else 'sound'}")
+        for line in (*faults, *plugin.remarks):
+            output.show(f"  {line}")
+    if failed:
+        raise click.exceptions.Exit(FAILED)
+
+
+def conformance(plugin: Plugin) -> list[str]:
+    """A line for every rule of the kit that something of a plug-in breaks."""
+    from gpteval.testing import metric_faults, model_faults, task_faults
+
+    known, offers = registry(), registry().offered(plugin)
+    tasks = [known.tasks()[name] for name in offers["tasks"]]
+    there = [task for task in tasks if task.source.sample or task.source.directory]
+    families = [known.models()[name] for name in offers["models"]]
+    lines = {f"task {task.name}": task_faults(task) for task in there}
+    lines |= {f"metric {name}": metric_faults(known.metric(name)) for name in offers["metrics"]}
+    lines |= {f"model {f.name}": model_faults(f) for f in families if f.presets}
+    return [f"{what}: {line}" for what, faults in lines.items() for line in faults]
+
+
+def named(names: tuple[str, ...] | list[str]) -> list[Plugin]:
+    """Plug-ins by package or whole name, each asked for all it offers.
+
+    Raises:
+        UnknownNameError: There is none of a name.
     """
     plugins = registry().check()
+    chosen: list[Plugin] = []
+    for name in names:
+        own = [plugin for plugin in plugins if name in (plugin.name, plugin.package)]
+        if not own:
+            known = [plugin.package for plugin in plugins]
+            raise UnknownNameError("plug-in", name, known, "(see `gpteval plugins`)")
+        chosen += own
+    return chosen
+
+
+def show_list(as_json: bool) -> None:
+    """Print every plug-in, a line each."""
+    plugins = registry().check()
     if as_json:
-        output.show_json(*map(asdict, plugins))
+        for plugin in plugins:
+            output.show_json(describe(plugin))
         return
     from gpteval.report.table import listing
 
     rows = []
     for plugin in plugins:
-        hooks = ", ".join(h.removeprefix("gpteval_") for h in plugin.hooks)
-        state = f"failed: {plugin.error}" if plugin.error else f"loaded: {hooks or 'no hooks'}"
-        rows.append((plugin.name, plugin.version, "\n".join([state, *plugin.remarks])))
-    output.show(listing(("plug-in", "version", "state and hooks"), rows))
+        offers = registry().offered(plugin).items()
+        adds = "; ".join(f"{kind} {', '.join(names)}" for kind, names in offers if names)
+        state = f"failed: {plugin.error}" if plugin.error else "loaded"
+        lines = [f"{state}: {adds}" if adds else state, *plugin.remarks]
+        rows.append((plugin.name, plugin.version, "\n".join(lines)))
+    output.show(listing(("plug-in", "version", "state and what it adds"), rows))
+
+
+def describe(plugin: Plugin) -> dict[str, Any]:
+    """What there is to know of a plug-in, as JSON values."""
+    facts = asdict(plugin)
+    remarks, error = facts.pop("remarks"), facts.pop("error")
+    offers = registry().offered(plugin)
+    state = "failed" if error else "loaded"
+    return facts | offers | {"state": state, "error": error, "remarks": list(remarks)}
+
+
+def _print_facts(facts: dict[str, Any]) -> None:
+    from gpteval.report.table import listing
+
+    lines = [
+        (name, ", ".join(value) if isinstance(value, list | tuple) else str(value))
+        for name, value in facts.items()
+        if value
+    ]
+    output.show(listing(("", ""), lines))

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from gpteval.cli.options import (
+    Tasks,
     changes_from,
     chosen_seeds,
     conclude,
@@ -14,14 +15,19 @@ from gpteval.cli.options import (
     options_from,
     show_results,
     suite_options,
+    task_file_option,
 )
 from gpteval.config import ALL, NOTHING, Compute, FinetuneConfig
 
 
 @click.command()
 @click.option(
-    "--tasks", required=True, help="Names and groups, joined by commas: glue,race or all."
+    "--tasks",
+    required=True,
+    cls=Tasks,
+    help="Names and groups, joined by commas: glue,race or all.",
 )
+@task_file_option
 @suite_options
 @click.option(
     "--transfer-layers",
@@ -54,6 +60,7 @@ def command(
     \b
     gpteval run --tasks glue,race --sample
     gpteval run --tasks rte,cola --data-dir DATA --model mini --seeds 3
+    gpteval run --task-file irony.toml --model mini   # a task of your own
     gpteval run --tasks all --model openai-gpt        # rows and weights from the hub
     gpteval run --tasks rte --sample --no-pretraining # what the weights are worth
     gpteval run --tasks rte --sample --transfer-layers 0..4   # and each layer of them

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gpteval.cli import output
-from gpteval.cli.options import json_option
+from gpteval.cli.options import data_dir_option, json_option, sample_option
+from gpteval.config import SAMPLE_MODEL
+from gpteval.errors import DataError
 from gpteval.loading import Plugin
+from gpteval.paths import user_path, user_reference
 from gpteval.plugins import registry
 
 if TYPE_CHECKING:
+    from gpteval.data.verify import SplitReport
+    from gpteval.studies.preview import Previewed
     from gpteval.task import Task
 
 
@@ -45,6 +52,73 @@ def show_task(name: str, as_json: bool) -> None:
             _print_facts(facts)
 
 
+@command.command("check")
+@click.argument("name")
+@data_dir_option
+@sample_option
+@click.option(
+    "--model", default=SAMPLE_MODEL, show_default=True, help="The model that shall read it."
+)
+@json_option
+def check_task(
+    name: str, data_dir: tuple[Path, ...], sample: bool, model: str, as_json: bool
+) -> None:
+    """Check that all a run needs is there, and show what the model will read.
+
+    NAME is a task, or a task file that ends in .toml. Every row of every split is read; then three
+    examples of the headline split are shown as fine-tuning reads them, and as zero-shot asks them.
+
+    \b
+    gpteval tasks check rte --data-dir DATA
+    gpteval tasks check irony.toml
+    """
+    from gpteval.data.rows import origin
+    from gpteval.data.verify import lacking, verify, with_trained
+    from gpteval.studies.preview import Previewed
+    from gpteval.weights.load import load_model
+
+    known, rows_from = registry(), origin(data_dir, sample)
+    names = known.tasks_of(known.add_file(user_path(name))) if name.endswith(".toml") else [name]
+    loaded = load_model(user_reference(model))
+    for task in known.select(names):
+        reports = list(verify(with_trained([task]), rows_from))
+        unread = [report.problem for report in reports if report.state == "unreadable"]
+        missing = lacking(task, rows_from, reports)
+        if problems := unread + ([missing.problem] if missing else []):
+            raise DataError(problems[0])
+        _show_check(task, reports, Previewed(task, rows_from, loaded), as_json)
+
+
+def _show_check(task: Task, reports: list[SplitReport], seen: Previewed, as_json: bool) -> None:
+    """Print what was found of a task that can be run."""
+    lengths, rows = seen.lengths(), list(seen.rows_shown())
+    if as_json:
+        found: dict[str, Any] = {
+            "task": task.name,
+            "splits": [asdict(report) for report in reports],
+        }
+        found |= {"lengths": asdict(lengths), "rows": [asdict(row) for row in rows]}
+        output.show_json(found)
+        return
+    for report in reports:
+        labels = ", ".join(f"{label} {count:,}" for label, count in report.labels.items())
+        about = report.problem or f"{report.rows:,} rows; {labels or 'labels private'}"
+        output.show(f"{report.task} {report.split}: {report.state}, {about}")
+    output.show(
+        f"{lengths.split}: {lengths.mean:.1f} tokens a sequence, the longest {lengths.longest}; "
+        f"{seen.loaded.reference} reads {lengths.context}: {lengths.cut} of {lengths.examples} "
+        "examples are cut"
+    )
+    for row in rows:
+        output.show(f"\n{row.split} {row.id}: {row.label}")
+        for text in row.sequences:
+            output.show(f"  {text}")
+        for given, scored in row.candidates:
+            output.show(f"  zero-shot: {given!r} then {scored!r}")
+    if task.prompt is None:
+        output.show("\nzero-shot: no question, for it has no prompt")
+
+
 def show_list(as_json: bool) -> None:
     """Print every task, a line each."""
     plugins = registry()
@@ -65,7 +139,7 @@ def _cells(fact: dict[str, Any]) -> tuple[str, ...]:
         fact["name"],
         fact["kind"],
         ", ".join(fact["metrics"]),
-        f"{rows:,}" if rows else f"({fact['train_task']})",
+        f"{rows:,}" if rows else f"({fact['train_task']})" if fact["train_task"] else "–",
         ", ".join(fact["groups"]),
         fact["package"],
     )

@@ -8,6 +8,7 @@ import click
 
 from gpteval.cli import output
 from gpteval.cli.options import (
+    Tasks,
     conclude,
     data_dir_option,
     json_option,
@@ -17,13 +18,19 @@ from gpteval.cli.options import (
     results_option,
     sample_option,
     show_results,
+    task_file_option,
 )
 from gpteval.config import Compute, task_names
 
 
 @click.command()
 @click.option("--all", "every", is_flag=True, help="Every task: by likelihood where it can be.")
-@click.option("--tasks", help="Names and groups, joined by commas: race,copa or winograd.")
+@click.option(
+    "--tasks",
+    cls=Tasks,
+    help="Names and groups, joined by commas: race,copa or winograd.",
+)
+@task_file_option
 @model_option
 @data_dir_option
 @sample_option

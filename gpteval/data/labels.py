@@ -22,7 +22,7 @@ def label_reader(task: Task) -> Callable[[RawRow], Label]:
         value = row.fields[source.label]
         if value is None or str(value) in source.no_gold:
             return None
-        name = str(value)
+        name = str(value) if not isinstance(value, bool) else str(value).lower()  # as JSON has it
         if name in known:
             return known[name]
         label = _number(task, name)

@@ -44,7 +44,7 @@ class AbsentError(DataError):
 def layout(task: Task, split: Split, *, labelled: bool) -> Layout:
     """The columns that the rows of a split must have: the task's own, its label and its id."""
     source = task.source
-    label = (source.label,) if labelled else ()
+    label = (source.label,) if labelled and source.label else ()
     identity = (source.id,) if source.id else ()
     return Layout(tuple(dict.fromkeys((*source.columns, *label, *identity))), split.header)
 

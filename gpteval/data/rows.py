@@ -12,6 +12,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -96,6 +97,17 @@ def origin(data_dir: PathLike | Iterable[PathLike] | None = None, sample: bool =
     return Origin("files", directories[0], directories[1:]) if directories else Origin("hub")
 
 
+def own(task: Task, origin: Origin) -> Origin:
+    """Where the rows of one task come from: first its own directory, where it brings one."""
+    place = task.source.directory
+    if not place or origin.kind == "sample":
+        return origin
+    package, colon, folder = place.partition(":")
+    inside = colon and not Path(place).is_absolute()
+    home = Path(str(files(package))) / folder if inside else Path(place)
+    return Origin("files", home, origin.directories)
+
+
 def load_split(task: Task, split: str, origin: Origin, limit: int | None = None) -> SplitRows:
     """Read a split.
 
@@ -113,8 +125,10 @@ def load_split(task: Task, split: str, origin: Origin, limit: int | None = None)
     if split not in task.source.splits:
         known = ", ".join(task.source.splits)
         raise AbsentError(f"{task.name}: no split {split!r}; it has {known}")
-    official = task.source.splits[split]
-    labelled = official.labelled or origin.kind == "sample"
+    official, origin = task.source.splits[split], own(task, origin)
+    labelled = _labelled(task, split, origin)
+    # A sample has the rows it has; so has what nobody counted.
+    counted = bool(official.rows) and origin.kind != "sample"
     rows: list[Row] = []
     left_out = 0
     for _, row in _rows(task, _read(task, split, origin), labelled=labelled):
@@ -130,7 +144,7 @@ def load_split(task: Task, split: str, origin: Origin, limit: int | None = None)
         task=task.name,
         split=split,
         rows=kept,
-        official=len(rows) if origin.kind == "sample" else official.rows,
+        official=official.rows if counted else len(rows),
         left_out=left_out,
         digest=digest(kept),
         origin=origin,
@@ -153,13 +167,19 @@ def place_of(task: Task, rows: SplitRows, place: int) -> str:
         place: The row's place in them, from 0.
     """
     wanted = rows.rows[place]
-    pairs = _rows(task, _read(task, rows.split, rows.origin), labelled=_labelled(task, rows))
+    pairs = _rows(
+        task,
+        _read(task, rows.split, rows.origin),
+        labelled=_labelled(task, rows.split, rows.origin),
+    )
     raw = next((raw for raw, row in pairs if row["id"] == wanted["id"]), None)
     return f"{raw.path}:{raw.line}" if raw else f"row {place + 1}"
 
 
-def _labelled(task: Task, rows: SplitRows) -> bool:
-    return task.source.splits[rows.split].labelled or rows.origin.kind == "sample"
+def _labelled(task: Task, split: str, origin: Origin) -> bool:
+    """Whether the rows have a column with the gold label: those of a sample have it all."""
+    labelled = task.source.splits[split].labelled or origin.kind == "sample"
+    return labelled and bool(task.source.label)
 
 
 def scored_splits(task: Task, origin: Origin) -> tuple[str, ...]:
@@ -167,7 +187,7 @@ def scored_splits(task: Task, origin: Origin) -> tuple[str, ...]:
 
     Where the origin has none of them, all are named: reading them says what is missing.
     """
-    there = task.evaluate
+    there, origin = task.evaluate, own(task, origin)
     if origin.kind == "sample":
         wanted = (*(s for s in task.evaluate if s != "test"), "test")
         there = tuple(s for s in wanted if s in sample_splits(task))

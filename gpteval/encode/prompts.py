@@ -40,7 +40,7 @@ class EncodedPrompt:
         id: The prompt's.
         paths: One per candidate.
         neutral: Every candidate's continuation after the neutral text; () where there is one
-            candidate, or where they differ in their contexts.
+            candidate, where they differ in their contexts, or where nothing is given.
         passage: Prompts of one passage, if not "", are computed together.
     """
 
@@ -110,7 +110,8 @@ class _Encoder:
         self, prompt: Prompt, pieces: Sequence[Sequence[Sequence[int]]]
     ) -> tuple[Path, ...]:
         contexts = {candidate.context for candidate in prompt.candidates}
-        if len(prompt.candidates) == 1 or len(contexts) > 1:
+        given_nothing = not prompt.passage and contexts == {""}
+        if len(prompt.candidates) == 1 or len(contexts) > 1 or given_nothing:
             return ()
         given = [*self.start, *self.ids["", prompt.neutral.strip()]]
         given = given or [*self.ids["", NEUTRAL]]

@@ -69,6 +69,8 @@ def definition(task: Task) -> dict[str, Any]:
     """What decides a task's scores beside its examples; strangers' versions among it."""
     fields = {name: getattr(task, name) for name in DEFINES}
     package_of, hook = registry().package_of, "gpteval_register_metrics"
+    file = registry().file_digest(task.name)
+    fields |= {"file": file} if file else {}
     return fields | {"measures": {name: package_of(hook, name) for name in task.metrics}}
 
 

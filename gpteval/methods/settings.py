@@ -70,7 +70,12 @@ def settled(
             raise UnknownNameError("setting", name, known, hint)
     seeds = settings.get("seeds")
     listed = {"seeds": tuple(seeds)} if isinstance(seeds, list | range) else {}
-    return kind(tasks=task_names(tasks), **{**settings, **listed})
+    given = list(tasks) if isinstance(tasks, Iterable) and not isinstance(tasks, str) else tasks
+    names = task_names(given)
+    for task in [given] if isinstance(given, Task) else given:
+        if isinstance(task, Task):
+            registry().adopt(task)
+    return kind(tasks=names, **{**settings, **listed})
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ from gpteval.records import Mode, Result
 from gpteval.results.seeds import Group, over_seeds
 from gpteval.task import PaperScore, Suite, Task
 
+MOST_PARTS = 20
+"""Slices of a split that a table shows; of more, only those with a published figure."""
+
 MEAN = "macro mean"
 """What the mean of a suite is called that has no published one."""
 
@@ -142,6 +145,8 @@ def _task_rows(group: Group) -> list[Row]:
     published = [p.metric for p in group.task.paper] if group.task else []
     parts = [name for name in names if name.startswith(f"{first}/")]
     parts.sort(key=lambda name: published.index(name) if name in published else len(published))
+    if len(parts) > MOST_PARTS:
+        parts = [name for name in parts if name in published]
     return [_row(group, name, headline=name == first) for name in [first, *parts, *others]]
 
 

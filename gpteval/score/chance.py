@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gpteval.score.metrics import computed, metric, score
 
@@ -78,7 +78,7 @@ def _best_constant(task: Task, name: str, labels: Sequence[str | int | float]) -
     if task.kind == "regress":
         return fmean(float(label) for label in labels)
     counts = Counter(labels)
-    answers: Sequence[Any] = task.labels or sorted(counts, key=str)
+    answers: Sequence[str | int | float] = task.labels or sorted(counts, key=str)
     of_confusion = metric(name).of_confusion
     if of_confusion is None:
         scores = [computed(name, task, labels, [answer] * len(labels)) for answer in answers]

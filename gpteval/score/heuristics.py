@@ -2,7 +2,8 @@
 
 The paper's rule is the headline: of several answers the one with the highest mean token
 log-probability; of several labels the likeliest; of one sentence whether its mean token
-log-probability lies above a threshold. Other ways to normalise stand beside it as further metrics,
+log-probability lies above a threshold. Minimal pairs
+go by the sum, as BLiMP's authors do. Other ways to normalise stand beside it as further metrics,
 named `<metric>_<variant>`.
 """
 
@@ -33,6 +34,7 @@ ROC_AUC = "roc_auc"
 
 VARIANTS = {
     "sum": "sum",
+    "mean": "per token",
     "byte": "per byte",
     "pmi": "PMI",
     "calibrated": "calibrated",
@@ -68,7 +70,7 @@ def predict(
             for prompt, score in zip(prompts, mean_scores(likelihoods), strict=True)
         ]
     if task.kind == "choose":
-        scored = [(_means(own.candidates), _choice_variants(own)) for own in likelihoods]
+        scored = [_choice_scores(task, own) for own in likelihoods]
     else:
         scored = _label_scores(task, likelihoods)
     return [
@@ -174,21 +176,22 @@ def _less(scores: Scores, neutral: Sequence[Likelihood]) -> Scores:
     )
 
 
-def _choice_variants(likelihoods: PromptLikelihoods) -> dict[str, Scores]:
-    """Sum, per byte, and pointwise mutual information (continuation and context).
+def _choice_scores(task: Task, likelihoods: PromptLikelihoods) -> tuple[Scores, dict[str, Scores]]:
+    """By the task's rule; beside it the mean or the sum, per byte, and PMI where it is defined.
 
-    Where answers differ in their contexts and share one continuation, all variants would answer
-    as the mean does: none.
+    Pointwise mutual information is that of continuation and context. Where answers differ in their
+    contexts and share one continuation, all variants would answer as the mean does: none.
     """
+    candidates = likelihoods.candidates
+    means, totals = _means(candidates), _totals(candidates)
+    sizes = [c.size for c in candidates]
+    bytewise = tuple(round(t / s, DIGITS) for t, s in zip(totals, sizes, strict=True))
+    if task.rule == "sum":
+        return totals, {"mean": means, "byte": bytewise}
     if not likelihoods.neutral:
-        return {}
-    totals = _totals(likelihoods.candidates)
-    sizes = [c.size for c in likelihoods.candidates]
-    return {
-        "sum": totals,
-        "byte": tuple(round(t / s, DIGITS) for t, s in zip(totals, sizes, strict=True)),
-        "pmi": _less(totals, likelihoods.neutral),
-    }
+        return means, {}
+    pmi = _less(totals, likelihoods.neutral)
+    return means, {"sum": totals, "byte": bytewise, "pmi": pmi}
 
 
 def _label_scores(

@@ -54,8 +54,8 @@ def score(task: Task, predictions: Sequence[Prediction]) -> dict[str, float]:
     """
     slices = {"": list(predictions)}
     for prediction in predictions:
-        if prediction.part:
-            slices.setdefault(prediction.part, []).append(prediction)
+        for part in filter(None, prediction.part.split(";")):
+            slices.setdefault(part, []).append(prediction)
     scores: dict[str, float] = {}
     for part, members in slices.items():
         labels, answers = [p.label for p in members], [p.prediction for p in members]

@@ -51,9 +51,11 @@ def gpteval_register_tasks() -> list[Task]:
 
 
 def agreement(labels: list[str], predictions: list[str], names: tuple[str, ...]) -> float:
-    """Cohen's kappa: agreement beyond chance."""
+    """Cohen's kappa: agreement beyond chance; 0 where all are of one label, and it is undefined."""
     from sklearn.metrics import cohen_kappa_score
 
+    if len({*labels, *predictions}) == 1:
+        return 0.0
     return float(cohen_kappa_score(labels, predictions, labels=names))
 
 
