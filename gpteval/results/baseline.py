@@ -12,7 +12,7 @@ import base64
 import sys
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,13 @@ class Noise:
 
     Attributes:
         deviation: Standard deviation of one run's score, as a fraction.
-        seeds: How many runs it was estimated from.
+        shared: As much of it, as a standard deviation too, comes of what seeds do with single
+            examples, which a resampling of the examples sees as well.
+        seeds: How many runs both were estimated from.
     """
 
     deviation: float
+    shared: float
     seeds: int
 
 
@@ -46,7 +49,7 @@ class Baseline:
 
     Attributes:
         measurements: One per entrant and split.
-        noise: "task/split" → what the seeds do there.
+        noise: "task/split/metric" → what the seeds do there.
         commit: Of the code that blessed it.
     """
 
@@ -64,10 +67,7 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
     content = {
         "schema": SCHEMA,
         "commit": baseline.commit,
-        "noise": {
-            name: {"deviation": own.deviation, "seeds": own.seeds}
-            for name, own in sorted(baseline.noise.items())
-        },
+        "noise": {name: asdict(own) for name, own in sorted(baseline.noise.items())},
         "measurements": [_row(measurement) for measurement in baseline.measurements],
     }
     with writing(path):
@@ -125,34 +125,43 @@ def _answered(row: Mapping[str, Any]) -> Answered:
 
 def pack(answers: Sequence[Any]) -> dict[str, Any]:
     """Answers of one run as JSON: names and their places, or numbers in single precision."""
-    names = sorted(set(answers), key=lambda answer: (str(type(answer)), answer))
-    if len(names) <= 256 and not any(isinstance(name, float) for name in names):
-        places = {name: place for place, name in enumerate(names)}
-        return {"names": names, "places": _packed(bytes(places[answer] for answer in answers))}
-    numbers = array.array("f", answers)
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return {"numbers": _packed(numbers.tobytes())}
+    if any(isinstance(answer, float) for answer in answers):
+        return {"numbers": _packed("f", answers)}
+    names = sorted(set(answers))
+    places = {name: place for place, name in enumerate(names)}
+    return {"names": names, "places": _packed(_size(names), [places[a] for a in answers])}
 
 
-def unpack(packed: Mapping[str, Any]) -> Iterable[Any]:
+def unpack(packed: Mapping[str, Any]) -> list[Any]:
     """What `pack` packed.
 
     Raises:
         ValueError: It did not.
     """
-    if "names" in packed:
-        return [packed["names"][place] for place in _unpacked(packed["places"])]
-    numbers = array.array("f")
-    numbers.frombytes(_unpacked(packed["numbers"]))
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers.tolist()
+    if "numbers" in packed:
+        return list(_unpacked("f", packed["numbers"]))
+    names = packed["names"]
+    return [names[place] for place in _unpacked(_size(names), packed["places"])]
 
 
-def _packed(content: bytes) -> str:
+def _size(names: Sequence[Any]) -> str:
+    """How wide a place among so many names is: one byte, or four."""
+    return "B" if len(names) <= 256 else "I"
+
+
+def _packed(code: str, values: Iterable[Any]) -> str:
+    content = _little_endian(array.array(code, values)).tobytes()
     return base64.b64encode(zlib.compress(content, 9)).decode()
 
 
-def _unpacked(text: str) -> bytes:
-    return zlib.decompress(base64.b64decode(text))
+def _unpacked(code: str, text: str) -> array.array[Any]:
+    values: array.array[Any] = array.array(code)
+    values.frombytes(zlib.decompress(base64.b64decode(text)))
+    return _little_endian(values)
+
+
+def _little_endian(values: array.array[Any]) -> array.array[Any]:
+    """The same in the order of bytes of the file, or back in the machine's."""
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values

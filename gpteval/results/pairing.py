@@ -56,6 +56,7 @@ class Measurement:
         code: Release, and number of the code's results within it; see `code_of`.
         scores: Seed → metric → fraction.
         answered: Reads the answers of the runs, in the order of `scores`.
+        runs: Reads all that was predicted; None of a baseline file, which has the answers alone.
     """
 
     task: str
@@ -72,6 +73,7 @@ class Measurement:
     code: str
     scores: Mapping[int, Mapping[str, float]]
     answered: Callable[[], Answered]
+    runs: Callable[[], list[list[Prediction]]] | None = None
 
     @property
     def where(self) -> tuple[str, str]:
@@ -121,12 +123,16 @@ def side(text: str) -> list[Measurement]:
     return chosen
 
 
-def measurements(store: ResultStore) -> list[Measurement]:
+def measurements(store: ResultStore, results: Sequence[Result] | None = None) -> list[Measurement]:
     """What a results directory holds, runs that differ in their seed alone together.
 
     Of an entrant measured again after its weights or its rows changed, the later counts.
+
+    Args:
+        store: The directory.
+        results: Those of it to take; None for all.
     """
-    results = store.read()
+    results = store.read() if results is None else results
     place = {id(result): number for number, result in enumerate(results)}
     groups = by_seed(results, lambda r: [_entrant(r), r.version, r.model_digest, r.data.digest])
     groups.sort(key=lambda group: max(place[id(result)] for result in group))
@@ -141,6 +147,7 @@ def _entrant(r: Result) -> list[Any]:
 
 def _measurement(store: ResultStore, group: Sequence[Result]) -> Measurement:
     first, *_ = group = sorted(group, key=lambda result: result.seed)
+    runs = lambda: [predictions(store, result) for result in group]  # noqa: E731
     return Measurement(
         task=first.task,
         version=first.version,
@@ -155,7 +162,8 @@ def _measurement(store: ResultStore, group: Sequence[Result]) -> Measurement:
         limit=first.data.limit,
         code=code_of(first.versions),
         scores={result.seed: result.scores for result in group},
-        answered=lambda: answered([predictions(store, result) for result in group]),
+        answered=lambda: answered(runs()),
+        runs=runs,
     )
 
 
@@ -256,9 +264,16 @@ def mismatches(first: Measurement, second: Measurement) -> dict[str, str]:
         "data": (first.data[:12], second.data[:12]),
         "metric": (", ".join(first.metrics), ", ".join(second.metrics)),
         "recipe": (_settings(first, second), _settings(second, first)),
-        "code": (first.code, second.code),
+        "code": _codes(first.code, second.code),
     }
     return {kind: f"{a} and {b}" for kind, (a, b) in facts.items() if a != b}
+
+
+def _codes(first: str, second: str) -> tuple[str, str]:
+    """Both, without the number within the release where one side is older than that."""
+    if "/" in first and "/" in second:
+        return first, second
+    return first.partition("/")[0], second.partition("/")[0]
 
 
 def _settings(own: Measurement, other: Measurement) -> str:

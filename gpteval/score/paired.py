@@ -20,7 +20,7 @@ Shape letters: B resamples, S systems.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from gpteval.results.baseline import Noise
     from gpteval.task import Task
 
     Array = NDArray[np.float64]
@@ -167,6 +168,7 @@ class Paired:
         answers: Answers,
         runs: int,
         *,
+        noise: Mapping[str, Noise] | None = None,
         resamples: int = RESAMPLES,
     ) -> None:
         """Resample them.
@@ -176,22 +178,29 @@ class Paired:
             metrics: Names of the metrics to compare by.
             answers: Of the first side's runs, then of the second's.
             runs: How many are the first side's.
+            noise: Metric → what is known beforehand of the seeds' part in its variance.
             resamples: Of the examples.
         """
         self._task, self._answers, self._runs = task, answers, runs
+        self._noise = noise or {}
         self._scores = scores(task, metrics, answers, resamples)
         self._clusters = int(answers.cluster_numbers().max()) + 1
         self._shared = share_noise(answers.given[:runs], answers.given[runs:])
 
+    def observed(self, name: str) -> list[float]:
+        """Every run's score by one metric, the first side's before the second's."""
+        scores: list[float] = self._scores[name].observed.tolist()
+        return scores
+
     def difference(self, metrics: Sequence[str]) -> Difference:
         """The difference by the mean of some of the metrics (of one: by that metric)."""
         mean = _mean([self._scores[name] for name in metrics])
-        one_each = len(self._answers.given) == 2
+        one_each = len(self._answers.given) == 2 and not self._noise
         if one_each and self._clusters == len(self._answers.labels):
             (name, *others) = metrics
             if metric(name).proportion and not others:
                 return self._of_proportion(mean)
-        return self._resampled(mean)
+        return self._resampled(mean, metrics)
 
     def _of_proportion(self, mean: Scores) -> Difference:
         labels, (first, second) = self._answers.labels, self._answers.given
@@ -204,36 +213,57 @@ class Paired:
         p = mcnemar(more, fewer)
         return Difference(before, after, variance, n, n, p, discordant=(more, fewer))
 
-    def _resampled(self, mean: Scores) -> Difference:
+    def _resampled(self, mean: Scores, metrics: Sequence[str]) -> Difference:
         k, n = self._runs, len(self._answers.labels)
         before, after = float(mean.observed[:k].mean()), float(mean.observed[k:].mean())
         drawn = mean.resampled[:, k:].mean(1) - mean.resampled[:, :k].mean(1)
         examples = float(drawn.var(ddof=1)) * self._clusters / max(self._clusters - 1, 1)
-        found = self._with_seeds(Difference(before, after, examples, n, self._clusters), mean)
+        known = self._noise.get(metrics[0]) if len(metrics) == 1 else None
+        found = Difference(before, after, examples, n, self._clusters)
+        found = self._with_seeds(found, mean, known)
         if not len(mean.swapped):
             return replace(found, p=2 * found.tail(abs(found.value)))
         moved = abs(mean.swapped[:, 1] - mean.swapped[:, 0])
         reached = int((moved >= abs(found.value) - 1e-12).sum())
         return replace(found, p=(1 + reached) / (1 + len(moved)))
 
-    def _with_seeds(self, found: Difference, mean: Scores) -> Difference:
-        """The same with what the seeds add to its variance, where several runs tell it."""
+    def _with_seeds(self, found: Difference, mean: Scores, known: Noise | None) -> Difference:
+        """The same with what the seeds add to its variance, where that is known."""
         sides = [slice(None, self._runs), slice(self._runs, None)]
         groups = [(mean.observed[side], mean.resampled[:, side]) for side in sides]
         if self._shared:
             (before, drawn_before), (after, drawn_after) = groups
-            groups = [(after - before, drawn_after - drawn_before)]
+            groups, known = [(after - before, drawn_after - drawn_before)], None
         share = sum(1 / len(own) for own, _ in groups)
-        freedom = sum(len(own) - 1 for own, _ in groups)
+        parts = [seed_variance(own, drawn) for own, drawn in groups]
+        if known:
+            parts.append((known.deviation**2, known.shared**2, known.seeds - 1))
+        freedom = sum(degrees for *_, degrees in parts)
         if not freedom:
             return found
-        between = sum(own.var() * len(own) for own, _ in groups) / freedom
-        in_resamples = sum(drawn.var(1).mean() * drawn.shape[1] for _, drawn in groups) / freedom
-        # What seeds do with single examples is in `between`, and once more in every resample.
-        together = max(float(in_resamples - between), 0.0)
-        return replace(
-            found, seeds=float(between) * share, shared=together * share, freedom=freedom
+        between, together = (
+            sum(part[place] * part[2] for part in parts) / freedom for place in (0, 1)
         )
+        return replace(found, seeds=between * share, shared=together * share, freedom=freedom)
+
+
+def seed_variance(observed: Array, resampled: Array) -> tuple[float, float, int]:
+    """What seeds do to one run's score.
+
+    Args:
+        observed: Scores of the runs of one system, (S,).
+        resampled: The same in every resample, (B, S).
+
+    Returns:
+        The variance between runs; the part of it that comes of what seeds do with single examples;
+        and the degrees of freedom both are known with, 0 for a single run.
+    """
+    if len(observed) < 2:
+        return 0.0, 0.0, 0
+    between = float(observed.var(ddof=1))
+    # A resample has that part once more than the examples as they are.
+    together = float(resampled.var(axis=1, ddof=1).mean()) - between
+    return between, max(together, 0.0), len(observed) - 1
 
 
 def share_noise(first: Sequence[Sequence[object]], second: Sequence[Sequence[object]]) -> bool:
