@@ -78,7 +78,7 @@ def measured(directory, name="rte", right=0.8, count=200, seeds=1, training=0.0,
         names = made.labels or tuple(range(4))
         gold = [names[i] for i in rows.integers(len(names), size=count)]
     for seed in range(seeds):
-        share = right + training * answers.normal()
+        share = min(max(right + training * answers.normal(), 0.05), 1.0)
         if made.kind == "regress":
             given = (np.array(gold) + (1 - share) * answers.normal(size=count)).tolist()
         else:

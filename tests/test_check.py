@@ -31,9 +31,12 @@ def verdicts(tmp_path, *, name="rte", before=0.8, after=0.8, drawn=0, config=Non
 
 
 @pytest.mark.parametrize("name", ["rte", "cola", "mrpc", "race", "stsb"])
-@pytest.mark.parametrize(("after", "word"), [(0.8, "HELD"), (0.3, "REGRESSED"), (0.99, "IMPROVED")])
-def test_a_task_is_held_regressed_or_improved(tmp_path, name, after, word):
-    (verdict,) = verdicts(tmp_path, name=name, after=after)
+@pytest.mark.parametrize(
+    ("before", "after", "word"),
+    [(0.8, 0.8, "HELD"), (0.8, 0.3, "REGRESSED"), (0.3, 0.8, "IMPROVED")],
+)
+def test_a_task_is_held_regressed_or_improved(tmp_path, name, before, after, word):
+    (verdict,) = verdicts(tmp_path, name=name, before=before, after=after)
     assert verdict.word == word
 
 

@@ -73,6 +73,9 @@ def test_mcnemar_is_that_of_statsmodels(table):
     more, fewer = table
     theirs = their_mcnemar([[50, fewer], [more, 9]], exact=True).pvalue
     assert mcnemar(more, fewer) == pytest.approx(1.0 if math.isnan(theirs) else theirs)
+    if more + fewer:
+        exact = scipy.stats.binomtest(more, more + fewer).pvalue
+        assert mcnemar(more, fewer) == pytest.approx(exact)
 
 
 def test_tangos_statistic_at_no_difference_is_mcnemars_without_correction():

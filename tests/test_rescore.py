@@ -54,7 +54,7 @@ def test_a_metric_added_later_is_computed_from_the_predictions(tmp_path, monkeyp
 def test_rescoring_touches_no_other_line(tmp_path):
     measured(tmp_path, "rte"), measured(tmp_path, "cola")
     before = (tmp_path / "records.jsonl").read_bytes().splitlines()
-    edited(tmp_path, scores={"accuracy": 0.79})
+    edited(tmp_path, scores={"accuracy": 0.94})
     with (tmp_path / "records.jsonl").open("ab") as file:
         file.write(b'{"torn":\n')
     run(rescore_command, tmp_path, "--tasks", "rte")
@@ -101,8 +101,8 @@ FAULTS = {
     "no predictions": (lambda d: _predictions(d).unlink(), "no predictions of rte dev"),
     "an answer that was changed": (_answer, "by the predictions, on record"),
     "a prediction missing": (_cut, "by the predictions, on record"),
-    "a score that was changed": (lambda d: edited(d, scores={"accuracy": 0.79}), "accuracy is"),
-    "an interval that was changed": (lambda d: edited(d, interval=[0.7, 0.9]), "interval"),
+    "a score that was changed": (lambda d: edited(d, scores={"accuracy": 0.94}), "accuracy is"),
+    "an interval that was changed": (lambda d: edited(d, interval=[0.9, 0.99]), "interval"),
     "a number of examples": (lambda d: edited(d, n=199), "n is 200"),
     "a key": (lambda d: edited(d, key="another-key-altogether"), "its key is not that of"),
     "a setting": (lambda d: edited(d, changed={"lr": 1.0}), "lr is one thing in config"),

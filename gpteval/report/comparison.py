@@ -123,8 +123,8 @@ def remarks(comparison: Comparison) -> list[str]:
 
 def _columns(rows: Sequence[Row]) -> list[Column[Row]]:
     titles = {name: entry.title for name, entry in registry().metrics().items()}
-    columns = [
-        Column[Any]("task", lambda row: row.task if row.adjusted is not None else "", style="bold"),
+    columns: list[Column[Row]] = [
+        Column("task", lambda row: row.task if row.adjusted is not None else "", style="bold"),
         Column("metric", lambda row: title(row.metric, titles)),
         Column("split", lambda row: row.split, 4),
         Column("n", lambda row: f"{row.difference.n:,}", 6, justify="right"),

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
 from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from gpteval.records import Mode, Prediction, Result
 from gpteval.results.lines import reading
 from gpteval.results.seeds import by_seed
 from gpteval.results.store import ResultStore
+from gpteval.typed import hints
 
 DEFAULT = "results"
 """The directory of a side that names none."""
@@ -147,7 +151,6 @@ def _entrant(r: Result) -> list[Any]:
 
 def _measurement(store: ResultStore, group: Sequence[Result]) -> Measurement:
     first, *_ = group = sorted(group, key=lambda result: result.seed)
-    runs = lambda: [predictions(store, result) for result in group]  # noqa: E731
     return Measurement(
         task=first.task,
         version=first.version,
@@ -162,8 +165,8 @@ def _measurement(store: ResultStore, group: Sequence[Result]) -> Measurement:
         limit=first.data.limit,
         code=code_of(first.versions),
         scores={result.seed: result.scores for result in group},
-        answered=lambda: answered(runs()),
-        runs=runs,
+        answered=lambda: answered([_lines(store, result, _answer_kind()) for result in group]),
+        runs=lambda: [predictions(store, result) for result in group],
     )
 
 
@@ -179,6 +182,20 @@ def predictions(store: ResultStore, result: Result) -> list[Prediction]:
     Raises:
         ResultError: As `ResultStore.read_predictions`.
     """
+    return _lines(store, result, Prediction)
+
+
+@cache
+def _answer_kind() -> type:
+    """Those fields of a prediction that a comparison needs; to read the scores takes longer."""
+    import msgspec
+
+    wanted = ("id", "label", "prediction", "cluster")
+    kinds = [(f.name, hints(Prediction)[f.name]) for f in fields(Prediction) if f.name in wanted]
+    return msgspec.defstruct("Answer", [*kinds[:-1], (*kinds[-1], "")], gc=False)
+
+
+def _lines(store: ResultStore, result: Result, kind: type) -> list[Any]:
     import msgspec
 
     path = store.directory / result.predictions
@@ -186,32 +203,42 @@ def predictions(store: ResultStore, result: Result) -> list[Prediction]:
         with reading(path):
             content = path.read_bytes()
         try:
-            return msgspec.json.Decoder(Prediction).decode_lines(content)
+            return list(msgspec.json.Decoder(kind).decode_lines(content))
         except msgspec.MsgspecError:
             pass  # read line by line, it says which
     return store.read_predictions(result)
 
 
-def answered(runs: Sequence[Sequence[Prediction]]) -> Answered:
+def answered(runs: Sequence[Sequence[Any]]) -> Answered:
     """The answers of several runs to the same examples.
+
+    Args:
+        runs: Predictions, or what has their id, label, prediction and cluster.
 
     Raises:
         ResultError: They are not the same, or an id is there twice.
     """
-    ordered = [sorted(run, key=lambda prediction: prediction.id) for run in runs]
-    examples = [tuple((p.id, p.label, p.cluster) for p in run) for run in ordered]
+    import msgspec
+
+    ordered = [sorted(run, key=attrgetter("id")) for run in runs]
+    ids, labels, clusters = (
+        tuple(map(attrgetter(name), ordered[0])) for name in ("id", "label", "cluster")
+    )
+    examples = [msgspec.json.encode([(p.id, p.label, p.cluster) for p in run]) for run in ordered]
     if any(other != examples[0] for other in examples):
         raise ResultError("its seeds were scored on different examples; run them again")
-    ids, labels, clusters = zip(*examples[0], strict=True)
     if len(set(ids)) < len(ids):
         twice = next(a for a, b in pairwise(ids) if a == b)
         raise ResultError(f"example {twice!r:.80} was predicted twice; run the task again")
-    given = tuple(tuple(p.prediction for p in run) for run in ordered)
-    return Answered(_digest(examples[0]), ids, labels, clusters, given)
+    given = tuple(single(tuple(map(attrgetter("prediction"), run))) for run in ordered)
+    return Answered(hashlib.sha256(examples[0]).hexdigest(), ids, labels, clusters, given)
 
 
-def _digest(examples: Iterable[Any]) -> str:
-    return hashlib.sha256(json.dumps(list(examples)).encode()).hexdigest()
+def single(answers: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Numbers in single precision, as a baseline file keeps them; all other answers as they are."""
+    if any(isinstance(answer, float) for answer in answers):
+        return tuple(array("f", answers))
+    return answers
 
 
 Pair = tuple[Measurement | None, Measurement | None]

@@ -20,7 +20,8 @@ Shape letters: B resamples, S systems.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 RESAMPLES = 10_000
 LEVEL = 0.95
 """Confidence of an interval that is shown."""
+HALVINGS = 40
+"""A difference is at most 2, so this finds a bound to twelve digits."""
 POINTS = 400
 """Variances that a tail is averaged over."""
 POWER = 0.8
@@ -135,14 +138,12 @@ class Difference:
 
     def _margin(self, alpha: float) -> float:
         """Half the width of the interval whose error is `alpha`."""
-        from scipy.optimize import brentq
-
         variances = self._variances
         widest = float(variances.max()) ** 0.5
         if not widest:
             return 0.0
         end = 2 * widest * _quantile(1 - alpha / 2, max(self.clusters - 1, 1))
-        return float(brentq(lambda size: 2 * self.tail(size) - alpha, 0.0, end, xtol=1e-9))
+        return _crossing(lambda size: 2 * self.tail(size) - alpha, end, 0.0)
 
     @cached_property
     def _variances(self) -> Array:
@@ -181,39 +182,59 @@ class Paired:
             noise: Metric → what is known beforehand of the seeds' part in its variance.
             resamples: Of the examples.
         """
-        self._task, self._answers, self._runs = task, answers, runs
-        self._noise = noise or {}
-        self._scores = scores(task, metrics, answers, resamples)
+        self._task, self._metrics, self._answers, self._runs = task, metrics, answers, runs
+        self._noise, self._resamples = noise or {}, resamples
         self._clusters = int(answers.cluster_numbers().max()) + 1
         self._shared = share_noise(answers.given[:runs], answers.given[runs:])
 
+    @property
+    def identical(self) -> bool:
+        """Whether every run of one side answers everything as one of the other does."""
+        given = [tuple(own) for own in self._answers.given]
+        return Counter(given[: self._runs]) == Counter(given[self._runs :])
+
     def observed(self, name: str) -> list[float]:
         """Every run's score by one metric, the first side's before the second's."""
-        scores: list[float] = self._scores[name].observed.tolist()
-        return scores
+        observed: list[float] = self._observed[name].observed.tolist()
+        return observed
+
+    @cached_property
+    def _observed(self) -> dict[str, Scores]:
+        """Scores without resamples."""
+        return scores(self._task, self._metrics, self._answers, 0)
+
+    @cached_property
+    def _resampled(self) -> dict[str, Scores]:
+        """Scores with resamples: not needed where there is an exact test."""
+        return scores(self._task, self._metrics, self._answers, self._resamples)
+
+    def no_difference(self, name: str) -> Difference:
+        """That of sides which are `identical`, as one run is to itself."""
+        score = sum(self.observed(name)[: self._runs]) / self._runs
+        return Difference(score, score, 0.0, len(self._answers.labels), self._clusters)
 
     def difference(self, metrics: Sequence[str]) -> Difference:
         """The difference by the mean of some of the metrics (of one: by that metric)."""
-        mean = _mean([self._scores[name] for name in metrics])
         one_each = len(self._answers.given) == 2 and not self._noise
         if one_each and self._clusters == len(self._answers.labels):
             (name, *others) = metrics
             if metric(name).proportion and not others:
-                return self._of_proportion(mean)
-        return self._resampled(mean, metrics)
+                return self._of_proportion(name)
+        return self._of_resamples(metrics)
 
-    def _of_proportion(self, mean: Scores) -> Difference:
+    def _of_proportion(self, name: str) -> Difference:
         labels, (first, second) = self._answers.labels, self._answers.given
         rows = list(zip(labels, first, second, strict=True))
         more = sum(a != label == b for label, a, b in rows)
         fewer = sum(a == label != b for label, a, b in rows)
-        before, after = (float(score) for score in mean.observed)
+        before, after = self.observed(name)
         n = len(rows)
         variance = (more + fewer - (more - fewer) ** 2 / n) / n**2
         p = mcnemar(more, fewer)
         return Difference(before, after, variance, n, n, p, discordant=(more, fewer))
 
-    def _resampled(self, mean: Scores, metrics: Sequence[str]) -> Difference:
+    def _of_resamples(self, metrics: Sequence[str]) -> Difference:
+        mean = _mean([self._resampled[name] for name in metrics])
         k, n = self._runs, len(self._answers.labels)
         before, after = float(mean.observed[:k].mean()), float(mean.observed[k:].mean())
         drawn = mean.resampled[:, k:].mean(1) - mean.resampled[:, :k].mean(1)
@@ -323,9 +344,9 @@ def mcnemar(more: int, fewer: int) -> float:
         more: Examples that the second system alone got right.
         fewer: Those that the first alone did.
     """
-    from scipy.stats import binomtest
+    from scipy.special import bdtr  # scipy.stats takes a second to import
 
-    return float(binomtest(more, more + fewer).pvalue) if more + fewer else 1.0
+    return min(1.0, 2 * float(bdtr(min(more, fewer), more + fewer, 0.5)))
 
 
 def tango_statistic(more: int, fewer: int, n: int, difference: float) -> float:
@@ -347,8 +368,6 @@ def tango_statistic(more: int, fewer: int, n: int, difference: float) -> float:
 
 def tango_interval(more: int, fewer: int, n: int, level: float = LEVEL) -> tuple[float, float]:
     """Tango's score interval of a difference of paired proportions."""
-    from scipy.optimize import brentq
-
     critical = _quantile(0.5 + level / 2)
     value = (more - fewer) / n
 
@@ -360,7 +379,7 @@ def tango_interval(more: int, fewer: int, n: int, level: float = LEVEL) -> tuple
 
         if end == value or beyond(end) < 0:
             return end
-        return float(brentq(beyond, end, value, xtol=1e-9))
+        return _crossing(beyond, value, end)
 
     return bound(-1.0), bound(1.0)
 
@@ -373,6 +392,23 @@ def holm(values: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(values) - rank) * values[place]))
         adjusted[place] = highest
     return adjusted
+
+
+def _crossing(function: Callable[[float], float], below: float, above: float) -> float:
+    """Where a monotone function crosses zero, by halving; scipy.optimize is slow to import.
+
+    Args:
+        function: Of one number.
+        below: Where it is at most zero.
+        above: Where it is at least zero.
+    """
+    for _ in range(HALVINGS):
+        middle = (below + above) / 2
+        if function(middle) > 0:
+            above = middle
+        else:
+            below = middle
+    return (below + above) / 2
 
 
 def _quantile(share: float, freedom: float = math.inf) -> float:

@@ -84,8 +84,8 @@ def scores(
         task: Whose labels they are.
         metrics: Names of registered metrics.
         answers: Of at least one system.
-        resamples: How many; a metric that neither has a form for confusion matrices nor one for
-            weights is computed on `CALLS` at most.
+        resamples: How many; 0 for the observed scores alone. A metric that neither has a form for
+            confusion matrices nor one for weights is computed on `CALLS` at most.
         seed: Of the resampling: the same answers give the same scores.
     """
     import numpy as np
@@ -239,14 +239,14 @@ def _collected(
     drawn: Sequence[Mapping[str, Array]],
     swapped: Sequence[Mapping[str, Array]],
 ) -> dict[str, Scores]:
-    import numpy as np
-
-    nothing = np.zeros((0, 2))
     return {
-        name: Scores(
-            whole[name][0],
-            np.concatenate([chunk[name] for chunk in drawn]),
-            np.concatenate([nothing, *(chunk[name] for chunk in swapped)]),
-        )
+        name: Scores(whole[name][0], _joined(whole, drawn, name), _joined(whole, swapped, name))
         for name in metrics
     }
+
+
+def _joined(whole: Mapping[str, Array], chunks: Sequence[Mapping[str, Array]], name: str) -> Array:
+    """One metric of all chunks, (rows, S); as wide as the whole where there are none."""
+    import numpy as np
+
+    return np.concatenate([whole[name][:0], *(chunk[name] for chunk in chunks)])

@@ -2,9 +2,9 @@
 
 A drop of up to the tolerance is accepted. REGRESSED says that the true drop is larger, HELD that
 the true difference is no larger in either direction, IMPROVED that the true gain is larger; each
-is said only where the data exclude the contrary. Of all tasks together, one that changed by no
-more than its tolerance is called REGRESSED or IMPROVED in at most `alpha` of the checks (Holm).
-What the data leave open is UNDERPOWERED.
+is said only where the data exclude the contrary, HELD also where every answer is the same. Of all
+tasks together, one that changed by no more than its tolerance is called REGRESSED or IMPROVED in
+at most `alpha` of the checks (Holm). What the data leave open is UNDERPOWERED.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Literal
 from gpteval.config import option
 from gpteval.results.baseline import Baseline
 from gpteval.results.pairing import Measurement, mismatches, paired
-from gpteval.score.paired import RESAMPLES, Difference, holm
+from gpteval.score.paired import Difference, holm
 from gpteval.studies.compare import (
     TRAINED,
     IncomparableError,
@@ -26,6 +26,9 @@ from gpteval.studies.compare import (
 )
 
 Word = Literal["REGRESSED", "HELD", "IMPROVED", "UNDERPOWERED", "MISSING", "INCOMPARABLE"]
+
+RESAMPLES = 2000
+"""A standard error is known to 2 % by so many, and a gate is quick."""
 
 FINE, WORSE, UNKNOWN, NO_PAIR = 0, 1, 3, 4
 """Exit codes beside 2, a mistake of the user's."""
@@ -144,7 +147,7 @@ def _compared(
     config: CheckConfig,
     resamples: int,
 ) -> Verdict:
-    """A verdict whose word is still open where the two could be compared."""
+    """A verdict that is still to be decided where the two could be compared and differ."""
     blocking = one.task not in config.advisory
     bare = Verdict(*one.where, one.entrant, one.metrics[0], "MISSING", blocking=blocking)
     if other is None:
@@ -158,17 +161,19 @@ def _compared(
         metric = shared_metrics(one, other)[0]
         known = baseline.noise.get("/".join((*one.where, metric)))
         noise = {metric: known} if known and one.mode == TRAINED else {}
-        difference = matched(one, other, resamples, noise).difference([metric])
+        runs = matched(one, other, [metric], resamples, noise)
     except IncomparableError as error:
         return replace(bare, word="INCOMPARABLE", reason=f"{error.kind}: {error}")
+    same = runs.identical
+    difference = runs.no_difference(metric) if same else runs.difference([metric])
     return replace(
         bare,
-        word="UNDERPOWERED",
+        word="HELD" if same else "UNDERPOWERED",
         metric=metric,
         tolerance=config.tolerance(metric).of(difference.first),
         runs=(len(one.scores), len(other.scores)),
         difference=difference,
-        reason=_seeds(one, difference),
+        reason="every answer is the same" if same else _seeds(one, difference),
     )
 
 
@@ -192,7 +197,7 @@ def decided(verdicts: Sequence[Verdict], alpha: float) -> list[Verdict]:
 def _decided(verdict: Verdict, p: float, alpha: float, tasks: int) -> Verdict:
     difference, tolerance = _difference(verdict), verdict.tolerance
     low, high = difference.interval(1 - alpha)
-    word: Word = "UNDERPOWERED"
+    word = verdict.word  # HELD, where every answer is the same
     if p <= alpha:
         word = "REGRESSED" if difference.value < 0 else "IMPROVED"
     elif -tolerance <= low and high <= tolerance:

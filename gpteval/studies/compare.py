@@ -103,7 +103,7 @@ def compare(
         if one and other:
             try:
                 metrics = shared_metrics(one, other)
-                matches.append(_Match(one, other, metrics, matched(one, other, resamples)))
+                matches.append(_Match(one, other, metrics, matched(one, other, metrics, resamples)))
             except IncomparableError as error:
                 refused.append((*one.where, str(error)))
     rows = [row for match in matches for row in _rows(match)]
@@ -129,16 +129,24 @@ def in_order(pairs: Iterable[Pair]) -> list[Pair]:
 def matched(
     first: Measurement,
     second: Measurement,
-    resamples: int = RESAMPLES,
+    metrics: Sequence[str],
+    resamples: int,
     noise: Mapping[str, Noise] | None = None,
 ) -> Paired:
     """The runs of two measurements, example by example.
+
+    Args:
+        first: One side.
+        second: The other.
+        metrics: Names of those to compare by, all on record for both.
+        resamples: Of the examples.
+        noise: Metric → what is known beforehand of its seeds.
 
     Raises:
         IncomparableError: They were scored on different examples, or their answers don't give
             the scores on record.
     """
-    task, metrics = installed(first), shared_metrics(first, second)
+    task = installed(first)
     answers = joined(first.answered(), second.answered())
     runs = Paired(task, metrics, answers, len(first.scores), noise=noise or {}, resamples=resamples)
     recorded = [*first.scores.values(), *second.scores.values()]
