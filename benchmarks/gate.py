@@ -21,11 +21,11 @@ from simulated import METRICS, Model, caught, false_alarms, percentile_alarms
 
 MODELS = {
     "one run of each": Model(),
-    "2 seeds, of some weight": Model(runs=2, training=0.2),
+    "2 seeds, of some weight": Model(runs=2, training=0.05),
     "3 seeds, of no weight": Model(runs=3, noise=0.7),
-    "3 seeds, of some weight": Model(runs=3, training=0.15),
-    "3 seeds, of much weight": Model(runs=3, training=0.4),
-    "5 seeds, of some weight": Model(runs=5, training=0.2),
+    "3 seeds, of some weight": Model(runs=3, training=0.04),
+    "3 seeds, of much weight": Model(runs=3, training=0.1),
+    "5 seeds, of some weight": Model(runs=5, training=0.05),
 }
 
 

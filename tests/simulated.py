@@ -15,6 +15,8 @@ from gpteval.studies.check import Verdict, decided
 NAMES = np.array(["no", "yes"])
 TASKS = 15
 METRICS = ("accuracy", "f1", "matthews")
+SIZES = (872, 408, 1043)
+"""Examples: of the development sets of SST-2, MRPC and CoLA, which have these metrics."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ def answered(
     generator: np.random.Generator, model: Model, place: int, worse: float = 0.0
 ) -> Answers:
     """One task's: the second side is worse by so much, in units of what examples differ."""
-    count = (120, 277, 500)[place % 3]
+    count = SIZES[place % 3]
     gold, ease = generator.integers(0, 2, count), generator.normal(0.8, 1, count)
     given = []
     for run in range(2 * model.runs):
@@ -95,11 +97,11 @@ def caught(
     are p, and Matthews' correlation 2 p - 1.
 
     Returns:
-        The effect that equal models state, on average, and the share that is found.
+        The effect that equal models state (root mean square), and the share that is found.
     """
     generator, level = np.random.default_rng(place), 0.05 / TASKS
-    pilots = (difference(generator, model, place, 0.0, resamples) for _ in range(pairs // 4))
-    effect = float(np.mean([d.detectable(level, tolerance) for d in pilots]))
+    pilots = (difference(generator, model, place, 0.0, resamples) for _ in range(pairs // 6))
+    effect = float(np.mean([d.detectable(level, tolerance) ** 2 for d in pilots])) ** 0.5
     spread = (1 + model.noise**2 + model.training**2) ** 0.5
     right = ndtr(0.8 / spread) - effect / (2 if METRICS[place % 3] == "matthews" else 1)
     worse = 0.8 - spread * float(ndtri(right))

@@ -110,12 +110,12 @@ def test_the_paired_bootstrap_is_that_of_a_plain_loop(name, clusters):
     members = [np.flatnonzero(numbers == c) for c in range(numbers.max() + 1)]
     rows = [
         np.concatenate([members[c] for c in generator.integers(len(members), size=len(members))])
-        for _ in range(1500)
+        for _ in range(300)
     ]
     found = resampling.scores(task(name), [name], given, 6000)[name].resampled
     loop = drawn_differences(name, given, rows)
-    assert (found[:, 1] - found[:, 0]).std() == pytest.approx(loop.std(), rel=0.08)
-    assert (found[:, 1] - found[:, 0]).mean() == pytest.approx(loop.mean(), abs=0.006)
+    assert (found[:, 1] - found[:, 0]).std() == pytest.approx(loop.std(), rel=0.16)
+    assert (found[:, 1] - found[:, 0]).mean() == pytest.approx(loop.mean(), abs=0.012)
 
 
 @pytest.mark.parametrize("name", ["pearson", "spearman"])
@@ -126,10 +126,10 @@ def test_the_paired_bootstrap_of_correlations_is_scipys(name):
     theirs = scipy.stats.bootstrap(
         arrays,
         lambda gold, first, second: function(gold, second, ()) - function(gold, first, ()),
-        paired=True, vectorized=False, n_resamples=1500, method="percentile", rng=1,
+        paired=True, vectorized=False, n_resamples=400, method="percentile", rng=1,
     )  # fmt: skip
     found = difference(name, given, kind="regress", resamples=4000)
-    assert found.error == pytest.approx(theirs.standard_error, rel=0.08)
+    assert found.error == pytest.approx(theirs.standard_error, rel=0.14)
 
 
 @pytest.mark.parametrize("name", ["f1", "matthews", "pearson", "spearman"])
@@ -143,10 +143,10 @@ def test_the_permutation_test_is_scipys(name):
     theirs = scipy.stats.permutation_test(
         (first, second),
         lambda a, b: function(gold, b, (0.0, 1.0)) - function(gold, a, (0.0, 1.0)),
-        permutation_type="samples", vectorized=False, n_resamples=1500, rng=1,
+        permutation_type="samples", vectorized=False, n_resamples=400, rng=1,
     )  # fmt: skip
     found = difference(name, given, kind=kind, resamples=6000)
-    assert found.p == pytest.approx(theirs.pvalue, abs=0.04)
+    assert found.p == pytest.approx(theirs.pvalue, abs=0.08)
 
 
 def test_a_metric_that_only_a_function_computes_is_resampled_too(monkeypatch):
@@ -177,10 +177,10 @@ def test_holm_is_that_of_statsmodels():
 @pytest.mark.parametrize("training", [0.0, 0.3])
 def test_both_parts_of_the_variance_add_up_to_that_of_new_seeds_and_examples(training):
     made = [difference("accuracy", answers(150, 4, training=training, seed=s), 4, resamples=300)
-            for s in range(250)]  # fmt: skip
+            for s in range(120)]  # fmt: skip
     seen = np.var([d.value for d in made])
     claimed = np.mean([d.examples + d.seeds - d.shared for d in made])
-    assert claimed == pytest.approx(seen, rel=0.2)
+    assert claimed == pytest.approx(seen, rel=0.3)
 
 
 def test_one_run_of_each_side_can_not_tell_what_the_seeds_do():

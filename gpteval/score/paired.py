@@ -41,8 +41,14 @@ if TYPE_CHECKING:
 RESAMPLES = 10_000
 LEVEL = 0.95
 """Confidence of an interval that is shown."""
-HALVINGS = 40
-"""A difference is at most 2, so this finds a bound to twelve digits."""
+DRAWS = 8
+"""Variances that the next seeds may show, of which power is the mean."""
+ROUNDS = 2
+"""A size and the variance that comes with it nearly settle in so many."""
+HALVINGS = 28
+"""A difference is at most 2, so this finds a bound to eight digits."""
+MANY = 500
+"""Clusters from which on Student's t is the normal distribution, which is quicker."""
 POINTS = 400
 """Variances that a tail is averaged over."""
 POWER = 0.8
@@ -61,6 +67,8 @@ class Difference:
         seeds: Variance that comes with the seeds; None where one run can't tell it.
         shared: How much of it is in `examples` too.
         freedom: Degrees of freedom that `seeds` is known with.
+        flipped: Share of the examples that a run of one side gets right and one of the other
+            wrong; 0 where answers are numbers.
         discordant: Examples that only the second, and only the first, got right; for one run each
             of a proportion on independent examples, else None.
     """
@@ -74,6 +82,7 @@ class Difference:
     seeds: float | None = None
     shared: float = 0.0
     freedom: float = 0.0
+    flipped: float = 0.0
     discordant: tuple[int, int] | None = None
 
     @property
@@ -112,7 +121,38 @@ class Difference:
 
     def detectable(self, alpha: float = 1 - LEVEL, tolerance: float = 0.0) -> float:
         """The smallest true difference that is found, at this level, in `POWER` of all cases."""
-        return tolerance + self._margin(alpha) + _quantile(POWER) * self.error
+        if self.discordant:
+            return tolerance + mcnemar_detectable(self.flipped, self.n, alpha)
+        size = 0.0
+        for _ in range(ROUNDS):
+            size = self._at(size)._reached(alpha)
+        return tolerance + size
+
+    def _at(self, size: float) -> Difference:
+        """The same as if the true difference were of this size: more answers are flipped then."""
+        scale = math.sqrt(self.examples * self.n * self.flipped)
+        growth = math.hypot(1.0, size / scale) if scale else 1.0
+        return replace(self, examples=self.examples * growth)
+
+    def _reached(self, alpha: float) -> float:
+        """What is found in `POWER` of all cases with the variance as it is."""
+        if self.seeds is None or not self.error:
+            return self._margin(alpha) + _quantile(POWER) * self.error
+        return self._reached_over_seeds(alpha)
+
+    def _reached_over_seeds(self, alpha: float) -> float:
+        """The same where the variance that the next seeds show is itself a matter of chance."""
+        from scipy.special import chdtri, ndtr
+
+        shares = [(place + 0.5) / DRAWS for place in range(DRAWS)]
+        drawn = [float(chdtri(self.freedom, share)) / self.freedom for share in shares]
+        margins = [replace(self, seeds=(self.seeds or 0.0) * own)._margin(alpha) for own in drawn]
+
+        def missing(size: float) -> float:
+            found = sum(float(ndtr((size - margin) / self.error)) for margin in margins)
+            return found / DRAWS - POWER
+
+        return _crossing(missing, 0.0, max(margins) + 4 * self.error)
 
     def examples_needed(self, alpha: float = 1 - LEVEL) -> int | None:
         """How many examples would find a difference of this size as often.
@@ -127,13 +167,15 @@ class Difference:
 
     def tail(self, size: float) -> float:
         """How often chance alone brings a difference this large, in one direction."""
-        from scipy.special import stdtr
+        from scipy.special import ndtr, stdtr
 
         variances = self._variances
         if not variances.max():
             return 0.5 if abs(size) < 1e-12 else 0.0
         # a variance of 0 may be one of several
         errors = variances.clip(1e-18) ** 0.5
+        if self.clusters > MANY:
+            return float(ndtr(-size / errors).mean())
         return float(stdtr(max(self.clusters - 1, 1), -size / errors).mean())
 
     def _margin(self, alpha: float) -> float:
@@ -142,7 +184,10 @@ class Difference:
         widest = float(variances.max()) ** 0.5
         if not widest:
             return 0.0
-        end = 2 * widest * _quantile(1 - alpha / 2, max(self.clusters - 1, 1))
+        freedom = math.inf if self.clusters > MANY else max(self.clusters - 1, 1)
+        end = widest * _quantile(1 - alpha / 2, freedom)
+        if len(variances) == 1:
+            return end
         return _crossing(lambda size: 2 * self.tail(size) - alpha, end, 0.0)
 
     @cached_property
@@ -199,6 +244,20 @@ class Paired:
         return observed
 
     @cached_property
+    def _flipped(self) -> float:
+        """`Difference.flipped`, from the share of each side's runs that are right."""
+        if self._task.kind == "regress":
+            return 0.0
+        labels, given = self._answers.labels, self._answers.given
+        first, second = (
+            [sum(answer == label for answer in own) / len(side)
+             for label, own in zip(labels, zip(*side, strict=True), strict=True)]
+            for side in (given[: self._runs], given[self._runs :])
+        )  # fmt: skip
+        flips = sum(a * (1 - b) + b * (1 - a) for a, b in zip(first, second, strict=True))
+        return float(flips / len(labels))
+
+    @cached_property
     def _observed(self) -> dict[str, Scores]:
         """Scores without resamples."""
         return scores(self._task, self._metrics, self._answers, 0)
@@ -231,7 +290,9 @@ class Paired:
         n = len(rows)
         variance = (more + fewer - (more - fewer) ** 2 / n) / n**2
         p = mcnemar(more, fewer)
-        return Difference(before, after, variance, n, n, p, discordant=(more, fewer))
+        return Difference(
+            before, after, variance, n, n, p, flipped=self._flipped, discordant=(more, fewer)
+        )
 
     def _of_resamples(self, metrics: Sequence[str]) -> Difference:
         mean = _mean([self._resampled[name] for name in metrics])
@@ -240,7 +301,7 @@ class Paired:
         drawn = mean.resampled[:, k:].mean(1) - mean.resampled[:, :k].mean(1)
         examples = float(drawn.var(ddof=1)) * self._clusters / max(self._clusters - 1, 1)
         known = self._noise.get(metrics[0]) if len(metrics) == 1 else None
-        found = Difference(before, after, examples, n, self._clusters)
+        found = Difference(before, after, examples, n, self._clusters, flipped=self._flipped)
         found = self._with_seeds(found, mean, known)
         if not len(mean.swapped):
             return replace(found, p=2 * found.tail(abs(found.value)))
@@ -330,6 +391,7 @@ def mean_difference(differences: Sequence[Difference]) -> Difference:
         examples=sum(d.examples for d in differences) / count**2,
         n=sum(d.n for d in differences),
         clusters=sum(d.clusters for d in differences),
+        flipped=sum(d.flipped for d in differences) / count,
         seeds=seeds / count**2 if known else None,
         shared=sum(d.shared for d in known) / count**2,
         freedom=seeds**2 / doubt if doubt else 0.0,
@@ -347,6 +409,33 @@ def mcnemar(more: int, fewer: int) -> float:
     from scipy.special import bdtr  # scipy.stats takes a second to import
 
     return min(1.0, 2 * float(bdtr(min(more, fewer), more + fewer, 0.5)))
+
+
+def mcnemar_detectable(discordant: float, n: int, alpha: float) -> float:
+    """The smallest true difference that McNemar's exact test finds in `POWER` of all cases.
+
+    Args:
+        discordant: Share of the examples that one side alone gets right.
+        n: Examples.
+        alpha: Level of the test.
+    """
+    import numpy as np
+    from scipy.special import bdtr, ndtri
+
+    spread = ndtri((np.arange(DRAWS) + 0.5) / DRAWS)[:, None]
+
+    def missing(size: float) -> float:
+        share = min(math.hypot(discordant, size), 1.0)  # the odds of both kinds change alike
+        counts = np.rint(n * share + spread * (n * share * (1 - share)) ** 0.5).clip(0, n)
+        # The most uneven split that is significant lies near the normal quantile; -1: none is.
+        near = np.floor(counts / 2 + ndtri(alpha / 2) * counts**0.5 / 2) + np.arange(-3, 4)
+        fits = (near >= 0) & (near <= counts)
+        fits &= 2 * bdtr(np.where(fits, near, 0), counts, 0.5) <= alpha
+        most = np.where(fits, near, -1).max(1)
+        found = bdtr(most.clip(0), counts[:, 0], 0.5 - size / (2 * share))
+        return float(np.where(most < 0, 0.0, found).mean()) - POWER
+
+    return _crossing(missing, 0.0, 1.0)
 
 
 def tango_statistic(more: int, fewer: int, n: int, difference: float) -> float:

@@ -168,7 +168,7 @@ def _of_weights(
 
     clusters, count = answers.cluster_numbers(), len(answers.labels)
 
-    def measured(weights: Array, systems: Sequence[Sequence[Any]]) -> dict[str, Array]:
+    def measured(weights: Indices, systems: Sequence[Sequence[Any]]) -> dict[str, Array]:
         """How often each example occurs, (rows, n) → metric → (rows, S)."""
         own = {
             name: [_weighted(task, name, answers.labels, given, weights) for given in systems]

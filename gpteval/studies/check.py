@@ -86,7 +86,7 @@ class Verdict:
         reason: What it rests on, or what to do.
         blocking: Whether it counts for the exit code.
         tolerance: The drop that is accepted.
-        detectable: The smallest true drop that would be found in four of five checks.
+        level: p of one task by itself at which it is called regressed, were it the only one.
         runs: How many of the baseline and of the results.
         difference: Results less baseline; None where they could not be compared.
         adjusted: p of a difference within the tolerance, corrected for the number of tasks.
@@ -100,10 +100,16 @@ class Verdict:
     reason: str = ""
     blocking: bool = True
     tolerance: float = 0.0
-    detectable: float = 0.0
+    level: float = 0.05
     runs: tuple[int, int] = (0, 0)
     difference: Difference | None = None
     adjusted: float | None = None
+
+    @property
+    def detectable(self) -> float | None:
+        """The smallest true drop that would be found in four of five checks."""
+        found = self.difference
+        return found.detectable(self.level, self.tolerance) if found else None
 
     @property
     def code(self) -> int:
@@ -202,13 +208,12 @@ def _decided(verdict: Verdict, p: float, alpha: float, tasks: int) -> Verdict:
         word = "REGRESSED" if difference.value < 0 else "IMPROVED"
     elif -tolerance <= low and high <= tolerance:
         word = "HELD"
-    detectable = difference.detectable(alpha / tasks, tolerance)
     reasons = [verdict.reason, _undecided(difference, tolerance) if word == "UNDERPOWERED" else ""]
     return replace(
         verdict,
         word=word,
         adjusted=p,
-        detectable=detectable,
+        level=alpha / tasks,
         reason="; ".join(filter(None, reasons)),
     )
 

@@ -63,9 +63,9 @@ def _flip(sides: Sequence[Sequence[Prediction]]) -> Flip | None:
     answers = [Counter(p.prediction for p in side).most_common(1)[0][0] for side in sides]
     if answers[0] == answers[1]:
         return None
-    right = [answer == example.label for answer in answers]
+    before, after = (answer == example.label for answer in answers)
     sureness = fmean(_margin(p) for side in sides for p in side)
-    return Flip(example.id, example.label, *answers, right[1] - right[0], sureness)
+    return Flip(example.id, example.label, answers[0], answers[1], after - before, sureness)
 
 
 def _moved(sides: Sequence[Sequence[Prediction]]) -> Flip | None:
