@@ -1,4 +1,4 @@
-"""Whole pre-training updates side by side with two ways one would write them, on the CPU.
+"""Whole pre-training updates side by side with two ways one would write them.
 
 Ours is `Pretraining.step`: windows read from a token file, forward, backward, clipping, AdamW. Same
 weights to begin with, same shape (GPT-1's: norms after the sums, learned positions, one matrix for
@@ -88,6 +88,7 @@ class Case:
     batch: int
     precision: str
     allocator: str
+    device: str
 
     @property
     def name(self) -> str:
@@ -128,10 +129,12 @@ def plain_loop(model: Decoder, data: TokenFile, case: Case, machine: Machine) ->
         tokens = np.memmap(data.tokens.filename, np.uint16, "r")
         starts = torch.randint(len(tokens) - length, (case.batch,)).tolist()
         runs = [torch.from_numpy(tokens[i : i + length + 1].astype(np.int64)) for i in starts]
-        return torch.stack([r[:-1] for r in runs]), torch.stack([r[1:] for r in runs])
+        pair = torch.stack([r[:-1] for r in runs]), torch.stack([r[1:] for r in runs])
+        return pair[0].to(machine.device), pair[1].to(machine.device)
 
     def update() -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=machine.precision == "bf16"):
+        halved = machine.precision == "bf16"
+        with torch.autocast(machine.device.type, torch.bfloat16, enabled=halved):
             loss = model(*windows())
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -181,7 +184,7 @@ def trainer(model: OpenAIGPTLMHeadModel, data: TokenFile, case: Case, machine: M
         max_grad_norm=1.0,
         optim="adamw_torch_fused",
         bf16=machine.precision == "bf16",
-        use_cpu=True,
+        use_cpu=machine.device.type == "cpu",
         report_to="none",
         save_strategy="no",
         logging_strategy="no",
@@ -246,12 +249,15 @@ UPDATES = {"ours": pretraining, "nanogpt": plain_loop, "trainer": trainer}
 
 def compare(case: Case, rounds: int) -> None:
     """Print medians of interleaved rounds of one update each."""
-    machine, chosen = resolve(Compute("cpu", case.precision)), models(case)
+    machine, chosen = resolve(Compute(case.device, case.precision)), models(case)
+    chosen = {name: made.to(machine.device) for name, made in chosen.items()}
     with tempfile.TemporaryDirectory() as directory:
         data = corpus(Path(directory), case.config.vocab_size)
         sides = {
             name: settled(
-                case.allocator, update(chosen[name], data, case, machine), ours=name == "ours"
+                case.allocator,
+                waited(update(chosen[name], data, case, machine), machine),
+                ours=name == "ours",
             )
             for name, update in UPDATES.items()
         }
@@ -266,6 +272,18 @@ def compare(case: Case, rounds: int) -> None:
         print(f"  {name:8} {middle:7.3f} s, {tokens / middle:6,.0f} tokens/s, {used}{against}")
 
 
+def waited(update: Timed, machine: Machine) -> Timed:
+    """An update with what a GPU has still to do of it."""
+    if machine.device.type != "cuda":
+        return update
+
+    def whole() -> float:
+        taken = update()
+        return taken + seconds(torch.cuda.synchronize)
+
+    return whole
+
+
 def fastest(machine: Machine) -> float:
     """FLOP/s of a matrix product at the precision, or in fp32 where that is faster."""
     return max(matmul_ceiling(machine.device, p) for p in {machine.precision, "fp32"})
@@ -276,7 +294,7 @@ def alone(case: Case, rounds: int) -> None:
     found = {}
     for name in UPDATES:
         options = ["--side", name, "--rounds", str(rounds), "--allocator", case.allocator]
-        options += ["--shape", case.shape, "--batch", str(case.batch)]
+        options += ["--shape", case.shape, "--batch", str(case.batch), "--device", case.device]
         options += ["--precision", case.precision, "--threads", str(torch.get_num_threads())]
         found[name] = by_itself(__file__, *options)
     print(f"{case.name}, each alone")
@@ -289,11 +307,11 @@ def alone(case: Case, rounds: int) -> None:
 
 def one_side(case: Case, name: str, rounds: int) -> None:
     """Tell the median seconds of an update and the peak memory of this process."""
-    machine = resolve(Compute("cpu", case.precision))
+    machine = resolve(Compute(case.device, case.precision))
     settle(case.allocator, ours=name == "ours")
     with tempfile.TemporaryDirectory() as directory:
         data = corpus(Path(directory), case.config.vocab_size)
-        update = UPDATES[name](model(case, name), data, case, machine)
+        update = UPDATES[name](model(case, name).to(machine.device), data, case, machine)
         tell([update() for _ in range(WARM + rounds)][WARM:])
 
 
@@ -304,6 +322,7 @@ def main() -> None:
     parser.add_argument(
         "--precision", choices=["fp32", "bf16"], nargs="+", default=["fp32", "bf16"]
     )
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--allocator", choices=CHOICES, default="own")
@@ -314,7 +333,7 @@ def main() -> None:
     if not options.side:
         introduce()
     for shape, precision in product(options.shape, options.precision):
-        case = Case(shape, options.batch, precision, options.allocator)
+        case = Case(shape, options.batch, precision, options.allocator, options.device)
         if options.side:
             one_side(case, options.side, options.rounds)
         elif options.alone:

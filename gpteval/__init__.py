@@ -1,7 +1,6 @@
 """gpteval: how far does one pre-trained language model carry?
 
-The public names. Everything that needs torch is imported on first use, so that `import gpteval` is
-cheap enough for a command line.
+The public names. What a command line can do without, torch first of all, is imported on first use.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from gpteval.errors import CheckpointError, ConfigError, DataError, GptevalError
 from gpteval.hookspecs import hookimpl
 from gpteval.metric import Metric
 from gpteval.model import Loaded, Model, ModelFamily, Tokenizer
-from gpteval.records import Prediction, Result
 from gpteval.task import (
     Candidate,
     Example,
@@ -27,7 +25,6 @@ from gpteval.task import (
     Suite,
     Task,
 )
-from gpteval.tree import Span, Trees
 
 if TYPE_CHECKING:
     from gpteval.encode.cache import cache_directory
@@ -37,6 +34,8 @@ if TYPE_CHECKING:
     from gpteval.methods.run import run
     from gpteval.methods.settings import recipe
     from gpteval.methods.zeroshot import score_zeroshot
+    from gpteval.records import Prediction, Result
+    from gpteval.tree import Span, Trees
     from gpteval.weights.checkpoint import (
         load_weights,
         read_config,
@@ -97,6 +96,10 @@ _LAZY = {
     "cache_directory": "gpteval.encode.cache",
     "load_model": "gpteval.weights.load",
     "load_weights": "gpteval.weights.checkpoint",
+    "Prediction": "gpteval.records",
+    "Result": "gpteval.records",
+    "Span": "gpteval.tree",
+    "Trees": "gpteval.tree",
     "read_config": "gpteval.weights.checkpoint",
     "read_json": "gpteval.weights.checkpoint",
     "read_tensors": "gpteval.weights.checkpoint",

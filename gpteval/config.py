@@ -25,6 +25,9 @@ MODEL, SAMPLE_MODEL = "openai-gpt", "mini"
 RECIPE, SAMPLE_RECIPE = "paper", "sample"
 """The recipes likewise."""
 
+RESULTS, SAMPLE_RESULTS = "results", "runs"
+"""The results directories likewise."""
+
 
 SEEDS = 2**32
 """How many seeds there are: NumPy takes those below."""
@@ -39,11 +42,16 @@ def option(
     most: float | None = None,
     below: float | None = None,
     choices: tuple[str, ...] = (),
+    metavar: str = "",
 ) -> Any:
-    """A field with the help text its command-line option shows, and the values it may have."""
+    """A field with the help text its command-line option shows, and the values it may have.
+
+    `metavar` shows them where not all can be listed.
+    """
     limits = {"least": least, "above": above, "most": most, "below": below}
     known = {name: limit for name, limit in limits.items() if limit is not None}
-    return field(default=default, metadata={"help": text, "limits": known, "choices": choices})
+    shown = {"help": text, "metavar": metavar}
+    return field(default=default, metadata={**shown, "limits": known, "choices": choices})
 
 
 def check(config: Any) -> None:
@@ -88,6 +96,13 @@ class FinetuneConfig:
     """The fine-tuning recipe; the defaults are the paper's, for every task alike."""
 
     lr: float = option(6.25e-5, "Peak learning rate.", least=0, most=1000)
+    lr_width: int = option(
+        0,
+        "Width of the model that --lr is meant for: another's rate is lr·width/its own. "
+        "0: --lr for any.",
+        least=0,
+        most=10**6,
+    )
     batch_size: int = option(32, "Examples per update, drawn at random.", least=1, most=10**9)
     epochs: int = option(3, "Passes over the training split.", least=1, most=10**6)
     warmup: float = option(
@@ -113,10 +128,20 @@ class FinetuneConfig:
         """Refuse values that no run can use."""
         check(self)
 
+    def rate(self, width: int) -> float:
+        """Peak learning rate of a model of that width, D.
+
+        With `lr_width` it falls as the width grows: what Adam's updates, each entry about as large
+        as the rate, add to a matrix product grows with the number of entries that are summed
+        (Yang et al. 2021, arXiv 2203.03466, table 3).
+        """
+        return self.lr * self.lr_width / width if self.lr_width else self.lr
+
     @property
     def settings(self) -> dict[str, Any]:
-        """Every setting, for keys and records; the way of branches only where it is not ours."""
-        return {n: v for n, v in asdict(self).items() if (n, v) != ("branches", "shared")}
+        """Every setting, for keys and records; those that came later only where they are used."""
+        later = {"branches": "shared", "lr_width": 0}
+        return {n: v for n, v in asdict(self).items() if n not in later or v != later[n]}
 
     @property
     def changed(self) -> dict[str, Any]:
@@ -241,7 +266,11 @@ class Reading:
 class Compute:
     """Where and how precisely to compute."""
 
-    device: str = option("auto", "cuda, mps, cpu, or auto: the first that is there.")
+    device: str = option(
+        "auto",
+        "Where to compute; auto: the first of the others that is there; cuda:1: the second GPU.",
+        metavar="[auto|cuda|mps|cpu]",
+    )
     precision: str = option(
         "auto",
         "fp32, bf16 (autocast), or auto: bf16 on cuda, else fp32.",

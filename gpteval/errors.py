@@ -5,14 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from gpteval.text import one_line
+
 
 class GptevalError(Exception):
     """A mistake the user can mend. Its text is one line: what is wrong, what to do."""
 
     def __str__(self) -> str:
-        """The line, with what can't be printed escaped: it may quote a damaged file."""
-        text = super().__str__()
-        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+        """The line, fit to be printed whatever it quotes: it may be a damaged file."""
+        return one_line(super().__str__())
 
 
 class UnknownNameError(GptevalError):

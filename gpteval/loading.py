@@ -19,6 +19,7 @@ import pluggy
 
 from gpteval import hookspecs
 from gpteval.errors import PluginError
+from gpteval.text import one_line
 
 GROUP = "gpteval"
 OWN = "gpteval"
@@ -184,4 +185,4 @@ def _distribution(point: EntryPoint) -> tuple[str, str]:
 def reason(error: BaseException) -> str:
     """What an error says, in one line."""
     first = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first}"
+    return one_line(f"{type(error).__name__}: {first}")

@@ -6,17 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gpteval.records import Prediction
 from gpteval.task import Task
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from gpteval.records import Prediction
+
     Array = NDArray[np.float64]
     Counts = NDArray[np.int64]
 else:
-    Array = Counts = Any
+    Array = Counts = Prediction = Any
 
 Values = Sequence[Any]
 """Label names (classify), indices of answers (choose) or numbers (regress), one per example."""

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 
 class Progress(Protocol):
     """A listener. The command line draws bars on stderr; from Python nothing is shown."""
+
+    def part(self, number: int, sizes: Sequence[float], noun: str = "task") -> None:
+        """Part `number` of the whole begins, from 1; one without a phase was finished before.
+
+        Args:
+            number: Which, from 1.
+            sizes: The work of every part, in any unit.
+            noun: What a part is.
+        """
 
     def begin(self, what: str, total: int, done: int = 0) -> None:
         """A phase of `total` steps begins ("rte · train"); `done` of them were made earlier."""
@@ -23,6 +33,9 @@ class Progress(Protocol):
 
 class Silent:
     """The listener that shows nothing."""
+
+    def part(self, number: int, sizes: Sequence[float], noun: str = "task") -> None:
+        """Ignore."""
 
     def begin(self, what: str, total: int, done: int = 0) -> None:
         """Ignore."""

@@ -69,7 +69,8 @@ def test_every_command_explains_itself(command: str) -> None:
 
 
 def test_tasks_are_listed_as_json_with_their_provenance() -> None:
-    tasks = {task["name"]: task for task in json.loads(gpteval("tasks", "--json").stdout)}
+    facts = map(json.loads, gpteval("tasks", "--json").stdout.splitlines())
+    tasks = {task["name"]: task for task in facts}
     assert tasks["rte"]["splits"]["train"]["rows"] == 2490
     assert tasks["rte"]["paper"] == ["accuracy 56.0 on test [P t.2]"]
     assert tasks["breaking_nli"]["train_task"] == "snli"

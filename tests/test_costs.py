@@ -81,5 +81,5 @@ def test_the_command_shows_costs_in_every_form(tmp_path):
     assert "| rte | mini | cpu fp32 | 1 | 233 | 600k | 60 % | 4.00T |" in page
     assert f"`gpteval leaderboard {tmp_path} --cost --format markdown`" in page
     assert "4.00T" in runner.invoke(command, [str(tmp_path), "--cost"]).output
-    (found,) = json.loads(runner.invoke(command, [str(tmp_path), "--cost", "--json"]).output)
+    found = json.loads(runner.invoke(command, [str(tmp_path), "--cost", "--json"]).output)
     assert (found["flops"], found["saved"]) == (4e12, 0.6)

@@ -131,7 +131,7 @@ def test_the_figure_has_a_line_per_task_and_run(run: Path, tmp_path: Path) -> No
 def test_the_command_writes_points_and_picture(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     options = ["--sample", "--tasks", "copa,sst2", "--limit", "8", "--device", "cpu"]
-    options += ["--output", str(tmp_path / "out")]
+    options += ["--results", str(tmp_path / "out")]
     found = CliRunner().invoke(command, [str(run), *options], catch_exceptions=False)
     assert "1: a perfect score" in found.stdout
     assert (tmp_path / "out" / "curve.png").read_bytes().startswith(b"\x89PNG")
@@ -145,7 +145,7 @@ def test_without_matplotlib_one_line_says_what_to_install(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
-    options = [str(run), "--sample", "--tasks", "copa", "--limit", "5", "--output", str(tmp_path)]
+    options = [str(run), "--sample", "--tasks", "copa", "--limit", "5", "--results", str(tmp_path)]
     error = CliRunner().invoke(command, options).exception
     assert isinstance(error, ConfigError)
     assert "pip install 'gpteval[plots]'" in str(error)

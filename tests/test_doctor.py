@@ -79,17 +79,12 @@ def test_bf16_is_reported_and_not_judged(roomy_directory: Path) -> None:
 
 
 def test_the_command_prints_a_row_per_arrangement(roomy_directory: Path) -> None:
-    options = ["--batch-invariance", "--tasks", "copa", "--model", str(roomy_directory), *OPTIONS]
+    options = ["--tasks", "copa", "--model", str(roomy_directory), *OPTIONS]
     found = CliRunner().invoke(command, options, catch_exceptions=False)
     assert found.exit_code == 0
     assert all(arrangement.name in found.stdout for arrangement in ARRANGEMENTS)
     lines = CliRunner().invoke(command, [*options, "--json"]).stdout.splitlines()
     assert [json.loads(line)["flipped"] for line in lines] == [0] * len(ARRANGEMENTS)
-
-
-def test_without_a_check_the_command_says_which_there_are() -> None:
-    found = CliRunner().invoke(command, OPTIONS)
-    assert (found.exit_code, "--batch-invariance" in found.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("largest", [2e-4, 5e-5])

@@ -235,7 +235,7 @@ def test_a_shape_that_is_none(tiny_directory: Path, field: str, value: object) -
 
 
 def toy_training(tiny_directory: Path, path: Path) -> TaskModel:
-    """Two epochs of a training that is saved at `path`, or goes on from what is there."""
+    """Two epochs of a training that is saved at `path`, or resumes from what is there."""
     loaded = load_model(str(tiny_directory))
     torch.manual_seed(0)
     model = TaskModel(loaded.model, TOY, 0.0)

@@ -117,7 +117,7 @@ def test_what_is_only_shown_is_in_no_key(tiny: Loaded, name: str) -> None:
 @pytest.mark.parametrize("field", [field.name for field in fields(FinetuneConfig)])
 def test_every_setting_of_the_recipe_is_in_a_fine_tunings_key(tiny: Loaded, field: str) -> None:
     value = OTHER.get(field) or getattr(FinetuneConfig(), field) / 2
-    whole = field in ("batch_size", "epochs")
+    whole = field in ("batch_size", "epochs", "lr_width")
     changes = {field: 1 + int(value) if whole else value}
     assert moved(keys(tiny), keys(tiny, changes=changes)) == {"finetune"}
 

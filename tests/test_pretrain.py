@@ -12,9 +12,10 @@ from gpteval.compute.device import resolve
 from gpteval.config import Upkeep
 from gpteval.corpus.documents import find_documents
 from gpteval.corpus.tokens import encode_documents, open_tokens
-from gpteval.errors import TrainingError
+from gpteval.errors import TrainingError, UnknownNameError
 from gpteval.pretrain.bits_per_byte import bits_per_byte
 from gpteval.pretrain.loop import TrainingLoop
+from gpteval.pretrain.pretrain import pretrain
 from gpteval.pretrain.pretraining import PASS_TOKENS, Pretraining
 from gpteval.progress import Silent
 from gpteval_models.gpt import GPT, GPTConfig
@@ -143,7 +144,6 @@ def test_weights_can_be_stored_in_half_the_space(corpus, output, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--preset", "minj"], "unknown preset 'minj'; did you mean 'mini'"),
         (["--warmup", "6"], "--warmup 6 doesn't fit into --updates 6"),
         (["--held-out", "3"], "--held-out 3 leaves nothing to train on"),
         (["--context", "4096"], "tokens, fewer than a sequence of 4096"),
@@ -159,3 +159,8 @@ def test_a_mistake_is_one_clear_line(corpus, tmp_path, arguments, message):
     assert isinstance(error, GptevalError)
     assert message in str(error) and "\n" not in str(error)
     assert not (tmp_path / "out" / "model").exists()
+
+
+def test_a_preset_that_nobody_has_is_told_with_the_nearest_name(corpus, tmp_path):
+    with pytest.raises(UnknownNameError, match="unknown preset 'minj'; did you mean 'mini'"):
+        pretrain([corpus], tmp_path / "out", PretrainConfig(preset="minj"))

@@ -1,4 +1,4 @@
-"""A run that is killed goes on where it stopped and ends with the uninterrupted run's results."""
+"""A run that is killed resumes where it stopped and ends with the uninterrupted run's results."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def test_two_processes_make_the_fifty_losses_of_one_though_one_is_killed_in_betw
         printed, told = process.communicate(timeout=200)
     assert process.returncode == 0, told
     assert len(printed.splitlines()) == 4  # one process speaks
-    assert told.count("done in") == 1
+    assert told.count("seed 1: done in") == 1
     assert found.read()[:2] == expected.read()[:2]  # what was finished is not run again
     for result, other in zip(found.read()[2:], expected.read()[2:], strict=True):
         assert_alike(found, result, expected, other)

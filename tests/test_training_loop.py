@@ -1,4 +1,4 @@
-"""A pre-training that is killed goes on where it stopped and ends as if it had not been."""
+"""A pre-training that is killed resumes where it stopped and ends as if it had not been."""
 
 from __future__ import annotations
 

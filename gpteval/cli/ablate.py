@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gpteval.cli.options import UserPath, changes_from, chosen_seeds, options_from, suite_options
+from gpteval.cli import output
+from gpteval.cli.options import (
+    UserPath,
+    changes_from,
+    chosen_seeds,
+    conclude,
+    json_option,
+    options_from,
+    suite_options,
+)
 from gpteval.config import Compute, FinetuneConfig
 
 TABLE, FIGURE = "ablations", "layers"
@@ -30,7 +38,7 @@ TABLE, FIGURE = "ablations", "layers"
     type=UserPath(dir_okay=False),
     help="With --layers: draw the curve here (.png, .svg, .pdf), its points beside it (.jsonl).",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON lines.")
+@json_option
 @changes_from(FinetuneConfig, "changes")
 @options_from(Compute, "compute")
 def command(
@@ -74,11 +82,17 @@ def _table(tasks: str, lstm: str | None, as_json: bool, settings: dict[str, Any]
     from gpteval.report.ablations import AblationTable
     from gpteval.studies.ablate import ablate
 
-    rows = ablate(tasks, lstm=lstm, progress=listener(), **settings)
+    progress = listener()
+    rows = ablate(tasks, lstm=lstm, progress=progress, **settings)
     if rank():
         return  # the first of several processes has the results
     table = AblationTable(rows)
-    _print(table, table.json_rows() if as_json else None)
+    if as_json:
+        output.show_json(*table.json_rows())
+    else:
+        output.show(table)
+    left_out = {name: why for done in rows.values() for name, why in done.left_out.items()}
+    conclude(settings, left_out, new=progress.whole.begun)
 
 
 def _layers(tasks: str, picture: Path | None, as_json: bool, settings: dict[str, Any]) -> None:
@@ -89,21 +103,15 @@ def _layers(tasks: str, picture: Path | None, as_json: bool, settings: dict[str,
 
     if picture is not None:
         check_plot(picture)
-    results, layers = ablate_layers(tasks, progress=listener(), **settings)
+    progress = listener()
+    results, layers = ablate_layers(tasks, progress=progress, **settings)
     if rank():
         return
     line = points(results, layers)
     if picture is not None:
         plot(line, picture, f"{results[0].model}, recipe {results[0].recipe}")
-    _print(LayersTable(line), json_rows(line) if as_json else None)
-
-
-def _print(table: Any, rows: list[dict[str, Any]] | None) -> None:
-    """The table, or its figures as JSON lines."""
-    from gpteval.report.table import stdout_console
-
-    if rows is None:
-        stdout_console().print(table)
-        return
-    for row in rows:
-        click.echo(json.dumps(row, ensure_ascii=False))
+    if as_json:
+        output.show_json(*json_rows(line))
+    else:
+        output.show(LayersTable(line))
+    conclude(settings, results.left_out, new=progress.whole.begun)

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from gpteval.cli.options import (
+    conclude,
     data_dir_option,
     json_option,
     limit_option,
@@ -43,5 +44,7 @@ def command(*, as_json: bool, **settings: Any) -> None:
     from gpteval.cli.progress import listener
     from gpteval.methods.linear import score_baselines
 
-    results = score_baselines(progress=listener(), **settings)
+    progress = listener()
+    results = score_baselines(progress=progress, **settings)
     show_results(results, as_json=as_json)
+    conclude(settings, results.left_out, new=progress.whole.begun)

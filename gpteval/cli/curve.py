@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich import box
-from rich.table import Table
 
+from gpteval.cli import output
 from gpteval.cli.options import (
     DIRECTORY,
     data_dir_option,
+    json_option,
     limit_option,
     options_from,
     sample_option,
@@ -36,20 +36,20 @@ if TYPE_CHECKING:
 @sample_option
 @limit_option
 @click.option(
-    "--output",
+    "--results",
     type=DIRECTORY,
     default="curve",
     show_default=True,
-    help="Directory to write: points.jsonl, curve.png, and the results store.",
+    help="Directory of records, and of points.jsonl and curve.png.",
 )
 @click.option("--picture/--no-picture", default=True, show_default=True, help="Draw curve.png.")
-@click.option("--json", "as_json", is_flag=True, help="Print the points as JSON lines.")
+@json_option
 @options_from(Compute, "compute")
 def command(
     *,
     directory: tuple[Path, ...],
     tasks: str,
-    output: Path,
+    results: Path,
     picture: bool,
     as_json: bool,
     **settings: Any,
@@ -65,7 +65,7 @@ def command(
     \b
     gpteval pretrain BOOKS --output mine --snapshots 10
     gpteval curve mine --data-dir DATA
-    gpteval curve mine lstm --sample --tasks race,copa --output gpt-and-lstm
+    gpteval curve mine lstm --sample --tasks race,copa --results gpt-and-lstm
     """
     from gpteval.cli.progress import listener
     from gpteval.report.curve import figure_class
@@ -74,14 +74,14 @@ def command(
 
     if picture:
         figure_class()  # so that it is missed before anything is scored
-    config = ZeroshotConfig(tasks=task_names(tasks), results=output, **settings)
+    config = ZeroshotConfig(tasks=task_names(tasks), results=results, **settings)
     scored = list(points(directory, config, listener()))
     lines = "".join(json.dumps(asdict(point)) + "\n" for point in scored)
-    _write(output / "points.jsonl", lines.encode())
+    _write(results / "points.jsonl", lines.encode())
     if picture:
-        _write(output / "curve.png", drawn(scored))
+        _write(results / "curve.png", drawn(scored))
     if as_json:
-        click.echo(lines, nl=False)
+        output.show_json(*map(asdict, scored))
     else:
         _print(scored)
 
@@ -93,22 +93,11 @@ def _write(path: Path, content: bytes) -> None:
         write_whole(path, content)
     except OSError as error:
         raise ResultError(f"{path} can't be written: {error.strerror or error}") from error
-    click.echo(f"gpteval: {path}", err=True)
+    output.tell(path)
 
 
 def _print(points: Sequence[Point]) -> None:
     """Normalised scores, a row per checkpoint and a column per task."""
-    from gpteval.report.table import stdout_console
+    from gpteval.report.curve import CurveTable
 
-    tasks = list(dict.fromkeys(point.task for point in points))
-    table = Table("run", box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("update", "tokens", *tasks):
-        table.add_column(heading, justify="right", no_wrap=True)
-    rows: dict[tuple[str, int, int], dict[str, str]] = {}
-    for point in points:
-        row = rows.setdefault((point.run, point.update, point.tokens), {})
-        row[point.task] = f"{point.normalised:.3f}"
-    for (run, update, tokens), scores in rows.items():
-        table.add_row(run, f"{update:,}", f"{tokens:,}", *(scores[task] for task in tasks))
-    stdout_console().print(table, highlight=False)
-    stdout_console().print(f"0: a random guess, 1: {points[0].of}", highlight=False)
+    output.show(CurveTable(points))

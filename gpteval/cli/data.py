@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
-from gpteval.cli.options import data_dir_option
+from gpteval.cli import output
+from gpteval.cli.options import data_dir_option, json_option
 from gpteval.config import task_names
 from gpteval.errors import ConfigError, DataError
 from gpteval.plugins import registry
 
 if TYPE_CHECKING:
     from gpteval.data.verify import SplitReport
-
-PIPED_WIDTH = 200
 
 
 @click.group()
@@ -32,7 +27,7 @@ def command() -> None:
 @click.option("--tasks", default="all", show_default=True, help="Names and groups, by commas.")
 @data_dir_option
 @click.option("--sample", is_flag=True, help="Check the data sets that come with the package.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON line per split.")
+@json_option
 def verify_data(tasks: str, data_dir: tuple[Path, ...], sample: bool, as_json: bool) -> None:
     """Count every split's rows and labels; look for duplicates and for overlap with train.
 
@@ -55,7 +50,7 @@ def verify_data(tasks: str, data_dir: tuple[Path, ...], sample: bool, as_json: b
     for report in verify(with_trained(chosen), rows_from):
         reports.append(report)
         if as_json:
-            click.echo(json.dumps(asdict(report), ensure_ascii=False))
+            output.show_json(asdict(report))
     if not as_json:
         _print(reports)
     problems = [report.problem for report in reports if report.state == "unreadable"]
@@ -70,21 +65,15 @@ def verify_data(tasks: str, data_dir: tuple[Path, ...], sample: bool, as_json: b
 
 def _print(reports: list[SplitReport]) -> None:
     """One table on stdout, of one line per split where stdout is not a terminal."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("task", "split", "state"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("rows", "official", "no gold", "twice", "in train"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("labels")
-    table.add_column("digest", no_wrap=True)
-    task = ""
+    from gpteval.report.table import listing
+
+    counts = ("rows", "official", "no gold", "twice", "in train")
+    rows, task = [], ""
     for report in reports:
-        table.add_row(report.task if report.task != task else "", *_cells(report))
+        rows.append((report.task if report.task != task else "", *_cells(report)))
         task = report.task
-    console = Console()
-    if not console.is_terminal:
-        console.width = PIPED_WIDTH
-    console.print(table, highlight=False)
+    headings = ("task", "split", "state", *counts, "labels", "digest")
+    output.show(listing(headings, rows, right=counts))
 
 
 def _cells(report: SplitReport) -> tuple[str, ...]:

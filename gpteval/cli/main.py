@@ -5,7 +5,6 @@ A sub-command's module is imported when it is called, so `gpteval --help` stays 
 
 from __future__ import annotations
 
-import logging
 import os
 import shlex
 import sys
@@ -14,11 +13,13 @@ from typing import Any, NoReturn
 
 import click
 
+from gpteval.cli import output
 from gpteval.cli.strict import strict
 from gpteval.compute.processes import launched, rank, stay_alone
 from gpteval.errors import GptevalError
 from gpteval.loading import Plugin, reason
 from gpteval.plugins import registry
+from gpteval.text import one_line
 
 COMMANDS = {
     "run": "Fine-tune one model on every task and score it.",
@@ -133,37 +134,16 @@ def cli() -> None:
 
 
 def main() -> NoReturn:
-    """Entry point: run the command line, answer a user's mistake with one line and exit code 2."""
-    logging.basicConfig(format="gpteval: %(message)s", level=logging.WARNING)
+    """Entry point: run the command line; a user's mistake is one line and exit code 2."""
+    output.prepare()
     # A library's own progress bars and warnings would be mixed into ours.
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     try:
-        registry().add_commands(cli.take)
-        code = cli.main(standalone_mode=False)  # that of a command which exits, or what it returns
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        end(error.exit_code)
-    except click.ClickException as error:
-        context = getattr(error, "ctx", None)
-        where = f" (see `{context.command_path} --help`)" if context else ""
-        fail(f"{' '.join(error.format_message().split())}{where}", error.exit_code)
-    except GptevalError as error:
-        fail(str(error), 2)
-    except (KeyboardInterrupt, click.Abort):
-        again = shlex.join(["gpteval", *sys.argv[1:]])
-        resumes = f"; the same command resumes where it stopped: {again}"
-        fail(f"interrupted{resumes if RESUMED.intersection(sys.argv[1:2]) else ''}", 130)
-    except Exception as error:
-        if cli.running is None:
-            raise
-        fail(f"command of {cli.running.package}: {reason(error)}", 1)
-    end(code if isinstance(code, int) else 0)
-
-
-def fail(line: str, code: int) -> NoReturn:
-    """Say on stderr what is wrong and leave."""
-    click.echo(f"gpteval: {line}", err=True)
+        code = _run()
+        sys.stdout.flush()
+    except output.StreamError as error:
+        code = output.ended_by(error)
     end(code)
 
 
@@ -174,3 +154,41 @@ def end(code: int) -> NoReturn:
 
         leave(code)
     sys.exit(code)
+
+
+def _run() -> int:
+    """The exit code of the command line: the command's own, or that of how it failed."""
+    try:
+        registry().add_commands(cli.take)
+        code = cli.main(standalone_mode=False)  # that of a command which exits, or what it returns
+        return code if isinstance(code, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        return _failed(_usage(error), error.exit_code)
+    except GptevalError as error:
+        return _failed(str(error), 2)
+    except (KeyboardInterrupt, click.Abort):
+        again = shlex.join(["gpteval", *sys.argv[1:]])
+        resumes = f"; the same command resumes where it stopped: {again}"
+        return _failed(f"interrupted{resumes if RESUMED.intersection(sys.argv[1:2]) else ''}", 130)
+    except output.StreamError:
+        raise
+    except Exception as error:
+        if cli.running is None:
+            raise
+        return _failed(f"command of {cli.running.package}: {reason(error)}", 1)
+
+
+def _failed(line: str, code: int) -> int:
+    """Say on stderr what is wrong."""
+    output.tell(line)
+    return code
+
+
+def _usage(error: click.ClickException) -> str:
+    """What is wrong with the command line, and where its right use is explained."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    where = f" (see `{context.command_path} --help`)" if context else ""
+    return f"{one_line(error.format_message())}{where}"

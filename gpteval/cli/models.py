@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
+from gpteval.cli import output
+from gpteval.cli.options import json_option
 from gpteval.plugins import registry
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+@json_option
 def command(as_json: bool) -> None:
     """List the models that can be named, and the shapes that can be pre-trained."""
     rows = []
@@ -26,11 +23,10 @@ def command(as_json: bool) -> None:
             for name, shape in family.presets.items()
         ]
     rows.append(("DIRECTORY", "any", "a checkpoint that `gpteval pretrain` wrote"))
+    names = ("reference", "family", "what")
     if as_json:
-        names = ("reference", "family", "what")
-        click.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2))
+        output.show_json(*(dict(zip(names, row, strict=True)) for row in rows))
         return
-    table = Table("reference", "family", "what", box=box.SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table, highlight=False)
+    from gpteval.report.table import listing
+
+    output.show(listing(names, rows))

@@ -6,8 +6,8 @@ default, so that a setting is named, typed, explained and defaulted in one place
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import wraps
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 import click
 
+from gpteval.cli import output
 from gpteval.config import SEEDS
 from gpteval.errors import ConfigError
 from gpteval.paths import user_path
@@ -70,31 +71,52 @@ results_option = click.option(
     "--results", type=DIRECTORY, help="Directory of records; default: results (runs with --sample)."
 )
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print the results as JSON lines."
+    "--json", "as_json", is_flag=True, help="Print JSON instead, an object a line."
 )
 
 
 def show_results(results: Sequence[Result], *, as_json: bool) -> None:
-    """Print results: the leaderboard of them, or a JSON line each; then what was left out.
+    """Print results: the leaderboard of them, or their records as JSON lines."""
+    if as_json:
+        output.show_json(*map(asdict, results))
+        return
+    from gpteval.report.leaderboard import Leaderboard
+    from gpteval.report.standings import standings
+
+    output.show(Leaderboard(standings(results)))
+
+
+def conclude(settings: Mapping[str, Any], left_out: Mapping[str, str], *, new: bool) -> None:
+    """Say at the end what was left out, where the results are, and what can be done next.
+
+    Args:
+        settings: The command's options.
+        left_out: Task of a group that could not be measured → reason.
+        new: Whether any result is new.
 
     Raises:
         click.exceptions.Exit: With the code `INCOMPLETE`: a task of a group has no result.
     """
-    from gpteval.report.leaderboard import show
+    from gpteval.methods.settings import results_directory
 
-    if as_json:
-        for result in results:
-            click.echo(json.dumps(asdict(result), ensure_ascii=False))
+    for name, why in left_out.items():
+        output.tell(f"{name} has no result: {why}")
+    directory = results_directory(settings["results"], sample=settings["sample"])
+    table = f"`gpteval leaderboard {shlex.quote(str(directory))}`"
+    if new:
+        output.tell(f"the results are in {directory}: {table} shows them")
     else:
-        show(results)
-    left_out = getattr(results, "left_out", {})
-    for name, reason in left_out.items():
-        click.echo(f"gpteval: {name} has no result: {reason}", err=True)
+        output.tell(
+            f"nothing was run: all of it was finished before, in {directory}; {table} shows it, "
+            "--results with another directory measures it again"
+        )
     if left_out:
         raise click.exceptions.Exit(INCOMPLETE)
 
 
-def options_from(config: type[Any], into: str) -> Callable[[Command], Command]:
+def options_from(
+    config: type[Any], into: str, **choices: Sequence[str]
+) -> Callable[[Command], Command]:
     """Add an option per field; the command gets the finished value as its argument `into`.
 
         @click.command()
@@ -105,8 +127,9 @@ def options_from(config: type[Any], into: str) -> Callable[[Command], Command]:
         config: A dataclass of plain fields (int, float, str, bool) made with
             `gpteval.config.option`.
         into: Name of the command's argument.
+        choices: Field → values that it may have, where plug-ins say which.
     """
-    return _collected(config, into, lambda given: config(**given), defaults=True)
+    return _collected(config, into, lambda given: config(**given), choices, defaults=True)
 
 
 def changes_from(config: type[Any], into: str) -> Callable[[Command], Command]:
@@ -115,7 +138,7 @@ def changes_from(config: type[Any], into: str) -> Callable[[Command], Command]:
     For settings whose defaults depend on another option, such as a named recipe.
     """
     given_only = lambda given: {k: v for k, v in given.items() if v is not None}  # noqa: E731
-    return _collected(config, into, given_only, defaults=False)
+    return _collected(config, into, given_only, {}, defaults=False)
 
 
 def suite_options(command: Command) -> Command:
@@ -163,7 +186,12 @@ SUITE = (
 
 
 def _collected(
-    config: type[Any], into: str, make: Callable[[dict[str, Any]], Any], *, defaults: bool
+    config: type[Any],
+    into: str,
+    make: Callable[[dict[str, Any]], Any],
+    choices: Mapping[str, Sequence[str]],
+    *,
+    defaults: bool,
 ) -> Callable[[Command], Command]:
     kinds = get_type_hints(config)
 
@@ -176,20 +204,20 @@ def _collected(
             return function(**{into: make(given)}, **arguments)
 
         for field in reversed(fields(config)):
-            shown = {"default": field.default, "show_default": True} if defaults else {}
-            name, help_text = field.name.replace("_", "-"), field.metadata["help"]
-            kind = kinds[field.name]
+            name, kind = field.name.replace("_", "-"), kinds[field.name]
+            shown: dict[str, Any] = {"help": field.metadata["help"]}
+            if defaults and field.default != "":
+                shown |= {"default": field.default, "show_default": True}
             if kind in PATHS:
+                shown["multiple"] = kind == tuple[Path, ...]
                 kind = UserPath()
-                shown = {"multiple": kinds[field.name] == tuple[Path, ...]}
-            elif choices := field.metadata.get("choices"):
-                kind = click.Choice(choices)
+            elif words := choices.get(field.name) or field.metadata.get("choices"):
+                kind = click.Choice(words)
             elif kind is bool:
                 shown["is_flag"] = True
-            if field.default == "":
-                shown = {}  # nothing to show; the field's own default is used
-            option = click.option(f"--{name}", type=kind, help=help_text, **shown)
-            command = option(command)
+            elif metavar := field.metadata.get("metavar"):
+                shown["metavar"] = metavar
+            command = click.option(f"--{name}", type=kind, **shown)(command)
         return command
 
     return decorate

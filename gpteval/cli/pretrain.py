@@ -8,7 +8,14 @@ from typing import Any
 import click
 
 from gpteval.cli.options import DIRECTORY, UserPath, options_from
+from gpteval.cli.output import write
 from gpteval.config import MONITORED_ROWS, PretrainConfig, Reading, Sharing, Upkeep, task_names
+from gpteval.plugins import registry
+from gpteval.text import duration, printable
+
+PRESETS = [
+    name for family in registry().models().values() if family.build for name in family.presets
+]
 
 
 @click.command()
@@ -26,7 +33,7 @@ from gpteval.config import MONITORED_ROWS, PretrainConfig, Reading, Sharing, Upk
     f"commas: the first {MONITORED_ROWS} rows of their splits, from --data-dir or $GPTEVAL_DATA, "
     "else the bundled samples; default: none.",
 )
-@options_from(PretrainConfig, "config")
+@options_from(PretrainConfig, "config", preset=PRESETS)
 @options_from(Reading, "reading")
 @options_from(Upkeep, "upkeep")
 @options_from(Sharing, "compute")
@@ -71,7 +78,7 @@ def command(
     if rank():
         return
     measured = "" if done.bits_per_byte is None else f", {done.bits_per_byte:.3f} bits per byte"
-    click.echo(
-        f"{done.model}: {done.tokens:,} tokens in {done.seconds:.0f} s, "
-        f"loss {done.loss:.3f}{measured}"
+    write(
+        f"{printable(done.model)}: {done.tokens:,} tokens in {duration(done.seconds)}, "
+        f"loss {done.loss:.3f}{measured}\n"
     )

@@ -9,6 +9,7 @@ import click
 from gpteval.cli.options import (
     changes_from,
     chosen_seeds,
+    conclude,
     json_option,
     options_from,
     show_results,
@@ -72,6 +73,8 @@ def command(
         raise click.UsageError("--no-aux-lm is --lm-weight 0: give one of them")
     keep = NOTHING if no_pretraining else transfer_layers or ALL
     seeds_given = chosen_seeds(seed, seeds)
-    results = run(progress=listener(), seeds=seeds_given, transfer_layers=keep, **settings)
+    progress = listener()
+    results = run(progress=progress, seeds=seeds_given, transfer_layers=keep, **settings)
     if not rank():
         show_results(results, as_json=as_json)
+        conclude(settings, results.left_out, new=progress.whole.begun)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
+from gpteval.cli import output
+from gpteval.cli.options import json_option
 from gpteval.loading import Plugin
 from gpteval.plugins import registry
 
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+@json_option
 @click.pass_context
 def command(context: click.Context, as_json: bool) -> None:
     """List the tasks and their groups, or show one: `gpteval tasks show rte`."""
@@ -27,7 +25,7 @@ def command(context: click.Context, as_json: bool) -> None:
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+@json_option
 def list_tasks(as_json: bool) -> None:
     """List the tasks and their groups."""
     show_list(as_json)
@@ -35,14 +33,14 @@ def list_tasks(as_json: bool) -> None:
 
 @command.command("show")
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@json_option
 def show_task(name: str, as_json: bool) -> None:
     """Show one task: rows, labels, metrics, provenance, the paper's figures."""
     plugins = registry()
     for task in plugins.select([name]):
         facts = describe(task, plugins.owners()[task.name])
         if as_json:
-            click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+            output.show_json(facts)
         else:
             _print_facts(facts)
 
@@ -53,22 +51,24 @@ def show_list(as_json: bool) -> None:
     owners = plugins.owners()
     facts = [describe(task, owners[name]) for name, task in plugins.tasks().items()]
     if as_json:
-        click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        output.show_json(*facts)
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("task", "kind", "metrics", "train rows", "groups", "from"):
-        table.add_column(heading, justify="right" if heading == "train rows" else "left")
-    for fact in facts:
-        rows = fact["splits"].get("train", {}).get("rows")
-        table.add_row(
-            fact["name"],
-            fact["kind"],
-            ", ".join(fact["metrics"]),
-            f"{rows:,}" if rows else f"({fact['train_task']})",
-            ", ".join(fact["groups"]),
-            fact["package"],
-        )
-    Console().print(table)
+    from gpteval.report.table import listing
+
+    headings = ("task", "kind", "metrics", "train rows", "groups", "from")
+    output.show(listing(headings, map(_cells, facts), right=("train rows",)))
+
+
+def _cells(fact: dict[str, Any]) -> tuple[str, ...]:
+    rows = fact["splits"].get("train", {}).get("rows")
+    return (
+        fact["name"],
+        fact["kind"],
+        ", ".join(fact["metrics"]),
+        f"{rows:,}" if rows else f"({fact['train_task']})",
+        ", ".join(fact["groups"]),
+        fact["package"],
+    )
 
 
 def describe(task: Task, owner: Plugin) -> dict[str, Any]:
@@ -101,14 +101,16 @@ def describe(task: Task, owner: Plugin) -> dict[str, Any]:
 
 
 def _print_facts(facts: dict[str, Any]) -> None:
-    table = Table(box=None, show_header=False, pad_edge=False)
+    from gpteval.report.table import listing
+
+    lines = []
     for name, value in facts.items():
         if name == "splits":
             for word, split in value.items():
                 labels = "" if split["labelled"] else ", labels private"
                 rows = f"{split['rows']:,} rows{labels}: {', '.join(split['files'])}"
-                table.add_row(f"split {word}", rows)
+                lines.append((f"split {word}", rows))
         elif value:
             shown = value if not isinstance(value, list) else "\n".join(value)
-            table.add_row(name, str(shown))
-    Console().print(table, highlight=False)
+            lines.append((name, str(shown)))
+    output.show(listing(("", ""), lines))

@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 
+from gpteval.cli import output
 from gpteval.cli.options import (
+    conclude,
     data_dir_option,
     json_option,
     limit_option,
@@ -64,19 +66,19 @@ def command(
     if every == bool(tasks):
         raise click.UsageError("give --all, or --tasks NAMES")
     names = task_names(tasks or "all")
-    results = zeroshot.execute(settled(ZeroshotConfig, names, settings), listener())
+    progress = listener()
+    results = zeroshot.execute(settled(ZeroshotConfig, names, settings), progress)
     if baselines:
         shared = {name: settings[name] for name in ("data_dir", "sample", "limit", "results")}
         try:
-            linears = linear.execute(settled(Subject, names, shared), listener())
+            linears = linear.execute(settled(Subject, names, shared), progress)
             results += linears
             results.left_out |= linears.left_out
         except AbsentError as error:  # likelihoods need no training split
-            click.echo(f"gpteval: no baselines: {error}", err=True)
+            output.tell(f"no baselines: {error}")
     registry().run_finished(results)  # once, of all that the command made
     show_results(results, as_json=as_json)
-    if as_json:
-        return
     _, without = zeroshot.scorable(names)
-    if without:
-        click.echo(f"no heuristic: {', '.join(without)}")
+    if without and not as_json:
+        output.write(f"no heuristic: {', '.join(without)}\n")
+    conclude(settings, results.left_out, new=progress.whole.begun)

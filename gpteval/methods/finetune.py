@@ -76,8 +76,9 @@ class Finetune:
         model = self._task_model()
         encoded = self.data.encoded(model.specials)
         training = self._train(model, encoded, progress)
+        evaluated = training.evaluated
         predictions = {
-            (task.name, split): self._predict(model, task, encoded, split, training.evaluated)
+            (task.name, split): self._predict(model, task, encoded, split, evaluated, progress)
             for task, split in self.scored
         }
         return Answers(predictions, self._account(model, training))
@@ -156,6 +157,7 @@ class Finetune:
         encoded: Mapping[tuple[str, str], Sequence[Encoded]],
         split: str,
         evaluated: Work,
+        progress: Progress | None = None,
     ) -> list[Prediction]:
         """Predict one split, and count what that took."""
         from gpteval.train.predict import predict
@@ -169,6 +171,8 @@ class Finetune:
             encoded[name],
             autocast=self.machine.autocast,
             world=self.world,
+            title=f"{self._title} · scoring {task.name} {split}",
+            progress=progress,
         )
         evaluated.seconds += time.perf_counter() - began
         evaluated.add(encoded[name])

@@ -45,6 +45,20 @@ class Job:
         }
 
 
+BACKWARD = 2
+"""A backward pass takes as long as so many forward ones."""
+
+MEASURED = 100
+"""Rows of a split that are taken for as long as all of them."""
+
+
+def length(rows: SplitRows) -> float:
+    """About how many characters there are to read in a split."""
+    first = rows.rows[:MEASURED]
+    characters = sum(len(str(value)) for row in first for value in row.values())
+    return characters / max(1, len(first)) * len(rows.rows)
+
+
 class JobData:
     """The rows of a job as examples and as token trees, made once for all seeds."""
 
@@ -78,6 +92,12 @@ class JobData:
             (name, split): examples_of(self.tasks[name], rows)
             for (name, split), rows in self.rows.items()
         }
+
+    def work(self, epochs: int) -> float:
+        """How much there is to compute: to train for so many epochs, then to score."""
+        trained = (self.job.task.name, "train")
+        passes = {name: epochs * (1 + BACKWARD) if name == trained else 1 for name in self.rows}
+        return sum(length(rows) * passes[name] for name, rows in self.rows.items())
 
     def encoded(self, specials: Specials) -> Mapping[SplitName, list[Encoded]]:
         """Every split as token trees, made once for the ids that `add_tokens` gave."""

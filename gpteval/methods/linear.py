@@ -61,7 +61,7 @@ def score_baselines(
     *,
     progress: Progress | None = None,
     **settings: Any,
-) -> list[Result]:
+) -> Results:
     """Fit and score the baselines of every task asked for.
 
     Args:
@@ -98,7 +98,10 @@ def execute(config: Subject, progress: Progress) -> Results:
     store.prepare()
     results: list[Result] = []
     absent: list[AbsentError] = []
-    for job in plan(tasks, rows_from):
+    jobs = plan(tasks, rows_from)
+    sizes = [job.task.source.splits["train"].rows for job in jobs]
+    for number, job in enumerate(jobs, start=1):
+        progress.part(number, sizes)
         began = time.perf_counter()
         try:
             rows = read(job, rows_from, config.limit)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from itertools import product
+from itertools import count, product
 from typing import TYPE_CHECKING, Any
 
 from gpteval.errors import DataError, PluginError
@@ -88,9 +88,13 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
         ]
     asked.refuse_none(jobs)
     results: list[Result] = []
+    variants = list(product(begin_with, config.seeds))
+    sizes = [data.work(config.config.epochs) for data in jobs for _ in variants]
+    number, noun = count(1), "task" if len(variants) == 1 else "fine-tuning"
     while jobs:
         data = jobs.pop(0)
-        for transfer, seed in product(begin_with, config.seeds):
+        for transfer, seed in variants:
+            told.part(next(number), sizes, noun)
             results += complete(Finetune(data, config, seed, session, transfer), store, told)
         if alone:
             session.forget(data.rows)

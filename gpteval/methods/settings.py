@@ -13,8 +13,10 @@ from gpteval.config import (
     MODEL,
     NOTHING,
     RECIPE,
+    RESULTS,
     SAMPLE_MODEL,
     SAMPLE_RECIPE,
+    SAMPLE_RESULTS,
     SEEDS,
     Compute,
     FinetuneConfig,
@@ -41,6 +43,11 @@ def recipe(name: str, changes: Mapping[str, Any] | None = None) -> FinetuneConfi
         if setting not in known:
             raise UnknownNameError("setting", setting, known)
     return replace(registry().recipe(name), **(changes or {}))
+
+
+def results_directory(results: PathLike | None, *, sample: bool) -> Path:
+    """Where records go: the directory given, else the one of samples or of data."""
+    return user_path(results or (SAMPLE_RESULTS if sample else RESULTS))
 
 
 Settings = TypeVar("Settings", bound="Subject")
@@ -109,7 +116,7 @@ class Subject:
     @property
     def results_directory(self) -> Path:
         """Where records go."""
-        return user_path(self.results or ("runs" if self.sample else "results"))
+        return results_directory(self.results, sample=self.sample)
 
 
 @dataclass(frozen=True, slots=True)

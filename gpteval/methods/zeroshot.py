@@ -16,6 +16,7 @@ from gpteval.data.examples import prompts_of
 from gpteval.errors import ConfigError
 from gpteval.files import digest
 from gpteval.methods.identity import computed, content, key
+from gpteval.methods.job import length
 from gpteval.methods.outcome import Asked, Results
 from gpteval.methods.questions import Questions, asked_splits
 from gpteval.methods.settings import ZeroshotConfig, settled
@@ -94,8 +95,10 @@ def execute(config: ZeroshotConfig, progress: Progress, session: Session | None 
                 unit.check()
             units.append(unit)
     asked.refuse_none(units)
+    sizes = [sum(map(length, unit.rows.values())) for unit in units]
     results: list[Result] = []
-    while units:
+    for number in range(1, len(sizes) + 1):
+        progress.part(number, sizes)
         results += complete(units.pop(0), store, progress)
     return Results(results, asked.left_out)
 

@@ -1,6 +1,6 @@
 """The training curve: a JSON line per point as it is made, and a picture of it at the end.
 
-The file is for readers: a training that goes on has its points from its saved state, and writes
+The file is for readers: a training that resumes has its points from its saved state, and writes
 them anew.
 """
 

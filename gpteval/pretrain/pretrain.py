@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ADVICE = (
-    "make room, or name another --output; what was saved is there, and the same command goes on"
+    "make room, or name another --output; what was saved is there, and the same command resumes"
 )
 
 

@@ -14,7 +14,8 @@ from gpteval.plugins import registry
 from gpteval.records import Result
 from gpteval.report.footnotes import footnotes
 from gpteval.report.standings import Row, standings
-from gpteval.report.table import Column, fitting_columns, terminal_table
+from gpteval.report.table import Column, fitted_table
+from gpteval.text import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +61,24 @@ class AblationTable:
         """The table and what it is made of."""
         lines, every = self.lines(), [row for rows in self.rows.values() for row in rows]
         columns: list[Column[Line]] = [
-            Column("", lambda line: line.setup if line.whose == "ours" else "", style="bold"),
-            Column("", lambda line: line.whose),
-            Column("average", lambda line: f"{line.average:.1f}", justify="right"),
-            *(_column(task) for task in dict.fromkeys(row.task for row in every)),
+            Column(
+                "", lambda line: line.setup if line.whose == "ours" else "", 0, 10, style="bold"
+            ),
+            Column("", lambda line: line.whose, 1),
+            Column("average", lambda line: f"{line.average:.1f}", 1, justify="right"),
+            *(
+                _column(task, place)
+                for place, task in enumerate(dict.fromkeys(row.task for row in every), start=2)
+            ),
         ]
-        kept = fitting_columns(lines, columns, options.max_width)
-        yield terminal_table(lines, kept, options.max_width, _ends)
+        yield from fitted_table(lines, columns, options.max_width, ends=_ends)
         yield Text()
         if any(line.whose == "GPT-1" for line in lines):
             yield Text("GPT-1: P t.5, on GLUE's test splits; nothing is subtracted", "dim")
         yield Text("average: over the tasks that the line has; mnli: of both halves", "dim")
         for name, text in footnotes(every):
             if not name.startswith(("(", "GPT-1")):
-                yield Text(f"{name}: {text}", "dim")
+                yield Text(printable(f"{name}: {text}"), "dim")
 
     def json_rows(self) -> list[dict[str, Any]]:
         """One value per row and task, scores not rounded."""
@@ -129,11 +134,11 @@ def _average(setup: str, scores: Mapping[str, float]) -> float:
     return printed[""] if {"", *scores} == set(printed) else fmean(scores.values())
 
 
-def _column(task: str) -> Column[Line]:
+def _column(task: str, gives_way: int) -> Column[Line]:
     def cell(line: Line) -> str:
         return f"{line.scores[task]:.1f}" if task in line.scores else ""
 
-    return Column(task, cell, justify="right")
+    return Column(task, cell, gives_way, justify="right")
 
 
 def _ends(line: Line, following: Line) -> bool:

@@ -3,16 +3,52 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.text import Text
+
 from gpteval.errors import ConfigError
+from gpteval.report.table import Column, fitted_table
+from gpteval.text import printable
 
 if TYPE_CHECKING:
     from gpteval.studies.curve import Point
 
 STYLES = ("-", "--", ":", "-.")
 """Of the runs, in order; the tasks have colours."""
+
+
+class CurveTable:
+    """Normalised scores, a row per checkpoint and a column per task, for a console of any width."""
+
+    def __init__(self, points: Sequence[Point]) -> None:
+        self.points = points
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        """The table and what its numbers are."""
+        scores = {(p.run, p.update, p.tokens, p.task): p.normalised for p in self.points}
+        rows = list(dict.fromkeys(key[:3] for key in scores))
+        columns: list[Column[tuple[str, int, int]]] = [
+            Column("run", lambda row: row[0], 0, 10),
+            Column("update", lambda row: f"{row[1]:,}", 1, justify="right"),
+            Column("tokens", lambda row: f"{row[2]:,}", 2, justify="right"),
+        ]
+        for place, task in enumerate(dict.fromkeys(p.task for p in self.points), start=3):
+            cell = partial(_score, scores, task)
+            columns.append(Column(task, cell, place, justify="right"))
+        yield from fitted_table(rows, columns, options.max_width)
+        yield Text(printable(f"0: a random guess, 1: {self.points[0].of}"))
+
+
+def _score(
+    scores: Mapping[tuple[str, int, int, str], float], task: str, row: tuple[str, int, int]
+) -> str:
+    return f"{scores[*row, task]:.3f}"
 
 
 def figure_class() -> type[Any]:

@@ -17,7 +17,8 @@ from gpteval.errors import ConfigError, ResultError
 from gpteval.files import write_whole
 from gpteval.records import Result
 from gpteval.report.standings import Row, base_split, standings
-from gpteval.report.table import Column, terminal_table
+from gpteval.report.table import Column, fitted_table
+from gpteval.text import printable
 from gpteval.weights.transfer import Transfer
 
 KINDS = (".png", ".svg", ".pdf")
@@ -94,14 +95,18 @@ class LayersTable:
         tasks = {point.task: f"{point.task} {point.metric}" for point in self.points}
         cells = {(p.layers, p.task): f"{p.score:.1f}" for p in self.points}
         columns: list[Column[int]] = [Column("kept", _kept, style="bold")]
-        columns += [_column(task, heading, cells) for task, heading in tasks.items()]
+        columns += [
+            _column(task, heading, cells, place)
+            for place, (task, heading) in enumerate(tasks.items(), start=1)
+        ]
         kept = sorted({point.layers for point in self.points})
-        yield terminal_table(kept, columns, options.max_width)
+        yield from fitted_table(kept, columns, options.max_width)
         yield Text()
         splits = ", ".join(f"{p.task} {p.split}" for p in self.points if p.layers == kept[0])
-        yield Text(f"layers kept of the pre-trained model; scores of {splits}", "dim")
+        yield Text(printable(f"layers kept of the pre-trained model; scores of {splits}"), "dim")
         majority = (f"{p.task} {p.majority:.1f}" for p in self.points if p.majority is not None)
-        yield Text(f"always the most frequent answer: {', '.join(dict.fromkeys(majority))}", "dim")
+        frequent = ", ".join(dict.fromkeys(majority))
+        yield Text(printable(f"always the most frequent answer: {frequent}"), "dim")
         if any(point.sample for point in self.points):
             yield Text("on bundled samples: shows that the harness works", "dim")
 
@@ -169,5 +174,7 @@ def _kept(layers: int) -> str:
     return Transfer(layers).label
 
 
-def _column(task: str, heading: str, cells: dict[tuple[int, str], str]) -> Column[int]:
-    return Column(heading, lambda layers: cells.get((layers, task), ""), justify="right")
+def _column(
+    task: str, heading: str, cells: dict[tuple[int, str], str], gives_way: int
+) -> Column[int]:
+    return Column(heading, lambda layers: cells.get((layers, task), ""), gives_way, justify="right")

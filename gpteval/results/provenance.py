@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -32,9 +33,12 @@ def versions() -> Mapping[str, str]:
 
 @cache
 def commit() -> str:
-    """Commit of the checkout this package runs from, "+" appended if changed; "" elsewhere."""
+    """Commit of the checkout this package runs from, "+" appended if changed.
+
+    Elsewhere, in an image that was built without it, what GPTEVAL_COMMIT says, or "".
+    """
     if not (ROOT / ".git").exists():
-        return ""
+        return os.environ.get("GPTEVAL_COMMIT", "")
     name = _git("describe", "--always", "--abbrev=12", "--exclude=*")
     changed = name and _git("status", "--porcelain", "--untracked-files=no", "--", *CODE)
     return f"{name}+" if changed else name

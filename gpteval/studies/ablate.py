@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpteval.config import NOTHING, task_names
 from gpteval.errors import ConfigError
+from gpteval.methods.outcome import Results
 from gpteval.methods.run import execute
 from gpteval.methods.settings import RunConfig
 from gpteval.plugins import registry
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def ablate(
     tasks: str, *, lstm: str | None = None, progress: Progress | None = None, **settings: Any
-) -> dict[str, list[Result]]:
+) -> dict[str, Results]:
     """Fine-tune as it is, without pre-training, without the auxiliary loss, and an LSTM (table 5).
 
     Args:
@@ -54,8 +55,9 @@ def ablate(
     if lstm is not None:
         rows["LSTM"] = {"model": lstm}
         layer_count(session.model(lstm))
-    table: dict[str, list[Result]] = {}
-    for name, differs in rows.items():
+    table: dict[str, Results] = {}
+    for number, (name, differs) in enumerate(rows.items(), start=1):
+        session.told(progress or Silent()).say(f"{name} ({number} of {len(rows)})")
         variant = RunConfig(tasks=config.tasks, **settings | differs)
         table[name] = execute(variant, progress or Silent(), session)
     _tell([result for results in table.values() for result in results])
@@ -64,7 +66,7 @@ def ablate(
 
 def ablate_layers(
     tasks: str, *, progress: Progress | None = None, **settings: Any
-) -> tuple[list[Result], int]:
+) -> tuple[Results, int]:
     """Fine-tune with nothing, the embeddings, one layer … all layers transferred (figure 2, left).
 
     Args:

@@ -51,7 +51,7 @@ class Training(Work):
     """What a fine-tuning did.
 
     Attributes:
-        resumed: Update from which an interrupted training went on; 0 for none.
+        resumed: Update from which an interrupted training resumed; 0 for none.
         recent: Losses of the last `RECENT` updates.
         history: One entry per development score: update, epoch, loss, score.
         evaluated: What was read for these scores, by whoever computes them, and in how long.
@@ -103,7 +103,8 @@ class Finetuning:
         self.autocast, self.saving, self.world = autocast, saving, world or World()
         self.device = model.linear.weight.device
         self.world.agree(model)
-        self.optimiser = adamw(model, config.lr, config.weight_decay)
+        self.lr = config.rate(model.model.width)
+        self.optimiser = adamw(model, self.lr, config.weight_decay)
         self.done = Training()
         self.most_tokens = TRAINING_TOKENS[self.device.type]
         self._best_score, self._best = -math.inf, dict[str, Tensor]()
@@ -138,14 +139,14 @@ class Finetuning:
         total = per_epoch * self.config.epochs
         self._resume()
         first = self.done.updates
-        shown.begin(title, total)
-        shown.advance(first)
+        shown.begin(title, total, first)
         with closing(prefetch(self._batches(train, range(first, total), per_epoch))) as batches:
             for update, (batch, parts) in enumerate(batches, first + 1):
                 self.update(batch, update, total, parts)
                 shown.advance(1, f"loss {self.done.recent[-1]:.3f}" if self.done.recent else "")
                 early = update <= per_epoch and update in EARLY_CHECKS
                 if dev_score and (early or update % per_epoch == 0):
+                    shown.advance(0, "scoring")
                     self._check(dev_score, update, update / per_epoch)
                 self._save_when_due()
         self._read(late=0)
@@ -176,7 +177,7 @@ class Finetuning:
         """
         began = time.perf_counter()
         self.model.train()
-        set_rate(self.optimiser, self.config.lr * warmup_linear(update, total, self.config.warmup))
+        set_rate(self.optimiser, self.lr * warmup_linear(update, total, self.config.warmup))
         if self.world.size > 1:
             self.world.seed(self.seed, update)  # masks of its own, that a resumed run has again
         loss = self._gradients(examples, self._parts(examples) if parts is None else parts)

@@ -12,6 +12,7 @@ from torch import Tensor
 from gpteval.encode.batch import Encoded, pack
 from gpteval.encode.batching import SCORING_TOKENS, by_length, dealt
 from gpteval.errors import TrainingError
+from gpteval.progress import Progress, Silent
 from gpteval.records import Prediction
 from gpteval.task import Example, Task
 from gpteval.train.head import TaskModel
@@ -28,6 +29,8 @@ def predict(
     *,
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
     world: World | None = None,
+    title: str = "",
+    progress: Progress | None = None,
 ) -> list[Prediction]:
     """Predict every example of a split, in file order.
 
@@ -39,13 +42,18 @@ def predict(
         encoded: The same, encoded.
         autocast: Context to compute in.
         world: Processes that share the work and all get the predictions; None for this one alone.
+        title: What the progress bar shows.
+        progress: Told of every example; None where another phase is under way.
 
     Raises:
         TrainingError: One example alone does not fit in memory.
     """
     own = dealt(encoded, world.rank, world.size) if world else encoded
     answers = model.task.outputs
-    likely = probabilities(model, answers, own, autocast=autocast)
+    shown = progress or Silent()
+    shown.begin(title, len(own))
+    likely = probabilities(model, answers, own, autocast=autocast, done=shown.advance)
+    shown.end()
     if task.kind == "choose":
         answers = max((len(e.tree.ends) for e in encoded), default=0)
     table = torch.zeros(len(examples), answers)
@@ -79,10 +87,12 @@ def probabilities(
     encoded: Sequence[Encoded],
     *,
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
+    done: Callable[[int], None] = lambda examples: None,
 ) -> dict[int, Tensor]:
     """Probabilities of the labels or answers, by the examples' places in their split.
 
-    A row may be longer than its example has answers; those that are not there have 0.
+    A row may be longer than its example has answers; those that are not there have 0. `done` is
+    called with the number of examples of every batch.
 
     Raises:
         TrainingError: One example alone does not fit in memory.
@@ -102,6 +112,7 @@ def probabilities(
             continue
         rows = logits.float().softmax(-1).cpu()
         table |= {example.index: row for example, row in zip(group, rows, strict=True)}
+        done(len(group))
     return table
 
 

@@ -81,7 +81,7 @@ def save_state(
     copies = {name: whole(tensor).detach().cpu().clone() for name, tensor in tensors.items()}
     if not write:
         return
-    advice = "make room; what was saved before is there, and the same command goes on from it"
+    advice = "make room; what was saved before is there, and the same command resumes from it"
     with writing(f"the unfinished training {path}", advice), replacing(path) as partial:
         save_tensors(partial, copies, {"facts": to_json(facts)})
 
