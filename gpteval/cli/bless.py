@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gpteval.cli import output as stdout
 from gpteval.cli.compare import of_tasks
 from gpteval.cli.options import UserPath
 
@@ -41,7 +42,7 @@ def command(results: str, output: Path, tasks: str | None) -> None:
     earlier = read_baseline(output) if output.exists() else Baseline(())
     write_baseline(output, Baseline(tuple(measurements), earlier.noise, commit()))
     for line in _changes(earlier.measurements, measurements):
-        click.echo(line)
+        stdout.show(line)
 
 
 def _changes(before: Sequence[Measurement], after: Sequence[Measurement]) -> Iterator[str]:

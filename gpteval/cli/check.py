@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gpteval.cli import output as stdout
 from gpteval.cli.options import UserPath
 from gpteval.errors import ConfigError
 from gpteval.files import append, write_whole, writing
@@ -96,8 +96,7 @@ def _text(layout: str, verdicts: Sequence[Verdict], code: int, *, strict: bool) 
     from gpteval.report.table import stdout_console
 
     if layout == "json":
-        rows = report.json_values(verdicts)
-        return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+        return stdout.json_lines(report.json_values(verdicts))
     if layout == "markdown":
         return report.markdown(verdicts, code)
     if layout == "junit":
@@ -110,7 +109,7 @@ def _text(layout: str, verdicts: Sequence[Verdict], code: int, *, strict: bool) 
 
 def _show(text: str, output: Path | None) -> None:
     if output is None:
-        click.echo(text, nl=False)
+        stdout.write(text)
         return
     with writing(output):
         write_whole(output, text)

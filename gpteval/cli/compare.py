@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
+from gpteval.cli import output
 from gpteval.errors import ResultError
 from gpteval.plugins import registry
 
@@ -44,19 +44,17 @@ def command(
     gpteval compare results@mini,finetune results/layers@pretraining=False --tasks sst2
     """
     from gpteval.report.comparison import ComparisonTable, json_rows, markdown
-    from gpteval.report.table import stdout_console
     from gpteval.results.pairing import side
     from gpteval.studies.compare import compare
 
     sides = [of_tasks(side(text), tasks) for text in (first, second)]
     comparison = compare(*sides, resamples=resamples)
     if as_json:
-        for row in json_rows(comparison):
-            click.echo(json.dumps(row, ensure_ascii=False))
+        output.show_json(*json_rows(comparison))
     elif layout == "markdown":
-        click.echo(markdown(comparison), nl=False)
+        output.write(markdown(comparison))
     else:
-        stdout_console().print(ComparisonTable(comparison))
+        output.show(ComparisonTable(comparison))
     if not comparison.rows:
         raise ResultError(f"{first} and {second} have nothing in common that could be compared")
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gpteval.cli import output
 from gpteval.cli.options import data_dir_option, sample_option
 from gpteval.errors import DataError, ResultError
+from gpteval.text import printable
 
 if TYPE_CHECKING:
     from gpteval.results.pairing import Measurement
@@ -63,19 +64,23 @@ def command(
     try:
         shown = texts(task, one.split, origin(data_dir, sample))
     except DataError as error:
-        click.echo(f"gpteval: without their texts: {error}", err=True)
+        output.tell(f"without their texts: {error}")
         shown = {}
     if as_json:
-        _print_json(found, shown)
+        output.show_json(*_json_values(one, found, shown))
     else:
         _print(one, other, found, shown, limit)
 
 
-def _print_json(found: Iterable[Flip], shown: Mapping[str, Example]) -> None:
+def _json_values(
+    one: Measurement, found: list[Flip], shown: Mapping[str, Example]
+) -> Iterator[dict[str, Any]]:
+    """What was compared, then every flip."""
+    yield {"task": one.task, "split": one.split, "n": one.n, "differ": len(found)}
     for flip in found:
         example = shown.get(flip.id)
-        own: dict[str, Any] = {"context": example.context, "texts": example.sequences} if example else {}  # fmt: skip  # noqa: E501
-        click.echo(json.dumps(asdict(flip) | own, ensure_ascii=False))
+        texts = {"context": example.context, "texts": example.sequences} if example else {}
+        yield asdict(flip) | texts
 
 
 def _print(
@@ -87,19 +92,20 @@ def _print(
 ) -> None:
     better = sum(flip.gain > 0 for flip in found)
     worse = sum(flip.gain < 0 for flip in found)
-    click.echo(
+    _line(
         f"{one.task} {one.split}: {one.entrant} → {other.entrant}: {len(found)} of {one.n} differ: "
         f"{better} better, {worse} worse, {len(found) - better - worse} as wrong as before"
     )
     for flip in found[:limit]:
         word = "better" if flip.gain > 0 else "worse" if flip.gain < 0 else "wrong still"
         answers = f"{_value(flip.first)} → {_value(flip.second)}"
-        click.echo(f"\n{flip.id}  {word}: {answers}; gold: {_value(flip.label)}")
+        output.write("\n")
+        _line(f"{flip.id}  {word}: {answers}; gold: {_value(flip.label)}")
         if example := shown.get(flip.id):
             for text in _texts(example):
-                click.echo(f"    {text}")
+                _line(f"    {text}")
     if len(found) > limit:
-        click.echo(f"\n… and {len(found) - limit} more: --limit {len(found)} shows all")
+        _line(f"… and {len(found) - limit} more: --limit {len(found)} shows all")
 
 
 def _texts(example: Example) -> list[str]:
@@ -113,3 +119,7 @@ def _texts(example: Example) -> list[str]:
 
 def _value(value: Any) -> str:
     return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def _line(text: str) -> None:
+    output.write(f"{printable(text)}\n")

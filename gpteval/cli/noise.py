@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from gpteval.cli import output
 from gpteval.cli.options import UserPath, changes_from, chosen_seeds, options_from, suite_options
 from gpteval.config import Compute, FinetuneConfig, task_names
 from gpteval.errors import ConfigError
@@ -51,7 +52,7 @@ def command(*, tasks: str, baseline: Path | None, seed: int, seeds: int, **setti
     found = noise(measurements(ResultStore(config.results_directory), results))
     for place, measured in found.items():
         task, split, metric = place.rsplit("/", 2)
-        click.echo(f"{task} {split} {metric}: ±{100 * measured.deviation:.1f} over "
+        output.show(f"{task} {split} {metric}: ±{100 * measured.deviation:.1f} over "
                    f"{measured.seeds} seeds")  # fmt: skip
     if baseline and before:
         write_baseline(baseline, replace(before, noise={**before.noise, **found}))

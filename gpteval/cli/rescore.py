@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from gpteval.cli import output
 from gpteval.cli.options import DIRECTORY
 from gpteval.config import task_names
 from gpteval.plugins import registry
@@ -32,8 +33,8 @@ def command(directory: Path, tasks: str | None, dry_run: bool) -> None:
     store = ResultStore(directory)
     changed = rescore(store, names)
     for old, new in changed:
-        click.echo(f"{old.task} {old.split} {old.model} seed {old.seed}: {differs(old, new)}")
+        output.show(f"{old.task} {old.split} {old.model} seed {old.seed}: {differs(old, new)}")
     if changed and not dry_run:
         store.rewrite(changed)
     told = "would change" if dry_run else "changed"
-    click.echo(f"{len(changed)} of {len(store.read())} results {told}")
+    output.show(f"{len(changed)} of {len(store.read())} results {told}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from gpteval.cli import output as stdout
 from gpteval.cli.options import DIRECTORY
 
 
@@ -29,11 +30,11 @@ def verify(directory: Path) -> int:
     store = ResultStore(directory)
     found = list(faults(store))
     for line in found:
-        click.echo(line)
+        stdout.show(line)
     if found:
-        click.echo(f"gpteval: {directory}: {len(found)} faults", err=True)
+        stdout.tell(f"{directory}: {len(found)} faults")
         return 1
-    click.echo(f"{len(store.read())} results, nothing wrong")
+    stdout.show(f"{len(store.read())} results, nothing wrong")
     return 0
 
 
@@ -55,4 +56,4 @@ def merge_command(directories: tuple[Path, ...], output: Path) -> None:
         if not source.records.is_file():
             raise ResultError(f"no results in {source.directory}: name a directory of records")
     added, there = merge(sources, ResultStore(output))
-    click.echo(f"{added} results added to {output}, {there} were there")
+    stdout.show(f"{added} results added to {output}, {there} were there")

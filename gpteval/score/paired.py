@@ -181,11 +181,11 @@ class Difference:
     def _margin(self, alpha: float) -> float:
         """Half the width of the interval whose error is `alpha`."""
         variances = self._variances
-        widest = float(variances.max()) ** 0.5
+        widest = math.sqrt(variances.max())
         if not widest:
             return 0.0
         freedom = math.inf if self.clusters > MANY else max(self.clusters - 1, 1)
-        end = widest * _quantile(1 - alpha / 2, freedom)
+        end = float(widest * _quantile(1 - alpha / 2, freedom))
         if len(variances) == 1:
             return end
         return _crossing(lambda size: 2 * self.tail(size) - alpha, end, 0.0)
@@ -236,7 +236,7 @@ class Paired:
     def identical(self) -> bool:
         """Whether every run of one side answers everything as one of the other does."""
         given = [tuple(own) for own in self._answers.given]
-        return Counter(given[: self._runs]) == Counter(given[self._runs :])
+        return bool(Counter(given[: self._runs]) == Counter(given[self._runs :]))
 
     def observed(self, name: str) -> list[float]:
         """Every run's score by one metric, the first side's before the second's."""
@@ -426,7 +426,9 @@ def mcnemar_detectable(discordant: float, n: int, alpha: float) -> float:
 
     def missing(size: float) -> float:
         share = min(math.hypot(discordant, size), 1.0)  # the odds of both kinds change alike
-        counts = np.rint(n * share + spread * (n * share * (1 - share)) ** 0.5).clip(0, n)
+        counts = (
+            np.rint(n * share + spread * (n * share * (1 - share)) ** 0.5).clip(0, n).astype(int)
+        )
         # The most uneven split that is significant lies near the normal quantile; -1: none is.
         near = np.floor(counts / 2 + ndtri(alpha / 2) * counts**0.5 / 2) + np.arange(-3, 4)
         fits = (near >= 0) & (near <= counts)

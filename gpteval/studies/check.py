@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from gpteval.config import option
+from gpteval.errors import ResultError
 from gpteval.results.baseline import Baseline
 from gpteval.results.pairing import Measurement, mismatches, paired
 from gpteval.score.paired import Difference, holm
@@ -168,8 +169,9 @@ def _compared(
         known = baseline.noise.get("/".join((*one.where, metric)))
         noise = {metric: known} if known and one.mode == TRAINED else {}
         runs = matched(one, other, [metric], resamples, noise)
-    except IncomparableError as error:
-        return replace(bare, word="INCOMPARABLE", reason=f"{error.kind}: {error}")
+    except (IncomparableError, ResultError) as error:
+        kind = error.kind if isinstance(error, IncomparableError) else "predictions"
+        return replace(bare, word="INCOMPARABLE", reason=f"{kind}: {error}")
     same = runs.identical
     difference = runs.no_difference(metric) if same else runs.difference([metric])
     return replace(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from gpteval.errors import GptevalError
+from gpteval.errors import GptevalError, ResultError
 from gpteval.plugins import registry
 from gpteval.results.baseline import Noise
 from gpteval.results.pairing import Answered, Measurement, Pair, mismatches, paired
@@ -104,7 +104,7 @@ def compare(
             try:
                 metrics = shared_metrics(one, other)
                 matches.append(_Match(one, other, metrics, matched(one, other, metrics, resamples)))
-            except IncomparableError as error:
+            except (IncomparableError, ResultError) as error:
                 refused.append((*one.where, str(error)))
     rows = [row for match in matches for row in _rows(match)]
     headlines = [place for place, row in enumerate(rows) if row.adjusted is not None]
