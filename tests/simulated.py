@@ -8,7 +8,8 @@ import numpy as np
 from fabricated import task
 from scipy.special import ndtr, ndtri
 
-from gpteval.score.paired import Difference, Paired
+from gpteval.score.difference import Difference
+from gpteval.score.paired import Paired
 from gpteval.score.resampling import Answers, scores
 from gpteval.studies.check import Verdict, decided
 

@@ -12,16 +12,10 @@ from statsmodels.stats.multitest import multipletests
 from gpteval.metric import Metric
 from gpteval.plugins import registry
 from gpteval.score import resampling
+from gpteval.score.difference import holm, mean_difference
+from gpteval.score.mcnemar import mcnemar, tango_interval, tango_statistic
 from gpteval.score.metrics import metric
-from gpteval.score.paired import (
-    Paired,
-    holm,
-    mcnemar,
-    mean_difference,
-    share_noise,
-    tango_interval,
-    tango_statistic,
-)
+from gpteval.score.paired import Paired, share_noise
 from gpteval.score.resampling import Answers
 
 NAMES = np.array(["no", "yes"])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("results", default="results")
+@click.argument("candidate", metavar="RESULTS", default="results")
 @click.option(
     "--output",
     type=UserPath(dir_okay=False),
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     help="The baseline file, for `gpteval check`; made to be kept in git.",
 )
 @click.option("--tasks", help="Only these: names and groups, joined by commas.")
-def command(results: str, output: Path, tasks: str | None) -> None:
+def command(candidate: str, output: Path, tasks: str | None) -> None:
     """Write the scores and answers of RESULTS (see `gpteval compare`) to a baseline file.
 
     Says what changed against the file that is there, and keeps what `gpteval noise` put into it.
@@ -38,7 +38,7 @@ def command(results: str, output: Path, tasks: str | None) -> None:
     from gpteval.results.pairing import side
     from gpteval.results.provenance import commit
 
-    measurements = of_tasks(side(results), tasks)
+    measurements = of_tasks(side(candidate), tasks)
     earlier = read_baseline(output) if output.exists() else Baseline(())
     write_baseline(output, Baseline(tuple(measurements), earlier.noise, commit()))
     for line in _changes(earlier.measurements, measurements):

@@ -26,7 +26,7 @@ FRACTION = click.FloatRange(0, 1)
 
 
 @click.command()
-@click.argument("results", default="results")
+@click.argument("candidate", metavar="RESULTS", default="results")
 @click.option("--baseline", type=UserPath(dir_okay=False), help="File that `gpteval bless` wrote.")
 @click.option("--tasks", help="Only these: names and groups, joined by commas.")
 @click.option("--absolute", type=FRACTION, help="Drop that is accepted; 0.01, a point, by default.")
@@ -43,7 +43,7 @@ FRACTION = click.FloatRange(0, 1)
 @click.option("--allow", help="Differences to accept: version, data, recipe, code.")
 @click.option("--format", "layout", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("--output", type=UserPath(dir_okay=False), help="Write to this file.")
-def command(results: str, layout: str, output: Path | None, **options: Any) -> int:
+def command(candidate: str, layout: str, output: Path | None, **options: Any) -> int:
     """Hold RESULTS (a directory; see `gpteval compare`) against a baseline.
 
     Every task of the baseline gets a verdict. REGRESSED: the drop is larger than the tolerance,
@@ -74,7 +74,7 @@ def command(results: str, layout: str, output: Path | None, **options: Any) -> i
     config = settings(Path.cwd(), {**given, **named, **place})
     if not config.baseline:
         raise ConfigError("no baseline named: give --baseline, or set it in [tool.gpteval.check]")
-    verdicts = check(side(results), read_baseline(Path(config.baseline)), config)
+    verdicts = check(side(candidate), read_baseline(Path(config.baseline)), config)
     code = exit_code(verdicts, strict=config.strict)
     _show(_text(layout, verdicts, code, strict=config.strict), output)
     if layout == "github" and (summary := os.environ.get(SUMMARY)):

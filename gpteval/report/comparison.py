@@ -13,7 +13,7 @@ from gpteval.report.table import Column, fitting_columns, markdown_table, termin
 from gpteval.score.heuristics import title
 
 if TYPE_CHECKING:
-    from gpteval.score.paired import Difference
+    from gpteval.score.difference import Difference
     from gpteval.studies.compare import Comparison, Row
 
 LEVEL = 0.05

@@ -17,7 +17,7 @@ from gpteval.config import option
 from gpteval.errors import ResultError
 from gpteval.results.baseline import Baseline
 from gpteval.results.pairing import Measurement, mismatches, paired
-from gpteval.score.paired import Difference, holm
+from gpteval.score.difference import Difference, holm
 from gpteval.studies.compare import (
     TRAINED,
     IncomparableError,

@@ -12,7 +12,8 @@ from gpteval.errors import GptevalError, ResultError
 from gpteval.plugins import registry
 from gpteval.results.baseline import Noise
 from gpteval.results.pairing import Answered, Measurement, Pair, mismatches, paired
-from gpteval.score.paired import RESAMPLES, Difference, Paired, holm, mean_difference
+from gpteval.score.difference import Difference, holm, mean_difference
+from gpteval.score.paired import RESAMPLES, Paired
 from gpteval.score.resampling import Answers
 from gpteval.task import Suite, Task
 
