@@ -151,7 +151,7 @@ class FinetuneConfig:
 
 
 MONITORED_ROWS = 500
-"""Most rows of a split that a model in pre-training is asked: the first ones."""
+"""Most rows of a split that a model in pre-training is asked, drawn from all over it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ class Prediction:
         label: Gold label: a name (classify), a number (regress), an index (choose), or None.
         prediction: In the same terms.
         scores: Probabilities of the labels, in the task's order, or of the answers; empty for
-            regression. Zero-shot: log-probabilities, by the rule that the prediction follows.
+            regression. Zero-shot: log-probabilities, by the rule that the prediction follows;
+            sliding window: weights.
         part, cluster: As in `Example`.
         variants: Zero-shot: other normalisation → scores of the answers or labels by it.
     """
@@ -72,7 +73,8 @@ class Result:
             it and not run again. The splits of one run share it.
         task, version, mode, split, n: What was scored, and on how many examples.
         scores: Metric → fraction (correlations from -1), also metric/part for the parts.
-        interval: 95 % interval of the headline metric (see `gpteval.score.statistics`).
+        interval: 95 % interval of the headline metric (see `gpteval.score.statistics`); None where
+            the examples support none.
         baselines: Baseline → metric → fraction; "majority" always.
         model, model_digest, parameters: The model, or the name and settings of a baseline.
         recipe, config, changed: Named recipe, every hyper-parameter, those that differ from the
@@ -96,7 +98,7 @@ class Result:
     split: str
     n: int
     scores: Mapping[str, float]
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None
     baselines: Mapping[str, Mapping[str, float]]
     model: str
     model_digest: str

@@ -23,7 +23,15 @@ from gpteval_models.gguf import LOCAL, converted
 from gpteval_models.hub import snapshot
 from gpteval_models.huggingface_tokenizer import HuggingFaceTokenizer
 from gpteval_models.packed import arrange
-from gpteval_models.rows import TREE_TOKENS, groups, leaf_paths, reading, tree_mask, whole_trees
+from gpteval_models.rows import (
+    TREE_TOKENS,
+    groups,
+    leaf_paths,
+    reading,
+    switching_length,
+    tree_mask,
+    whole_trees,
+)
 
 if TYPE_CHECKING:
     from gpteval import Model, Span, Trees
@@ -49,6 +57,7 @@ class HuggingFaceModel(nn.Module):
         shape = lm.config.get_text_config()
         self.width: int = lm.get_input_embeddings().weight.shape[1]
         self.context = _context(shape)
+        self._switch = switching_length(shape)
 
     @property
     def vocab_size(self) -> int:
@@ -112,7 +121,8 @@ class HuggingFaceModel(nn.Module):
         """Final hidden states of some trees' (N,) tokens, each path read as a row, (N, D)."""
         paths = sorted(leaf_paths(spans), key=len)
         on_device = (path.to(tokens.device) for path in paths)
-        states = [self.rows(group) for group in groups([tokens[path] for path in on_device])]
+        rows = [tokens[path] for path in on_device]
+        states = [self.rows(group) for group in groups(rows, self._switch)]
         # A shared token is computed in several rows, alike in each: its first copy is read.
         order = torch.cat(paths)
         place = torch.zeros(len(tokens), dtype=torch.long)

@@ -38,14 +38,15 @@ def reading(model: HuggingFaceModel, tolerance: float) -> str:
     """The fastest way in which a model has the hidden states of trees' paths read one by one.
 
     To be read whole it needs attention as ours, or under any mask, and positions by their number:
-    not so where positions are distances between places in the row (ALiBi), or layers hand a state
-    from place to place.
+    not so where positions are distances between places in the row (ALiBi), where they are turned by
+    the length of what is read (longrope), or layers hand a state from place to place.
 
     Args:
         model: In evaluation mode; its attention is left as the way found needs it.
         tolerance: How far apart they may be, as a part of the largest.
     """
-    if not reaches_back(model.lm.config.get_text_config()):
+    shape = model.lm.config.get_text_config()
+    if not reaches_back(shape) or switching_length(shape):
         return "unfolded"
     if attention.install(model.lm):
         if _reads_trees(model, model.spans, tolerance):
@@ -133,11 +134,33 @@ def leaf_paths(spans: Sequence[Span]) -> list[Tensor]:
     ]
 
 
-def groups(rows: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    """Rows sorted by length, cut so that a padded group has at most `ROW_TOKENS` tokens."""
+def switching_length(shape: Any) -> int:
+    """Tokens from which on rotary embeddings take other frequencies (longrope); 0: they never do.
+
+    The longest row of a call decides for all of them: rows on both sides are never read together.
+    """
+    rotary = getattr(shape, "rope_parameters", None) or getattr(shape, "rope_scaling", None) or {}
+    settings = [rotary, *(own for own in rotary.values() if isinstance(own, dict))]
+    known = getattr(shape, "original_max_position_embeddings", 0)
+    lengths = [
+        own.get("original_max_position_embeddings") or known
+        for own in settings
+        if "longrope" in (own.get("rope_type"), own.get("type"))
+    ]
+    return int(min(filter(None, lengths), default=0))
+
+
+def groups(rows: Sequence[Tensor], apart: int = 0) -> Iterator[list[Tensor]]:
+    """Rows sorted by length, cut so that a padded group has at most `ROW_TOKENS` tokens.
+
+    Args:
+        rows: The shortest first.
+        apart: Rows of up to so many tokens share no group with longer ones.
+    """
     group: list[Tensor] = []
     for row in rows:
-        if group and (len(group) + 1) * len(row) > ROW_TOKENS:
+        crosses = group and len(group[-1]) <= apart < len(row)
+        if group and (crosses or (len(group) + 1) * len(row) > ROW_TOKENS):
             yield group
             group = []
         group.append(row)

@@ -10,13 +10,14 @@ from gpteval import Example, PaperScore, Row, Source, Split, Task
 
 
 def example(row: Row) -> Example:
-    """Premise, hypothesis; the category is the part."""
-    return Example.pair(row, row["sentence1"], row["sentence2"], part=row["category"])
+    """Premise, hypothesis; the category is the part, and pairs on one premise are a cluster."""
+    premise, hypothesis = row["sentence1"], row["sentence2"]
+    return Example.pair(row, premise, hypothesis, part=row["category"], cluster=premise)
 
 
 BREAKING_NLI = Task(
     name="breaking_nli",
-    version=1,
+    version=2,
     kind="classify",
     source=Source(
         hub="",

@@ -1,8 +1,14 @@
+import os
+
 import pytest
 from fabricated import predictions, task
 
+from gpteval.data.rows import load_split, origin
+from gpteval.metric import Metric
+from gpteval.plugins import registry
 from gpteval.records import Prediction
 from gpteval.score.chance import baselines, majority, random_guess
+from gpteval.score.metrics import score
 
 GOLD = ["yes", "no", "no", "no"]
 
@@ -56,3 +62,29 @@ def test_a_guess_among_answers_counts_each_examples_own():
 def test_both_baselines_are_named():
     found = baselines(task("accuracy"), GOLD, predictions(GOLD, GOLD))
     assert found == {"majority": {"accuracy": 0.75}, "random": {"accuracy": 0.5}}
+
+
+@pytest.mark.parametrize("name", ["accuracy", "f1", "macro_f1", "matthews"])
+def test_the_majority_is_the_best_constant_answer_by_every_metric(name):
+    gold = ["no"] * 64 + ["yes"] * 36
+    constants = [score(task(name), predictions(gold, [label] * 100)) for label in ("no", "yes")]
+    best = max(scores[name] for scores in constants)
+    assert majority(task(name), gold, predictions(gold, gold)) == {name: pytest.approx(best)}
+
+
+def test_a_plug_ins_metric_has_its_own_best_constant(monkeypatch):
+    share = Metric("share", lambda gold, said, _: sum(s == "yes" for s in said) / len(said))
+    monkeypatch.setattr(registry(), "metric", {"share": share}.get)
+    assert majority(task("share"), ["no", "no"], predictions(GOLD, GOLD)) == {"share": 1.0}
+
+
+@pytest.mark.data
+def test_saying_that_all_questions_are_alike_scores_52_8_on_qqp():
+    if "GPTEVAL_DATA" not in os.environ:
+        pytest.skip("GPTEVAL_DATA is not set: the real sets are not here")
+    made = registry().task("qqp")
+    rows = load_split(made, "dev", origin()).rows
+    labels = [row["label"] for row in rows]
+    scores = majority(made, labels, predictions(labels, labels))
+    assert scores["f1"] == pytest.approx(0.528, abs=5e-4)
+    assert scores["accuracy"] == pytest.approx(0.641, abs=5e-4)

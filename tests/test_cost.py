@@ -46,6 +46,20 @@ def test_embeddings_and_the_output_layer_are_not_read_by_every_token(tiny: Loade
     assert matrix_parameters(tiny.model) == 2 * (3 + 1 + 4 + 4) * 32 * 32
 
 
+def test_attention_in_attention_is_one_layer() -> None:
+    """As BERT's: `BertAttention` holds `BertSdpaSelfAttention`, if it is called so."""
+
+    class SelfAttention(torch.nn.Linear):
+        pass
+
+    class Attention(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = SelfAttention(4, 4)
+
+    assert attention_layers(torch.nn.Sequential(Attention(), Attention(), SelfAttention(4, 4))) == 3
+
+
 def test_a_shared_prefix_is_computed_once_and_read_twice() -> None:
     evaluated = Work()
     evaluated.add([Encoded("0", TREE, (), 0)] * 3)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from gpteval import Example, Loaded, Source, Split, Task
 from gpteval.encode.examples import Specials, encode_examples, target
 from gpteval.errors import DataError
+from gpteval_models.huggingface_tokenizer import HuggingFaceTokenizer
 
 SPECIALS = Specials(1000, 1001, 1002)
 SOURCE = Source(hub="", columns=("text",), splits={"dev": Split(1, ("x.tsv",))})
@@ -94,3 +96,28 @@ def test_an_unknown_label_or_score_is_refused() -> None:
         target(task(), Example("1", (("x",),), "maybe"))
     with pytest.raises(DataError, match=r"score 5\.5, expected 0 to 5"):
         target(task("regress", scale=(0, 5)), Example("1", (("x",),), 5.5))
+
+
+def byte_level() -> HuggingFaceTokenizer:
+    """One that keeps the blank before a word at the word's beginning, as GPT-2's."""
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    texts = ["the old ship . What is it ? a boy the sea"] * 50
+    trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False)
+    made.train_from_iterator(texts, trainer)
+    transformers = pytest.importorskip("transformers")
+    return HuggingFaceTokenizer(transformers.PreTrainedTokenizerFast(tokenizer_object=made), 400)
+
+
+def test_a_byte_level_encoding_has_the_blank_between_context_and_question() -> None:
+    tokenizer = byte_level()
+    row = {"id": "1", "label": 0}
+    example = Example.choice(row, "What is it ?", ("a boy",), context="the old ship")
+    (encoded,) = encode_examples([example], None, tokenizer, Specials.after(500), 64)
+    (sequence,) = [encoded.tree.path(end) for end in encoded.tree.ends]
+    read = [encoded.tree.tokens[place] for place in sequence]
+    (text,) = tokenizer.encode(["the old ship What is it ?"])
+    (answer,) = tokenizer.encode(["a boy"])
+    assert read == [500, *text, 501, *answer, 502]

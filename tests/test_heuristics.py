@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from fabricated import task
 
+from gpteval.metric import Metric
+from gpteval.plugins import registry
 from gpteval.records import Prediction
 from gpteval.score.heuristics import answer, fit_threshold, mean_scores, predict, scores_of
 from gpteval.score.likelihood import Likelihood, PromptLikelihoods
-from gpteval.score.metrics import headline
+from gpteval.score.metrics import headline, metric
 from gpteval.task import Candidate, Prompt
 
 CHOICE = task("accuracy", kind="choose")
@@ -98,6 +101,32 @@ def test_the_threshold_is_the_best_of_all_that_there_are() -> None:
     assert matthews(fitted) == pytest.approx(everywhere)
     assert everywhere > 0.2
     assert min(abs(fitted - score) for score in scores) > 0.01
+
+
+def test_a_metric_of_no_confusion_matrix_has_its_threshold_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    called = Metric("called", metric("matthews").function, lower=-1)
+    known = {"called": called, "matthews": metric("matthews")}
+    monkeypatch.setattr(registry(), "metric", known.get)
+    drawn = random.Random(1)
+    gold = [drawn.choice(COLA.labels) for _ in range(80)]
+    scores = [drawn.gauss(label == "good", 1.0) for label in gold]
+    assert fit_threshold(replace(COLA, metrics=("called",)), gold, scores) == fit_threshold(
+        COLA, gold, scores
+    )
+
+
+def test_labels_in_differing_contexts_are_scored_and_never_calibrated() -> None:
+    row = {"id": "1", "label": "positive"}
+    asked = replace(Prompt.partial(row, ("Bad :", "Good :"), "a film"), label="positive")
+    alone = PromptLikelihoods((Likelihood(-3.0, 2, 6), Likelihood(-2.0, 2, 6)), ())
+    (prediction,) = predict(LABELS, [asked], [alone])
+    assert prediction.prediction == "positive"
+    both = [prediction, replace(prediction, label="negative")]
+    assert "accuracy_calibrated" not in scores_of(LABELS, both)
+    calibrated = replace(prediction, variants={"calibrated": (-1.0, -2.0)})
+    assert "accuracy_calibrated" not in scores_of(LABELS, [calibrated, *both])
 
 
 def test_scores_that_are_all_alike_have_no_better_threshold() -> None:

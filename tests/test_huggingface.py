@@ -170,6 +170,25 @@ def test_trees_are_read_whole_where_the_model_takes_them(
     assert load_model(f"hf:{write(tmp_path / 'model', make())}").details["trees"] == trees
 
 
+def longrope() -> PreTrainedModel:
+    factors = {"short_factor": [1.0] * 4, "long_factor": [4.0, 6.0, 8.0, 9.0], "factor": 4.0}
+    rotary = {"rope_type": "longrope", "rope_theta": 1e4, "original_max_position_embeddings": 16}
+    return LlamaForCausalLM(LlamaConfig(**SIZES, rope_parameters=rotary | factors))
+
+
+def test_a_sequence_is_read_as_if_it_were_alone_where_length_turns_the_positions(
+    tmp_path: Path,
+) -> None:
+    """Rows up to 16 tokens have other frequencies than longer ones, in whatever batch they are."""
+    model = load_model(f"hf:{write(tmp_path / 'model', longrope())}").model
+    rows = [torch.randint(10, (length,)).tolist() for length in (40, 6, 16, 17)]
+    states = model.hidden(batch_of(*([row] for row in rows)).trees)
+    alone = [model.lm.base_model(torch.tensor([row])).last_hidden_state[0] for row in rows]
+    torch.testing.assert_close(states, torch.cat(alone), atol=1e-5, rtol=1e-4)
+    short = model.lm.base_model(torch.tensor([rows[0][:6]])).last_hidden_state[0]
+    assert (short - alone[0][:6]).abs().max() > 1e-3  # or there would be nothing to keep apart
+
+
 def test_a_mask_of_ours_would_widen_a_sliding_window(tmp_path: Path) -> None:
     model = load_model(f"hf:{write(tmp_path / 'model', mistral())}").model
     batch = batch_of([torch.randint(10, (50,)).tolist()])

@@ -133,7 +133,21 @@ def test_the_figure_on_our_version_of_the_data_stands():
 def test_cut_training_data_is_marked_with_its_rows():
     line = row(result(data=data(complete=False, train_rows=12811, train_official=392702)))
     assert marks(line) == {"cut": "12811 of 392702 train rows"}
-    assert line.difference is not None
+    assert line.difference is None  # a cut training set is no ground for one
+
+
+def test_a_split_that_chose_the_weights_says_so():
+    history = tuple({"update": n, "epoch": n, "loss": 1.0, "score": 0.5} for n in (1.0, 2.0))
+    on = {split: row(result(split=split, history=history)) for split in ("dev", "dev_mismatched")}
+    assert [marks(line) for line in on.values()] == [{"chosen": ""}, {}]
+    assert marks(row(result(split="dev", history=history[:1]))) == {}
+
+
+def test_a_score_without_an_interval_shows_a_dash():
+    lines = rows(result(interval=None))
+    assert lines[0].interval is None
+    assert "| – |" in markdown(lines, "made")
+    assert json_rows(lines)[0]["interval"] is None
 
 
 def test_a_limit_is_marked_as_one_and_not_as_cut_data():

@@ -87,14 +87,17 @@ def test_the_norm_of_millions_of_gradients_is_exact():
 
 
 def test_linear_schedule_is_openais():
-    rates = [warmup_linear(step, 10, 0.4) for step in range(1, 11)]
-    expected = [min(x / 0.4, 1) * (1 - x) for x in np.arange(1, 11) / 10]
-    assert rates == pytest.approx(expected)
-    assert rates[-1] == 0
+    """[C] `opt.py`: s·x/warmup + (1 − s), times 1 − x, at x = t / t_total with t from 0."""
+    total, warmup = 231, 0.002
+    x = np.arange(total) / total
+    s = (x <= warmup).astype(float)
+    rates = [warmup_linear(step, total, warmup) for step in range(total)]
+    assert rates == pytest.approx((s * x / warmup + (1 - s)) * (1 - x))
+    assert (rates[0], rates[-1]) == (0, pytest.approx(0.0043, abs=5e-5))
 
 
 def test_linear_schedule_without_warmup_only_falls():
-    assert [warmup_linear(step, 4, 0.0) for step in (1, 2, 3, 4)] == [0.75, 0.5, 0.25, 0]
+    assert [warmup_linear(step, 4, 0.0) for step in range(4)] == [1, 0.75, 0.5, 0.25]
 
 
 def test_cosine_schedule_rises_linearly_then_falls_to_zero():

@@ -7,7 +7,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from gpteval import Candidate, DataError, Loaded, Prompt
-from gpteval.encode.prompts import encode_prompts, join
+from gpteval.encode.pieces import join
+from gpteval.encode.prompts import encode_prompts
 from gpteval_models.huggingface_tokenizer import HuggingFaceTokenizer
 
 TEXT = "The captain of the old ship wasn't happy. A boy sold apples, pears and nuts at the gate."

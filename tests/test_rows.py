@@ -9,7 +9,7 @@ import pytest
 from official import NAMES, RTE, read, rte, task, with_split, write
 
 from gpteval import Source, Split
-from gpteval.data.rows import Origin, load_split, origin, scored_splits
+from gpteval.data.rows import Origin, digest, load_split, origin, scored_splits
 from gpteval.errors import ConfigError, DataError
 
 PAIR = {"gold_label": "neutral", "sentence1": "a", "sentence2": "b"}
@@ -75,11 +75,18 @@ def test_a_split_is_complete_when_every_official_row_is_there(tmp_path: Path) ->
     assert load_split(two, "dev", Origin("files", tmp_path)).complete
 
 
-def test_a_limited_split_is_cut_and_has_the_digest_of_its_rows(tmp_path: Path) -> None:
-    one = rte(tmp_path, RTE)
-    write(tmp_path, "glue/RTE/dev.tsv", RTE + "1\ta\tb\tentailment\nnot a row\n")
-    assert read("rte", "dev", tmp_path, limit=1) == one
-    assert not one.complete
+def test_a_limit_draws_rows_from_all_over_the_split_and_keeps_their_order(tmp_path: Path) -> None:
+    lines = [f"{number}\ta\tb\tentailment\n" for number in range(1, 300)]
+    whole = rte(tmp_path, RTE + "".join(lines))
+    some, more = (read("rte", "dev", tmp_path, limit=limit) for limit in (30, 60))
+    places = [int(row["id"]) for row in some.rows]
+    assert places == sorted(places)
+    assert sum(place < 150 for place in places) in range(8, 23)
+    assert {row["id"] for row in some.rows} < {row["id"] for row in more.rows}
+    assert some == read("rte", "dev", tmp_path, limit=30) != whole
+    assert (len(some.rows), some.complete) == (30, False)
+    assert some.digest == digest(some.rows)
+    assert read("rte", "dev", tmp_path, limit=300).rows == whole.rows
 
 
 def test_the_digest_is_over_canonical_json_in_order(tmp_path: Path) -> None:

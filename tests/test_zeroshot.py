@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import random
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -216,6 +221,37 @@ def test_the_sliding_window_finds_the_words_that_stand_together() -> None:
         row, "What did Anna find?", ("Tom", "a red ball", "a house"), passage=passage
     )
     assert sliding_window(prompt) == 1
+
+
+ONE = Fraction(1)
+
+
+def exact_window(passage: str, answers: Sequence[str]) -> int:
+    """The first of the heaviest windows, in fractions throughout."""
+    words = passage.split()
+    counts = Counter(words)
+
+    def weight(answer: str) -> Fraction:
+        wanted = set(answer.split())
+        windows = [words[n : n + len(wanted)] for n in range(len(words) - len(wanted) + 1)]
+        products = (
+            math.prod((Fraction(counts[w] + 1, counts[w]) for w in own if w in wanted), start=ONE)
+            for own in windows
+        )
+        return max(products)
+
+    return max(range(len(answers)), key=lambda place: weight(answers[place]))
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_windows_that_weigh_the_same_are_a_tie_however_their_logarithms_are_rounded(
+    seed: int,
+) -> None:
+    drawn = random.Random(seed)
+    passage = " ".join(drawn.choices("abcdefg", k=30))
+    answers = tuple(" ".join(drawn.sample("abcdefgh", k=drawn.randint(1, 4))) for _ in range(4))
+    prompt = Prompt.choice({"id": "1", "label": 0}, "", answers, passage=passage)
+    assert sliding_window(prompt) == exact_window(passage, answers)
 
 
 def test_the_sliding_window_prefers_rare_words() -> None:

@@ -130,12 +130,13 @@ class Worker:
         from gpteval.methods.settings import RunConfig, settled
 
         options = self.options
-        data = made.data or options.data
+        data, changes = made.data or options.data, dict(made.changes)
+        changes |= {"epochs": 1, "batch_size": 4} if options.small else {}
         return settled(RunConfig, made.task, {
             "model": made.model or options.model, "data_dir": data or None, "sample": not data,
-            "results": options.results, "recipe": made.recipe, "changes": dict(made.changes),
+            "results": options.results, "recipe": made.recipe, "changes": changes,
             "seeds": (made.seed,), "save_seconds": 1e9, "compute": Compute(options.device),
-            "limit": 16 if options.small else None,
+            "limit": 8 if options.small else None,
             "transfer_layers": "all" if made.pretrained else "none",
         })  # fmt: skip
 
@@ -225,7 +226,7 @@ def choose(results: Path, output: Path) -> None:
     scores: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for text in (results / "records.jsonl").read_text(encoding="utf-8").splitlines():
         record = json.loads(text)
-        if record["config"].get("epochs") == LONGER["epochs"]:
+        if "lr_width" in record["config"]:
             setting = json.dumps({k: record["config"][k] for k in ("lr", "lm_weight")})
             best = max(point["score"] for point in record["history"])
             scores[setting][record["task"]].append(best)
@@ -260,7 +261,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=500)
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--small", action="store_true", help="16 rows of a few runs")
+    parser.add_argument("--small", action="store_true", help="8 rows of a few runs, once")
     options = parser.parse_args()
     runs = [made for name in options.plan.split(",") for made in PLANS[name]()]
     runs = runs[:4] if options.small else runs

@@ -32,7 +32,8 @@ def command(*, as_json: bool, **settings: Any) -> None:
     tfidf: TF-IDF of words and pairs of words with logistic regression (ridge regression where the
     labels are numbers), on every task. hypothesis-only (NLI) and ending-only (Story Cloze): the
     same, but it never sees the premise or the story. What a blind one gets right beyond chance,
-    the data gives away.
+    the data gives away. sliding-window (RACE): how close together the words of question and answer
+    stand in the text (Richardson et al. 2013, the window alone).
 
     They are trained on the training split and stand in the leaderboard beside zero-shot scores.
     What is finished is not trained again.

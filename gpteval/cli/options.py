@@ -65,7 +65,9 @@ sample_option = click.option(
     "--sample", is_flag=True, help="Use the small data sets that come with the package."
 )
 limit_option = click.option(
-    "--limit", type=click.IntRange(1), help="Most rows of every split, for a quick try."
+    "--limit",
+    type=click.IntRange(1),
+    help="Most rows of every split, drawn from all over it, for a quick try.",
 )
 results_option = click.option(
     "--results", type=DIRECTORY, help="Directory of records; default: results (runs with --sample)."

@@ -123,8 +123,13 @@ def matrix_parameters(model: Model) -> int:
 
 
 def attention_layers(model: nn.Module) -> int:
-    """How many modules are called attention; 0 for a recurrent model."""
-    return sum(type(module).__name__.endswith("Attention") for module in model.modules())
+    """How many modules are called attention and hold none themselves; 0 for a recurrent model."""
+    called = [module for module in model.modules() if _is_attention(module)]
+    return sum(sum(map(_is_attention, module.modules())) == 1 for module in called)
+
+
+def _is_attention(module: nn.Module) -> bool:
+    return type(module).__name__.endswith("Attention")
 
 
 @cache

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,6 +26,9 @@ from gpteval.paths import PathLike, user_paths, variable_paths
 from gpteval.task import Part, Row, Task
 
 DATA_VARIABLE = "GPTEVAL_DATA"
+
+LIMIT_SEED = 0
+"""Of the rows that a limit keeps: the same in every run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,8 @@ def load_split(task: Task, split: str, origin: Origin, limit: int | None = None)
         task: Names the source.
         split: One of its splits.
         origin: Where to read it.
-        limit: Most rows with a gold label to read.
+        limit: Most rows with a gold label to keep: a sample of the whole split, drawn with a fixed
+            seed and in the split's order. What a smaller limit keeps, a larger one keeps too.
 
     Raises:
         AbsentError: The split is not there.
@@ -117,13 +122,10 @@ def load_split(task: Task, split: str, origin: Origin, limit: int | None = None)
             left_out += 1
             continue
         rows.append(row)
-        # A sample is small, and its size is known only at its end.
-        if len(rows) == limit and origin.kind != "sample":
-            break
     if not rows:
         why = f"none of {left_out} has a gold label" if left_out else "the files end before it"
         raise DataError(f"{task.name}: no rows of {split}: {why}")
-    kept = tuple(rows[:limit])
+    kept = tuple(rows) if limit is None else _drawn(rows, limit)
     return SplitRows(
         task=task.name,
         split=split,
@@ -133,6 +135,13 @@ def load_split(task: Task, split: str, origin: Origin, limit: int | None = None)
         digest=digest(kept),
         origin=origin,
     )
+
+
+def _drawn(rows: Sequence[Row], limit: int) -> tuple[Row, ...]:
+    """As many rows, from all over the split: its head may be all of one kind (RACE's middle)."""
+    places = list(range(len(rows)))
+    random.Random(LIMIT_SEED).shuffle(places)
+    return tuple(rows[place] for place in sorted(places[:limit]))
 
 
 def place_of(task: Task, rows: SplitRows, place: int) -> str:

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from gpteval.encode import cache
 from gpteval.encode.batch import Encoded
+from gpteval.encode.pieces import Piece, encode_pieces, last_word
 from gpteval.errors import DataError, ExampleError
 from gpteval.model import Tokenizer
 from gpteval.task import Example, Task
@@ -81,11 +81,10 @@ def _pieces(
     examples: Sequence[Example], tokenizer: Tokenizer
 ) -> Iterator[tuple[Example, list[int], list[list[list[int]]]]]:
     """Every example with the ids of its context and of the segments of its sequences."""
-    texts = list(dict.fromkeys(chain.from_iterable(_texts(e) for e in examples)))
-    ids = dict(zip(texts, cache.encode(tokenizer, texts), strict=True))
+    ids = encode_pieces(tokenizer, chain.from_iterable(map(_texts, examples)))
     for index, example in enumerate(examples):
-        cut = ids[example.context]
-        segments = [[ids[text] for text in sequence] for sequence in example.sequences]
+        cut = ids["", example.context.strip()]
+        segments = [[ids[piece] for piece in own] for own in _segments(example)]
         if not cut and not all(map(any, segments)):
             problem = f"example {example.id} has no text left after encoding"
             raise ExampleError(index, f"{problem}: mend the row, or leave it out")
@@ -131,8 +130,22 @@ def _between(task: Task, score: float, example_id: str) -> tuple[float, ...]:
     return tuple(weights)
 
 
-def _texts(example: Example) -> list[str]:
-    return [example.context, *chain.from_iterable(example.sequences)]
+def _texts(example: Example) -> Iterator[Piece]:
+    """All texts to encode for an example."""
+    yield "", example.context.strip()
+    yield from chain.from_iterable(_segments(example))
+
+
+def _segments(example: Example) -> list[list[Piece]]:
+    """The segments of its sequences: the first of each follows the context as text follows text."""
+    context = example.context.strip()
+    if not context:
+        return [[("", text) for text in sequence] for sequence in example.sequences]
+    word = last_word(context)
+    return [
+        [(word, first.strip()), *(("", text) for text in others)]
+        for first, *others in example.sequences
+    ]
 
 
 def _sequence(

@@ -1,10 +1,6 @@
 """Prompts to token paths: what is read, and from where on it is scored.
 
-A text's ids are those it has where it stands: the ids of the text before it and itself together,
-less as many as the text before it has alone (as lm-evaluation-harness does it). For GPT-1's
-encoding, which never looks across a blank, that is `encode(text)`; a byte-level encoding keeps the
-blank at the beginning of its first token. No encoding of words looks further back than the word
-before, so that word stands in for the whole text before.
+A text's ids are those it has where it stands (`gpteval.encode.pieces`).
 """
 
 from __future__ import annotations
@@ -12,19 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gpteval.encode import cache
+from gpteval.encode.pieces import Piece, encode_pieces, last_word
 from gpteval.errors import DataError, ExampleError
 from gpteval.model import Tokenizer
 from gpteval.task import Candidate, Prompt
 
-CLOSING = ".,;:!?"
-"""Marks that stand against the word before them."""
-
 NEUTRAL = "."
 """Read before an unconditional continuation by models whose documents have no first token."""
-
-Piece = tuple[str, str]
-"""The word before a text, and the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +68,7 @@ def encode_prompts(
     Raises:
         ExampleError: A candidate without a token to score, or too long with no passage left to cut.
     """
-    ids = _encode(tokenizer, (piece for prompt in prompts for piece in _pieces(prompt)))
+    ids = encode_pieces(tokenizer, (piece for prompt in prompts for piece in _pieces(prompt)))
     encoder = _Encoder(ids, tokenizer.start, context + 1)
     return [_whole(encoder, place, prompt) for place, prompt in enumerate(prompts)]
 
@@ -89,12 +79,6 @@ def _whole(encoder: _Encoder, place: int, prompt: Prompt) -> EncodedPrompt:
         return encoder.encode(prompt)
     except DataError as error:
         raise ExampleError(place, str(error)) from None
-
-
-def join(before: str, text: str) -> str:
-    """Two texts as one."""
-    blank = "" if not before or text[:1] in CLOSING else " "
-    return f"{before}{blank}{text}"
 
 
 class _Encoder:
@@ -157,17 +141,5 @@ def _pieces(prompt: Prompt) -> Iterable[Piece]:
 def _of_candidate(prompt: Prompt, candidate: Candidate) -> tuple[Piece, Piece]:
     """The context where it stands after the passage, the continuation after both."""
     passage, context = prompt.passage.strip(), candidate.context.strip()
-    last = _last_word(passage)
-    return (last, context), (_last_word(context) or last, candidate.continuation.strip())
-
-
-def _last_word(text: str) -> str:
-    return text.rsplit(" ", 1)[-1]
-
-
-def _encode(tokenizer: Tokenizer, pieces: Iterable[Piece]) -> dict[Piece, list[int]]:
-    """Ids of every piece's text, each distinct text encoded once."""
-    wanted = dict.fromkeys(pieces)
-    texts = dict.fromkeys(part for word, text in wanted for part in (word, join(word, text)))
-    ids = dict(zip(texts, cache.encode(tokenizer, list(texts)), strict=True))
-    return {(word, text): ids[join(word, text)][len(ids[word]) :] for word, text in wanted}
+    last = last_word(passage)
+    return (last, context), (last_word(context) or last, candidate.continuation.strip())

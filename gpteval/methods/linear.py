@@ -1,5 +1,7 @@
 """Linear baselines that need no language model: TF-IDF, and the same blind to what is given.
 
+For reading tests the sliding window stands beside them (`gpteval.methods.window`).
+
 They are trained on a task's training split and scored on the splits that a fine-tuned model is
 scored on: scikit-learn's logistic regression (classify), or of every answer by itself whether it is
 the right one (choose), or ridge regression (regress). What is finished is not fitted again.
@@ -25,6 +27,7 @@ from gpteval.methods.outcome import Asked, Results
 from gpteval.methods.run import plan, trainable
 from gpteval.methods.settings import Subject, settled
 from gpteval.methods.unit import Answers, SplitName, complete, data_record, rounded
+from gpteval.methods.window import Window
 from gpteval.plugins import ALL, registry
 from gpteval.progress import Progress, Silent
 from gpteval.records import Mode, Prediction, Result
@@ -113,6 +116,9 @@ def execute(config: Subject, progress: Progress) -> Results:
             for name in filter(None, (TFIDF, job.task.blind)):
                 unit = Linear(name, job, rows, config.limit, loading)
                 results += complete(unit, store, progress)
+            window = Window(job.task, rows, config.limit)
+            if window.applies and window.scored:
+                results += complete(window, store, progress)
     if not results and absent:
         raise absent[0]
     asked.refuse_none(results)

@@ -101,6 +101,12 @@ class Session:
         for name in splits:
             self._rows.pop(name, None)
 
+    @property
+    def untrained_bytes(self) -> int:
+        """What the untrained model adds to the memory in use, while one is kept."""
+        kept = [model for model in self._untrained.values() if model is not None]
+        return sum(p.nbytes for model in kept for p in model.parameters())
+
     def untrained(self, loaded: Loaded) -> Model | None:
         """As the function of that name, made once."""
         if loaded.digest not in self._untrained:

@@ -64,7 +64,7 @@ class Unit(Protocol):
 
     @property
     def train_labels(self) -> Sequence[Label]:
-        """Gold labels it may learn from: the majority baseline is their most frequent."""
+        """Gold labels it may learn from: the majority baseline is their best constant."""
 
     @property
     def unfinished(self) -> Path | None:

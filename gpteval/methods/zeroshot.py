@@ -191,13 +191,14 @@ class Zeroshot:
         began, read = time.perf_counter(), Work()
         predictions, settings = questions.answers(model, self.machine, progress, read)
         self.seconds["evaluate"] = time.perf_counter() - began
+        cost = self._cost(read, questions.scored_tokens)  # before the untrained model is there
         began = time.perf_counter()
         baselines = self._baselines(questions, predictions, progress)
         self.seconds["baselines"] = time.perf_counter() - began
         facts = {
             "config": {"rule": self.task.rule, **settings},
             "seconds": rounded(self.seconds),
-            "cost": self._cost(read, questions.scored_tokens),
+            "cost": cost,
         }
         name = (self.task.name, self.split)
         return Answers({name: predictions}, facts, {name: baselines})
@@ -247,7 +248,7 @@ class Zeroshot:
             "evaluated_tokens_read": read.tokens_read,
             "scored": scored,
             "evaluate_flops": forward_flops(self.loaded.model, read.tokens, read.keys, scored),
-            "peak_memory_bytes": peak_memory(self.machine.device),
+            "peak_memory_bytes": peak_memory(self.machine.device) - self.session.untrained_bytes,
         }
 
     def _tell_alike(self, encoded: Sequence[EncodedPrompt], progress: Progress) -> None:

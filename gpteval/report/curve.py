@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -108,6 +109,7 @@ def _line(axes: Any, points: Sequence[Point], colour: str, style: str, label: st
     """One task of one run, with its band."""
     updates = [point.update for point in points]
     scores = [point.normalised for point in points]
-    low, high = zip(*(point.normalised_interval for point in points), strict=True)
+    unknown = (math.nan, math.nan)  # a gap in the band
+    low, high = zip(*(point.normalised_interval or unknown for point in points), strict=True)
     axes.plot(updates, scores, style, color=colour, label=label, marker="o", markersize=3)
     axes.fill_between(updates, low, high, color=colour, alpha=0.1, linewidth=0)

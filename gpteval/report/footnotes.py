@@ -10,10 +10,11 @@ LEGEND = {
     "sample": "scored on a bundled sample: shows that the harness works, never beside the paper",
     "zero-shot": "nothing was fine-tuned; the paper's figures are fine-tuned ones",
     "baseline": "no language model: words counted, and a linear model of the training split; "
-    "hypothesis-only and ending-only see nothing else of an example",
+    "hypothesis-only and ending-only see nothing else of an example; sliding-window learns nothing",
     "limit": "a quick try on this many rows of every split",
     "cut": "rows of the official data are missing",
     "changed": "settings that differ from the paper's recipe",
+    "chosen": "the weights were kept that score best on this very split: it flatters them",
     "constant": "one answer was given to every example",
     "old": "scored by another version of the task",
     "†": "GPT-1's figure on another version of the data",

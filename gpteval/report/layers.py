@@ -33,7 +33,7 @@ class Point:
         layers: Transferred beside the embeddings; 0: the embeddings alone, -1: nothing.
         score, lowest, highest, seeds: Median and range over the seeds.
         interval: 95 % interval over the examples.
-        majority: Always giving the most frequent answer.
+        majority: The best constant answer.
         sample: Whether it is a bundled sample.
     """
 
@@ -105,8 +105,8 @@ class LayersTable:
         splits = ", ".join(f"{p.task} {p.split}" for p in self.points if p.layers == kept[0])
         yield Text(printable(f"layers kept of the pre-trained model; scores of {splits}"), "dim")
         majority = (f"{p.task} {p.majority:.1f}" for p in self.points if p.majority is not None)
-        frequent = ", ".join(dict.fromkeys(majority))
-        yield Text(printable(f"always the most frequent answer: {frequent}"), "dim")
+        constant = ", ".join(dict.fromkeys(majority))
+        yield Text(printable(f"the best constant answer: {constant}"), "dim")
         if any(point.sample for point in self.points):
             yield Text("on bundled samples: shows that the harness works", "dim")
 
@@ -143,7 +143,7 @@ def plot(points: Sequence[Point], path: Path, title: str) -> None:
     kept = sorted({point.layers for point in points})
     axes.set_xticks(kept, [{-1: "nothing", 0: "embed-\ndings"}.get(n, str(n)) for n in kept])
     axes.set_xlabel("layers transferred")
-    axes.set_ylabel("score, % (dotted: most frequent answer)", fontsize="small")
+    axes.set_ylabel("score, % (dotted: best constant answer)", fontsize="small")
     axes.set_title(title, fontsize="medium")
     axes.grid(axis="y", alpha=0.3)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")

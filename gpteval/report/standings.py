@@ -40,8 +40,9 @@ class Row:
         n: Examples of the whole split; None for a part.
         headline: The task's first metric over the whole split; further lines of the task follow.
         scores: One per seed.
-        interval: 95 % interval over the examples (medians of the seeds' bounds), headline only.
-        majority: Always giving the most frequent answer.
+        interval: 95 % interval over the examples (medians of the seeds' bounds), headline only;
+            None where one of the seeds has none.
+        majority: The best constant answer.
         paper: GPT-1's figure, where it may stand beside ours.
         comparable: Whether it may be subtracted.
         marks: In a fixed order.
@@ -158,14 +159,17 @@ def _row(group: Group, metric: str, *, headline: bool) -> Row:
         interval=_interval(group) if headline else None,
         majority=None if majority is None else 100 * majority,
         paper=paper,
-        comparable=paper is not None and paper.split == r.split and r.data.rows == r.data.official,
+        comparable=paper is not None and paper.split == r.split and r.data.complete,
         marks=_marks(group, metric),
         result=r,
     )
 
 
-def _interval(group: Group) -> tuple[float, float]:
-    lows, highs = zip(*(r.interval for r in group.results), strict=True)
+def _interval(group: Group) -> tuple[float, float] | None:
+    given = [r.interval for r in group.results if r.interval is not None]
+    if len(given) < len(group.results):
+        return None
+    lows, highs = zip(*given, strict=True)
     return 100 * median(lows), 100 * median(highs)
 
 
@@ -191,6 +195,8 @@ def _marks(group: Group, metric: str) -> tuple[Mark, ...]:
         marks.append(Mark("cut", _missing(r)))
     if r.changed:
         marks.append(Mark("changed", ", ".join(f"{k} {v}" for k, v in r.changed.items())))
+    if r.mode == "finetune" and r.split == "dev" and len(r.history) > 1:
+        marks.append(Mark("chosen"))
     constant = sum(result.degenerate for result in group.results)
     if constant and not _is_variant(group, metric):
         some = constant < len(group.results)

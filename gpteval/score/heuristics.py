@@ -8,17 +8,23 @@ named `<metric>_<variant>`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING
 
 from gpteval.records import Prediction
-from gpteval.score.metrics import headline, metric, score
+from gpteval.score.metrics import computed, headline, metric, score
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from gpteval.score.likelihood import Likelihood, PromptLikelihoods
     from gpteval.task import Prompt, Task
+
+    Array = NDArray[np.float64]
 
 VERSION = 1
 """Raised whenever a rule changes its numbers; zero-shot results depend on it."""
@@ -35,6 +41,9 @@ VARIANTS = {
 """Variant → how tables call it, after the metric's own title."""
 
 DIGITS = 6
+
+CALLS = 1000
+"""Most thresholds that are tried where each takes a call of the metric."""
 
 Scores = tuple[float, ...]
 
@@ -81,12 +90,18 @@ def scores_of(task: Task, predictions: Sequence[Prediction]) -> dict[str, float]
     where only one of them occurs.
     """
     scores = score(task, predictions)
-    for variant in predictions[0].variants:
+    for variant in _shared_variants(predictions):
         other = [replace(p, prediction=answer(task, p.variants[variant])) for p in predictions]
         scores[f"{task.metrics[0]}_{variant}"] = headline(task, other)
     if task.binary and {p.label for p in predictions} == set(task.labels):
         scores[ROC_AUC] = _roc_auc(task, predictions)
     return scores
+
+
+def _shared_variants(predictions: Sequence[Prediction]) -> list[str]:
+    """Variants that every example has: where contexts differ there is no continuation by itself."""
+    first, *others = predictions
+    return [name for name in first.variants if all(name in p.variants for p in others)]
 
 
 def title(metric: str, titles: Mapping[str, str]) -> str:
@@ -114,25 +129,34 @@ def fit_threshold(task: Task, labels: Sequence[object], scores: Sequence[float])
     """
     import numpy as np
 
-    if len(set(scores)) == 1:
+    levels = np.unique(np.array(scores))
+    if len(levels) == 1:
         return scores[0]
-    values = np.array(scores)
-    order = np.argsort(values, kind="stable")
-    positive = np.array([label == task.labels[1] for label in labels])[order]
-    below = np.arange(1, len(values))  # how many lie below each threshold, (T,)
-    missed = positive.cumsum()[:-1]  # positives below it
-    rows = [
-        [below - missed, (~positive).sum() - (below - missed)],
-        [missed, positive.sum() - missed],
-    ]
-    confusion = np.stack([np.stack(row, -1) for row in rows], 1).astype(np.float64)  # (T, 2, 2)
-    ranked = values[order]
-    apart = ranked[1:] > ranked[:-1]
-    of_confusion = metric(task.metrics[0]).of_confusion
-    assert of_confusion is not None  # checked when the task was offered
-    measured = np.where(apart, of_confusion(confusion), -np.inf)
-    best = int(measured.argmax())
-    return float((ranked[best] + ranked[best + 1]) / 2)
+    between = (levels[1:] + levels[:-1]) / 2
+    measure = metric(task.metrics[0])
+    if measure.of_confusion is not None:
+        measured = measure.of_confusion(_threshold_confusions(task, labels, scores, between))
+    else:
+        between = between[:: math.ceil(len(between) / CALLS)]
+        above = np.array(scores) > between[:, None]  # (T, n)
+        answers = ([task.labels[int(yes)] for yes in row] for row in above)
+        measured = np.array([computed(task.metrics[0], task, labels, own) for own in answers])
+    return float(between[int(measured.argmax())])
+
+
+def _threshold_confusions(
+    task: Task, labels: Sequence[object], scores: Sequence[float], thresholds: Array
+) -> Array:
+    """Confusion matrices of answering by each threshold, (T,) → (T, 2, 2)."""
+    import numpy as np
+
+    positive = np.array([label == task.labels[1] for label in labels])
+    rows = []
+    for own in (~positive, positive):
+        ranked = np.sort(np.array(scores)[own])
+        below = np.searchsorted(ranked, thresholds, side="right")
+        rows.append(np.stack([below, len(ranked) - below], -1))
+    return np.stack(rows, 1).astype(np.float64)
 
 
 def _means(candidates: Sequence[Likelihood]) -> Scores:
@@ -172,11 +196,12 @@ def _label_scores(
 ) -> list[tuple[Scores, dict[str, Scores]]]:
     """Of labels: raw, calibrated by the neutral text, and, of two, split at the median.
 
+    Labels that differ in their contexts and share one continuation are not calibrated.
     The median is that of the scored split: it presumes that both labels are equally frequent.
     """
     totals = [_totals(own.candidates) for own in likelihoods]
     rows = [
-        (scores, {"calibrated": _less(scores, own.neutral)})
+        (scores, {"calibrated": _less(scores, own.neutral)} if own.neutral else {})
         for scores, own in zip(totals, likelihoods, strict=True)
     ]
     if task.binary:

@@ -1,18 +1,28 @@
-"""How sure a score is: its 95 % interval over the examples it was measured on.
+"""How sure a score is: its 95 % interval over the examples it was measured on, or that it has none.
 
-The interval is a percentile bootstrap that resamples clusters (the questions on one article) where
-examples name any, else examples; a proportion of independent examples has Wilson's closed form,
-which stays honest near 0 and 1. It says nothing about training seeds: those show in the range over
-seeds.
+Every interval comes from leaving out one cluster at a time (the questions on one article; an
+example that names no cluster is its own), as the jackknife does: what the score then becomes tells
+its variance, for any metric. It is taken on the logit scale between the metric's bounds, where a
+score's distribution is nearly symmetric, and times a quantile of Student's t with as many degrees
+of freedom as clusters of those sizes are worth, so that few clusters give a wide one. A proportion
+has Wilson's interval instead, for as many independent examples as its variance is worth.
 
-Shape letters: n examples, C clusters, B resamples, K classes. numpy comes with scikit-learn.
+There is none where the examples can't say: in a single cluster, at a metric's bound, where leaving
+out changes nothing (a constant prediction's correlation), or where a handful of examples makes all
+the difference. `benchmarks/coverage.py` measures how often intervals hold the true score. They say
+nothing about training seeds: those show in the range over seeds.
+
+Shape letters: n examples, C clusters, U kinds of clusters, K classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gpteval.metric import Metric
 from gpteval.score.metrics import computed, headline, metric
 
 if TYPE_CHECKING:
@@ -26,48 +36,155 @@ if TYPE_CHECKING:
     Indices = NDArray[np.int64]
 
 CHUNK = 2_000_000
-"""Numbers held at once by a resampling, so that 100,000 examples fit in memory too."""
+"""Numbers held at once, so that 100,000 examples fit in memory too."""
+
+GROUPS = 1000
+"""Most clusters left out one by one where each takes a computation; more are put together."""
+
+EXACT = 30
+"""Independent examples below which a proportion has its exact interval: Wilson's is too narrow."""
+
+LEAST = 2.5
+"""Clusters that must share in a score's variance: with fewer there is none to speak of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Jackknife:
+    """A score, and what it becomes without each cluster.
+
+    Attributes:
+        score: Of all examples.
+        without: Its values without a cluster of each kind, (U,).
+        often: How many clusters are of each kind, (U,).
+        freedom: Degrees of freedom that clusters of these sizes are worth.
+    """
+
+    score: float
+    without: Array
+    often: Indices
+    freedom: float
+
+    @property
+    def sharing(self) -> float:
+        """How many clusters share in the variance: C where all do alike, 1 where it is one's."""
+        import numpy as np
+
+        squares = (self.without - np.average(self.without, weights=self.often)) ** 2
+        total = float((self.often * squares).sum())
+        return total**2 / float((self.often * squares**2).sum()) if total > 1e-24 else 0.0
+
+    @property
+    def quantile(self) -> float:
+        """Student's, with as many degrees of freedom as the variance is known with.
+
+        A variance of normal deviations has one for each, and C / 3 of them share in it (their
+        fourth moment is 3); few that make all the difference have fewer (Satterthwaite).
+        """
+        return _quantile(min(self.freedom, 3 * self.sharing))
 
 
 def interval(
-    task: Task, predictions: Sequence[Prediction], resamples: int = 1000, seed: int = 0
-) -> tuple[float, float]:
-    """95 % interval of the task's headline metric.
+    task: Task, predictions: Sequence[Prediction], seed: int = 0
+) -> tuple[float, float] | None:
+    """95 % interval of the task's headline metric; None where the examples support none.
 
     Args:
         task: Its first metric is the one.
         predictions: Of one split, at least one, all with a gold label.
-        resamples: Bootstrap resamples (not used for accuracy without clusters).
-        seed: Of the resampling: the same predictions give the same interval.
+        seed: Decides which clusters are put together where there are more than `GROUPS`.
 
     Returns:
         Lower and upper bound as fractions (correlations from -1).
     """
+    measure, clusters = metric(task.metrics[0]), _clusters(predictions)
+    count = int(clusters.max()) + 1
+    if measure.proportion and count == len(clusters):
+        return _of_independent(headline(task, predictions), count)
+    if count == 1:
+        return None
+    if measure.of_confusion and task.kind != "regress":
+        own = _of_confusions(task, predictions, measure, clusters)
+    else:
+        own = _of_groups(task, predictions, measure, clusters, seed)
+    return _proportion(own, len(clusters)) if measure.proportion else _score(own, measure)
+
+
+def _of_independent(share: float, count: int) -> tuple[float, float]:
+    """Of a share of examples that have nothing to do with each other."""
+    from scipy.stats import binomtest, norm
+
+    if count >= EXACT:
+        return _wilson(share, count, float(norm.ppf(0.975)))
+    bounds = binomtest(round(share * count), count).proportion_ci(0.95, method="exact")
+    return float(bounds.low), float(bounds.high)
+
+
+def _proportion(own: Jackknife, count: int) -> tuple[float, float] | None:
+    """Of a share of clustered examples, by their effective number (Korn and Graubard 1998).
+
+    Where too few clusters tell their variance, each counts as one example: the worst there can be.
+    """
+    if own.freedom < 1:
+        return None
+    share, worth = own.score, own.freedom + 1
+    if own.sharing < LEAST:
+        return _wilson(share, worth, _quantile(own.freedom))
+    worth = min(share * (1 - share) / _variance(own.without, own.often), count)
+    return _wilson(share, worth, own.quantile)
+
+
+def _wilson(share: float, count: float, quantile: float) -> tuple[float, float]:
+    """Wilson's score interval of a share of as many independent examples."""
+    square = quantile**2 / count
+    middle = (share + square / 2) / (1 + square)
+    half = math.sqrt(square * share * (1 - share) + square**2 / 4) / (1 + square)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _score(own: Jackknife, measure: Metric) -> tuple[float, float] | None:
+    """Of a score that is no share: on the logit scale where it has two bounds."""
     import numpy as np
 
-    measure = metric(task.metrics[0])
-    clusters = _clusters(predictions)
-    if measure.proportion and clusters.max() + 1 == len(clusters):
-        successes = headline(task, predictions) * len(predictions)
-        return _wilson(round(successes), len(predictions))
-    generator = np.random.default_rng(seed)
-    if measure.of_confusion and task.kind != "regress":
-        drawn = _confusions(task, predictions, clusters, resamples, generator)
-        scores = measure.of_confusion(drawn)
-    elif measure.weighted and task.kind == "regress":
-        weights = _weights(clusters, resamples, generator)
-        scores = _bootstrap_numbers(measure.weighted, predictions, weights)
-    else:
-        scores = _bootstrap_any(task, predictions, _weights(clusters, resamples, generator))
-    low, high = np.percentile(scores, [2.5, 97.5])
-    return float(low), float(high)
+    if own.freedom < 1 or own.sharing < LEAST:
+        return None
+    values, low, high = np.array([own.score, *own.without]), measure.lower, measure.upper
+    if values.min() <= low or values.max() >= high:
+        return None
+    bounded = math.isfinite(high - low)
+    if bounded:
+        values = np.log((values - low) / (high - values))
+    margin = own.quantile * math.sqrt(_variance(values[1:], own.often))
+    bounds = values[0] + np.array([-margin, margin])
+    if bounded:
+        bounds = low + (high - low) / (1 + np.exp(-bounds))
+    return float(bounds[0]), float(bounds[1])
 
 
-def _wilson(successes: int, trials: int) -> tuple[float, float]:
-    from scipy.stats import binomtest
+def _quantile(freedom: float) -> float:
+    from scipy.stats import t
 
-    bounds = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
-    return float(bounds.low), float(bounds.high)
+    return float(t.ppf(0.975, freedom))
+
+
+def _variance(values: Array, often: Indices) -> float:
+    """The jackknife's, of the score whose values without a cluster these are."""
+    import numpy as np
+
+    count = often.sum()
+    squares = often * (values - np.average(values, weights=often)) ** 2
+    return float((count - 1) / count * squares.sum())
+
+
+def _freedom(clusters: Indices) -> float:
+    """Degrees of freedom: clusters less one where all are of one size, fewer where a few are large.
+
+    Kish's effective number, with the squares of the sizes, as if the examples of a cluster were
+    one: the sum of n² squared over the sum of n⁴.
+    """
+    import numpy as np
+
+    squares = np.bincount(clusters).astype(np.float64) ** 2
+    return float(squares.sum() ** 2 / (squares**2).sum()) - 1
 
 
 def _clusters(predictions: Sequence[Prediction]) -> Indices:
@@ -80,33 +197,10 @@ def _clusters(predictions: Sequence[Prediction]) -> Indices:
     )
 
 
-def _weights(
-    clusters: Indices, resamples: int, generator: np.random.Generator
-) -> Iterator[Indices]:
-    """How often each example occurs in each resample, (B, n) in chunks of rows."""
-    import numpy as np
-
-    count = int(clusters.max()) + 1
-    rows = max(1, CHUNK // len(clusters))
-    for start in range(0, resamples, rows):
-        size = min(rows, resamples - start)
-        drawn = generator.integers(count, size=(size, count)) + np.arange(size)[:, None] * count
-        times = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
-        yield times[:, clusters]
-
-
-def _confusions(
-    task: Task,
-    predictions: Sequence[Prediction],
-    clusters: Indices,
-    resamples: int,
-    generator: np.random.Generator,
-) -> Array:
-    """Resampled confusion matrices, gold by predicted, (B, K, K).
-
-    Clusters with equal confusion counts are alike, so drawing C clusters is one multinomial draw
-    over the distinct counts: without clusters there are at most K² of them, however many examples.
-    """
+def _of_confusions(
+    task: Task, predictions: Sequence[Prediction], measure: Metric, clusters: Indices
+) -> Jackknife:
+    """Of a metric of confusion matrices, gold by predicted: clusters of equal counts are alike."""
     import numpy as np
 
     seen = {p.label for p in predictions} | {p.prediction for p in predictions}
@@ -114,39 +208,47 @@ def _confusions(
     index = {name: place for place, name in enumerate(classes)}
     k = len(classes)
     cells = np.array([index[p.label] * k + index[p.prediction] for p in predictions])
-    counts = np.zeros((int(clusters.max()) + 1, k * k), dtype=np.int64)
+    counts = np.zeros((int(clusters.max()) + 1, k * k))
     np.add.at(counts, (clusters, cells), 1)
-    distinct, often = np.unique(counts, axis=0, return_counts=True)
-    rows = max(1, CHUNK // len(distinct))
-    sizes = [min(rows, resamples - start) for start in range(0, resamples, rows)]
-    total = int(often.sum())
-    drawn = (generator.multinomial(total, often / total, size=size) @ distinct for size in sizes)
-    return np.concatenate(list(drawn)).reshape(resamples, k, k).astype(np.float64)
+    kinds, often = np.unique(counts, axis=0, return_counts=True)  # (U, K²), (U,)
+    whole = (often @ kinds)[None]
+    assert measure.of_confusion is not None
+    scores = measure.of_confusion(np.concatenate([whole, whole - kinds]).reshape(-1, k, k))
+    return Jackknife(float(scores[0]), scores[1:], often, _freedom(clusters))
 
 
-def _bootstrap_numbers(
-    measure: Callable[[Array, Array, Indices], Array],
-    predictions: Sequence[Prediction],
-    weights: Iterator[Indices],
-) -> Array:
-    """Resampled scores, (B,), of a metric that takes all resamples of a chunk at once."""
+def _of_groups(
+    task: Task, predictions: Sequence[Prediction], measure: Metric, clusters: Indices, seed: int
+) -> Jackknife:
+    """Of any other metric: one computation for each group of clusters left out."""
     import numpy as np
 
-    gold = np.array([p.label for p in predictions], dtype=np.float64)
-    predicted = np.array([p.prediction for p in predictions], dtype=np.float64)
-    return np.concatenate([measure(gold, predicted, weight) for weight in weights])
+    count = int(clusters.max()) + 1
+    if count > GROUPS:
+        clusters = (np.random.default_rng(seed).permutation(count) % GROUPS)[clusters]
+        count = GROUPS
+    labels, answers = [p.label for p in predictions], [p.prediction for p in predictions]
+    if measure.weighted and task.kind == "regress":
+        gold, predicted = (np.array(side, dtype=np.float64) for side in (labels, answers))
+        weights = _weights(clusters, count)
+        scores = np.concatenate([measure.weighted(gold, predicted, rows) for rows in weights])
+    else:
+        kept = (np.flatnonzero(row).tolist() for rows in _weights(clusters, count) for row in rows)
+        scores = np.array(
+            [
+                computed(task.metrics[0], task, [labels[i] for i in own], [answers[i] for i in own])
+                for own in kept
+            ]
+        )
+    often = np.ones(count, dtype=np.int64)
+    return Jackknife(float(scores[0]), scores[1:], often, _freedom(clusters))
 
 
-def _bootstrap_any(
-    task: Task, predictions: Sequence[Prediction], weights: Iterator[Indices]
-) -> Array:
-    """Resampled scores, (B,), of a plug-in's metric, one call per resample."""
+def _weights(clusters: Indices, count: int) -> Iterator[Indices]:
+    """How often each example counts: once in all of them, then without each cluster; (C + 1, n)."""
     import numpy as np
 
-    scores: list[float] = []
-    for chunk in weights:
-        for weight in chunk:
-            drawn = [predictions[i] for i in np.repeat(np.arange(len(weight)), weight).tolist()]
-            labels, answers = [p.label for p in drawn], [p.prediction for p in drawn]
-            scores.append(computed(task.metrics[0], task, labels, answers))
-    return np.array(scores)
+    rows = max(1, CHUNK // len(clusters))
+    for start in range(-1, count, rows):
+        left_out = np.arange(start, min(start + rows, count))
+        yield (clusters != left_out[:, None]).astype(np.int64)

@@ -62,12 +62,12 @@ class Point:
     n: int
     complete: bool
     score: float
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None
     guess: float
     best: float
     of: str
     normalised: float
-    normalised_interval: tuple[float, float]
+    normalised_interval: tuple[float, float] | None
     key: str
 
 
@@ -165,7 +165,7 @@ def _point(run: str, checkpoint: Checkpoint, task: Task, result: Result) -> Poin
     def normalised(score: float) -> float:
         return round((score - guess) / (best - guess), 6)
 
-    low, high = result.interval
+    bounds = result.interval
     return Point(
         run=run,
         checkpoint=str(checkpoint.path),
@@ -177,11 +177,11 @@ def _point(run: str, checkpoint: Checkpoint, task: Task, result: Result) -> Poin
         n=result.n,
         complete=result.data.complete,
         score=result.scores[metric],
-        interval=(low, high),
+        interval=bounds,
         guess=guess,
         best=best,
         of="a perfect score" if earlier is None else "the best before GPT-1",
         normalised=normalised(result.scores[metric]),
-        normalised_interval=(normalised(low), normalised(high)),
+        normalised_interval=bounds and (normalised(bounds[0]), normalised(bounds[1])),
         key=result.key,
     )

@@ -177,7 +177,7 @@ class Finetuning:
         """
         began = time.perf_counter()
         self.model.train()
-        set_rate(self.optimiser, self.lr * warmup_linear(update, total, self.config.warmup))
+        set_rate(self.optimiser, self.lr * warmup_linear(update - 1, total, self.config.warmup))
         if self.world.size > 1:
             self.world.seed(self.seed, update)  # masks of its own, that a resumed run has again
         loss = self._gradients(examples, self._parts(examples) if parts is None else parts)

@@ -99,7 +99,8 @@ def warmup_linear(step: int, total: int, warmup: float) -> float:
     """Factor of the peak rate: min(x / warmup, 1)·(1 − x) with x = step / total [C].
 
     Args:
-        step: The update about to be made, from 1; the last one has the factor 0.
+        step: Updates made before this one: the first has the factor 0 and moves moments only, as
+            OpenAI's does (without a warm-up 1); the last has 1 / total.
         total: Number of updates.
         warmup: Fraction of all updates in which the rate rises; 0 for none.
     """
