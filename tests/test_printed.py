@@ -46,6 +46,14 @@ ASKED = {
     "curve": "curve {pretrained} --tasks copa --sample --limit 2 --results {curve} --no-picture "
     "--device cpu",
     "leaderboard": "leaderboard {hostile}",
+    "compare": "compare {results} {results}",
+    "diff": "diff {results} {results} --task wnli --sample",
+    "bless": "bless {results} --output {baseline}",
+    "check": "check {results} --baseline {baseline}",
+    "noise": f"noise {SAMPLE} {CPU} --epochs 1 --seeds 2",
+    "rescore": "rescore {results} --dry-run",
+    "results verify": "results verify {results}",
+    "results merge": "results merge {results} --output {merged}",
     "tasks": "tasks",
     "tasks list": "tasks list",
     "tasks show": "tasks show race",
@@ -101,10 +109,11 @@ def places(tmp_path_factory: pytest.TempPathFactory, roomy_directory: Path) -> d
     """What stands in braces above; everything that takes long is done before."""
     root = tmp_path_factory.mktemp("printed")
     names = {name: str(root / name) for name in ("results", "curve", "pretrained", "hostile")}
+    names |= {"baseline": str(root / "b.json"), "merged": str(root / "merged")}
     names |= {"model": str(roomy_directory), "corpus": str(root / "books.jsonl")}
     line = json.dumps({"text": "the captain looked at the sea and said nothing . " * 9})
     (root / "books.jsonl").write_text(f"{line}\n" * 40)
-    for path in ("run", "ablate", "zeroshot", "baselines", "pretrain", "curve"):
+    for path in ("run", "ablate", "zeroshot", "baselines", "pretrain", "curve", "noise", "bless"):
         code, told = ask(ASKED[path].format(**names), root / "page", root / "told")
         assert code == 0, told
     known = ResultStore(root / "results").read()

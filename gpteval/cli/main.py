@@ -29,6 +29,13 @@ COMMANDS = {
     "pretrain": "Train a language model on text files, to fine-tune later.",
     "curve": "Score every checkpoint of a pre-training and draw the curves.",
     "leaderboard": "Show results beside the paper's.",
+    "compare": "Compare two sides example by example: more than chance?",
+    "diff": "Show the examples that two sides answer differently.",
+    "check": "Hold results against a baseline: a gate for CI.",
+    "bless": "Make results the baseline that later ones are held against.",
+    "noise": "Measure how much scores move with the seed.",
+    "rescore": "Compute metrics again from stored predictions.",
+    "results": "Verify a results directory, or join several.",
     "tasks": "List the tasks, show one, or check one before it is run.",
     "metrics": "List what a task can be scored by.",
     "models": "List the models that can be named.",
@@ -37,11 +44,11 @@ COMMANDS = {
     "doctor": "Find out whether a model's numbers depend on how they are computed.",
 }
 
-RESUMED = {"run", "zeroshot", "baselines", "ablate", "pretrain", "curve"}
+RESUMED = {"run", "zeroshot", "baselines", "ablate", "pretrain", "curve", "noise"}
 """Commands that resume where they were interrupted."""
 
 
-SHARED = {"run", "ablate", "pretrain"}
+SHARED = {"run", "ablate", "pretrain", "noise"}
 """Commands that share their work among torchrun's processes; of others the first does it all."""
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gpteval.files import remove_partial
+from gpteval.methods.identity import NUMBERS
 from gpteval.plugins import registry
 from gpteval.progress import Progress
 from gpteval.records import DataRecord, Mode, Prediction, Result
@@ -151,7 +152,7 @@ def _result(unit: Unit, store: ResultStore, answers: Answers, task: Task, split:
         baselines=baselines(task, unit.train_labels, predictions) | answers.baselines.get(name, {}),
         degenerate=len({p.prediction for p in predictions}) == 1,
         predictions=store.write_predictions(key, task.name, split, predictions),
-        versions=provenance.versions(),
+        versions={**provenance.versions(), "numbers": str(NUMBERS)},
         plugins=registry().versions(),
         commit=provenance.commit(),
         time=datetime.now(UTC).isoformat(timespec="seconds"),

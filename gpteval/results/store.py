@@ -20,7 +20,7 @@ from gpteval.errors import ResultError
 from gpteval.files import append, parse_json, remove, write_whole
 from gpteval.paths import file_name, open_file, user_path
 from gpteval.records import Prediction, Result
-from gpteval.results.lines import Known, predictions_of, reading, to_lines
+from gpteval.results.lines import Known, parsed, predictions_of, reading, to_lines
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +90,20 @@ class ResultStore:
         with _saving(f"{self.records}: the results of {names} are not saved"), self._locked():
             self._mend()
             append(self.records, lines)
+
+    def rewrite(self, changed: Iterable[tuple[Result, Result]]) -> None:
+        """Put other results in the place of some, whole or not at all; all other lines stay.
+
+        Args:
+            changed: A result as it was read, and what takes its place.
+
+        Raises:
+            ResultError: They could not be written, or not be read again.
+        """
+        lines = {to_lines([old], Result): to_lines([new], Result) for old, new in changed}
+        with _saving(f"{self.records}: nothing is changed"), self._locked():
+            kept = self.records.read_bytes().splitlines(keepends=True)
+            write_whole(self.records, b"".join(lines.get(_normal(line), line) for line in kept))
 
     def read(self) -> list[Result]:
         """Every result in the order written; none where the directory does not exist.
@@ -172,6 +186,14 @@ class ResultStore:
             self.records,
             aside.name,
         )
+
+
+def _normal(line: bytes) -> bytes:
+    """A line as it would be written today; as it is where it is no result."""
+    try:
+        return to_lines([parsed(line, Result)], Result)
+    except ValueError:
+        return line
 
 
 @contextmanager

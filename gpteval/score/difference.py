@@ -1,0 +1,218 @@
+"""A difference of two sides' scores: its interval, its tests, and what could have been found.
+
+Variance from the examples and from the seeds add up; few seeds know their own badly, so tails are
+averaged over all variances that they leave possible (see `gpteval.score.paired`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from gpteval.score.mcnemar import (
+    DRAWS,
+    LEVEL,
+    POWER,
+    mcnemar_detectable,
+    tango_interval,
+    tango_statistic,
+)
+from gpteval.score.quantiles import crossing, normal_tail, quantile
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+ROUNDS = 2
+"""A size and the variance that comes with it nearly settle in so many."""
+MANY = 500
+"""Clusters from which on Student's t is the normal distribution, which is quicker."""
+POINTS = 400
+"""Variances that a tail is averaged over."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The second system's score less the first's, and how sure that is.
+
+    Attributes:
+        first, second: Their scores, means over their seeds.
+        examples: Variance of the difference from the choice of examples.
+        n, clusters: Examples, and clusters of them (each example, where they name none).
+        p: Two-sided, of there being no difference.
+        seeds: Variance that comes with the seeds; None where one run can't tell it.
+        shared: How much of it is in `examples` too.
+        freedom: Degrees of freedom that `seeds` is known with.
+        flipped: Share of the examples that a run of one side gets right and one of the other
+            wrong; 0 where answers are numbers.
+        discordant: Examples that only the second, and only the first, got right; for one run each
+            of a proportion on independent examples, else None.
+    """
+
+    first: float
+    second: float
+    examples: float
+    n: int
+    clusters: int
+    p: float = 1.0
+    seeds: float | None = None
+    shared: float = 0.0
+    freedom: float = 0.0
+    flipped: float = 0.0
+    discordant: tuple[int, int] | None = None
+
+    @property
+    def value(self) -> float:
+        """The difference."""
+        return self.second - self.first
+
+    @property
+    def training(self) -> float | None:
+        """Variance from the seeds alone."""
+        return None if self.seeds is None else max(self.seeds - self.shared, 0.0)
+
+    @property
+    def error(self) -> float:
+        """Its standard error."""
+        return math.sqrt(self.examples + (self.training or 0.0))
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+        """The interval that holds the true difference with this confidence."""
+        if self.discordant:
+            return tango_interval(*self.discordant, self.n, level)
+        margin = self._margin(1 - level)
+        return self.value - margin, self.value + margin
+
+    def p_beyond(self, tolerance: float) -> float:
+        """Two-sided p of a true difference no larger than the tolerance, in the direction seen."""
+        size = abs(self.value) - tolerance
+        if size <= 0:
+            return 1.0
+        if self.discordant:
+            more, fewer = self.discordant
+            bound = math.copysign(tolerance, self.value)
+            statistic = abs(tango_statistic(more, fewer, self.n, bound))
+            return max(self.p, 2 * normal_tail(statistic))
+        return max(self.p, 2 * self.tail(size))
+
+    def detectable(self, alpha: float = 1 - LEVEL, tolerance: float = 0.0) -> float:
+        """The smallest true difference that is found, at this level, in `POWER` of all cases."""
+        if self.discordant:
+            return tolerance + mcnemar_detectable(self.flipped, self.n, alpha)
+        size = 0.0
+        for _ in range(ROUNDS):
+            size = self._at(size)._reached(alpha)
+        return tolerance + size
+
+    def _at(self, size: float) -> Difference:
+        """The same as if the true difference were of this size: more answers are flipped then."""
+        scale = math.sqrt(self.examples * self.n * self.flipped)
+        growth = math.hypot(1.0, size / scale) if scale else 1.0
+        return replace(self, examples=self.examples * growth)
+
+    def _reached(self, alpha: float) -> float:
+        """What is found in `POWER` of all cases with the variance as it is."""
+        if self.seeds is None or not self.error:
+            return self._margin(alpha) + quantile(POWER) * self.error
+        return self._reached_over_seeds(alpha)
+
+    def _reached_over_seeds(self, alpha: float) -> float:
+        """The same where the variance that the next seeds show is itself a matter of chance."""
+        from scipy.special import chdtri, ndtr
+
+        shares = [(place + 0.5) / DRAWS for place in range(DRAWS)]
+        drawn = [float(chdtri(self.freedom, share)) / self.freedom for share in shares]
+        margins = [replace(self, seeds=(self.seeds or 0.0) * own)._margin(alpha) for own in drawn]
+
+        def missing(size: float) -> float:
+            found = sum(float(ndtr((size - margin) / self.error)) for margin in margins)
+            return found / DRAWS - POWER
+
+        return crossing(missing, 0.0, max(margins) + 4 * self.error)
+
+    def examples_needed(self, alpha: float = 1 - LEVEL) -> int | None:
+        """How many examples would find a difference of this size as often.
+
+        None where no number would: there is no difference, or seeds alone vary too much.
+        """
+        if not self.error:
+            return None
+        reach = self.detectable(alpha) / self.error
+        room = (self.value / reach) ** 2 - (self.training or 0.0)
+        return math.ceil(self.n * self.examples / room) if room > 1e-12 else None
+
+    def tail(self, size: float) -> float:
+        """How often chance alone brings a difference this large, in one direction."""
+        from scipy.special import ndtr, stdtr
+
+        variances = self._variances
+        if not variances.max():
+            return 0.5 if abs(size) < 1e-12 else 0.0
+        # a variance of 0 may be one of several
+        errors = variances.clip(1e-18) ** 0.5
+        if self.clusters > MANY:
+            return float(ndtr(-size / errors).mean())
+        return float(stdtr(max(self.clusters - 1, 1), -size / errors).mean())
+
+    def _margin(self, alpha: float) -> float:
+        """Half the width of the interval whose error is `alpha`."""
+        variances = self._variances
+        widest = math.sqrt(variances.max())
+        if not widest:
+            return 0.0
+        freedom = math.inf if self.clusters > MANY else max(self.clusters - 1, 1)
+        end = float(widest * quantile(1 - alpha / 2, freedom))
+        if len(variances) == 1:
+            return end
+        return crossing(lambda size: 2 * self.tail(size) - alpha, end, 0.0)
+
+    @cached_property
+    def _variances(self) -> Array:
+        """Of the difference: all that the seeds leave possible, equally likely ones."""
+        import numpy as np
+        from scipy.special import chdtri
+
+        if self.seeds is None:
+            return np.array([self.examples])
+        shares = (np.arange(POINTS) + 0.5) / POINTS
+        possible = self.seeds * self.freedom / chdtri(self.freedom, shares)
+        variances: Array = self.examples + np.maximum(possible - self.shared, 0.0)
+        return variances
+
+
+def mean_difference(differences: Sequence[Difference]) -> Difference:
+    """The mean of differences on different examples, as of a suite's tasks.
+
+    Runs of one seed on two tasks have nothing in common but that number.
+    """
+    count = len(differences)
+    known = [d for d in differences if d.seeds]
+    doubt = sum((d.seeds or 0.0) ** 2 / d.freedom for d in known)
+    seeds = sum(d.seeds or 0.0 for d in known)
+    mean = Difference(
+        first=sum(d.first for d in differences) / count,
+        second=sum(d.second for d in differences) / count,
+        examples=sum(d.examples for d in differences) / count**2,
+        n=sum(d.n for d in differences),
+        clusters=sum(d.clusters for d in differences),
+        flipped=sum(d.flipped for d in differences) / count,
+        seeds=seeds / count**2 if known else None,
+        shared=sum(d.shared for d in known) / count**2,
+        freedom=seeds**2 / doubt if doubt else 0.0,
+    )
+    return replace(mean, p=min(1.0, 2 * mean.tail(abs(mean.value))))
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Holm's adjusted p of several tests: below a level, all together err no more often than it."""
+    order = sorted(range(len(values)), key=values.__getitem__)
+    adjusted, highest = [0.0] * len(values), 0.0
+    for rank, place in enumerate(order):
+        highest = max(highest, min(1.0, (len(values) - rank) * values[place]))
+        adjusted[place] = highest
+    return adjusted

@@ -1,0 +1,252 @@
+"""Scores of several systems on the same examples, drawn again and again: for paired tests.
+
+In every resample all systems are scored on the same examples, so that what makes an example easy or
+hard for both sides of a comparison cancels out. Clusters (the questions on one article) are drawn,
+and swapped, whole.
+
+Where every metric is computed from a confusion matrix, clusters that count the same in all matrices
+are alike: a resample is one multinomial draw over the kinds of them, however many examples.
+
+Shape letters: n examples, C clusters, P kinds of clusters, S systems, B resamples, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gpteval.score.metrics import computed, metric
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gpteval.task import Task
+
+    Array = NDArray[np.float64]
+    Indices = NDArray[np.int64]
+
+CHUNK = 4_000_000
+"""Numbers held at once by a resampling, so that 40,430 examples fit in memory too."""
+
+CALLS = 1000
+"""Most resamples of a metric that is computed one resample at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What several systems answered to the same examples.
+
+    Attributes:
+        labels: Gold labels, (n,).
+        clusters: Name of each example's cluster, (n,); "" for an example that is its own.
+        given: Of every system, (S, n).
+    """
+
+    labels: Sequence[Any]
+    clusters: Sequence[str]
+    given: Sequence[Sequence[Any]]
+
+    def cluster_numbers(self) -> Indices:
+        """The number of each example's cluster, (n,), from 0 to C - 1."""
+        import numpy as np
+
+        if not any(self.clusters):
+            return np.arange(len(self.labels))
+        numbers: dict[str | int, int] = {}
+        named = (cluster or row for row, cluster in enumerate(self.clusters))
+        return np.array([numbers.setdefault(name, len(numbers)) for name in named])
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """One metric of every system.
+
+    Attributes:
+        observed: On the examples as they are, (S,).
+        resampled: On resamples of the clusters, (B, S).
+        swapped: Of two systems whose answers changed places in a random half of the clusters,
+            (B, 2); empty where there are more.
+    """
+
+    observed: Array
+    resampled: Array
+    swapped: Array
+
+
+def scores(
+    task: Task, metrics: Sequence[str], answers: Answers, resamples: int, seed: int = 0
+) -> dict[str, Scores]:
+    """Metrics of every system, all of them on the same resamples.
+
+    Args:
+        task: Whose labels they are.
+        metrics: Names of registered metrics.
+        answers: Of at least one system.
+        resamples: How many; 0 for the observed scores alone. A metric that neither has a form for
+            confusion matrices nor one for weights is computed on `CALLS` at most.
+        seed: Of the resampling: the same answers give the same scores.
+    """
+    import numpy as np
+
+    generator = np.random.default_rng(seed)
+    if task.kind != "regress" and all(metric(name).of_confusion for name in metrics):
+        return _of_confusions(task, metrics, answers, resamples, generator)
+    if not (task.kind == "regress" and all(metric(name).weighted for name in metrics)):
+        resamples = min(resamples, CALLS)
+    return _of_weights(task, metrics, answers, resamples, generator)
+
+
+def _of_confusions(
+    task: Task,
+    metrics: Sequence[str],
+    answers: Answers,
+    resamples: int,
+    generator: np.random.Generator,
+) -> dict[str, Scores]:
+    import numpy as np
+
+    kinds, often, classes = _kinds(task, answers)
+    systems, total = len(answers.given), int(often.sum())
+
+    def measured(matrices: Array) -> dict[str, Array]:
+        """(rows, S · K²) → metric → (rows, S)."""
+        flat = matrices.reshape(-1, classes, classes)
+        return {
+            name: metric(name).of_confusion(flat).reshape(-1, systems)  # type: ignore[misc]
+            for name in metrics
+        }
+
+    whole = often[None].astype(np.float64) @ kinds
+    drawn = [
+        measured(generator.multinomial(total, often / total, size=size) @ kinds)
+        for size in _sizes(resamples, kinds.size)
+    ]
+    swapped = []
+    if systems == 2:
+        first, second = kinds.reshape(len(kinds), 2, -1).swapaxes(0, 1)  # (P, K²) each
+        change = np.concatenate([second - first, first - second], axis=1)
+        for size in _sizes(resamples, kinds.size):
+            half = generator.binomial(often, 0.5, size=(size, len(often)))
+            swapped.append(measured(whole + half @ change))
+    return _collected(metrics, measured(whole), drawn, swapped)
+
+
+def _kinds(task: Task, answers: Answers) -> tuple[Array, Indices, int]:
+    """Confusion counts of each kind of cluster, (P, S · K²), how many there are, (P,), and K."""
+    import numpy as np
+
+    seen = {*answers.labels}.union(*answers.given)
+    classes: list[Any] = [*task.labels] or sorted(seen, key=str)
+    index = {name: place for place, name in enumerate(classes)}
+    k, systems = len(classes), len(answers.given)
+    gold = np.array([index[label] for label in answers.labels])
+    given = np.array([[index[answer] for answer in own] for own in answers.given])
+    cells = (gold * k + given).T  # (n, S)
+    clusters = answers.cluster_numbers()
+    places = np.arange(systems)[None]
+    if clusters.max() + 1 == len(clusters):
+        alike, often = np.unique(cells.astype(np.int32), axis=0, return_counts=True)  # (P, S)
+        counts = np.zeros((len(alike), systems, k * k))
+        counts[np.arange(len(alike))[:, None], places, alike] = 1
+        return counts.reshape(len(alike), -1), often, k
+    counts = np.zeros((int(clusters.max()) + 1, systems, k * k))
+    np.add.at(counts, (clusters[:, None], places, cells), 1)
+    kinds, often = np.unique(counts.reshape(len(counts), -1), axis=0, return_counts=True)
+    return kinds, often, k
+
+
+def _of_weights(
+    task: Task,
+    metrics: Sequence[str],
+    answers: Answers,
+    resamples: int,
+    generator: np.random.Generator,
+) -> dict[str, Scores]:
+    import numpy as np
+
+    clusters, count = answers.cluster_numbers(), len(answers.labels)
+
+    def measured(weights: Indices, systems: Sequence[Sequence[Any]]) -> dict[str, Array]:
+        """How often each example occurs, (rows, n) → metric → (rows, S)."""
+        own = {
+            name: [_weighted(task, name, answers.labels, given, weights) for given in systems]
+            for name in metrics
+        }
+        return {name: np.stack(columns, axis=1) for name, columns in own.items()}
+
+    whole = measured(np.ones((1, count), dtype=np.int64), answers.given)
+    drawn = [
+        measured(weights, answers.given) for weights in _weights(clusters, resamples, generator)
+    ]
+    swapped = []
+    if len(answers.given) == 2:
+        # Both sides' answers one after another: what is swapped counts 0 here and 1 there.
+        both, labels = [*answers.given[0], *answers.given[1]], [*answers.labels, *answers.labels]
+        for size in _sizes(resamples, 2 * count):
+            other = generator.integers(2, size=(size, int(clusters.max()) + 1))[:, clusters]
+            halves = np.concatenate([1 - other, other], axis=1)  # (rows, 2 n)
+            pair = (halves, 1 - halves)
+            swapped.append(
+                {
+                    name: np.stack([_weighted(task, name, labels, both, own) for own in pair], 1)
+                    for name in metrics
+                }
+            )
+    return _collected(metrics, whole, drawn, swapped)
+
+
+def _weighted(
+    task: Task, name: str, labels: Sequence[Any], given: Sequence[Any], weights: Indices
+) -> Array:
+    """One system's scores, (rows,), where each example occurs as often as its weight, (rows, n)."""
+    import numpy as np
+
+    measure = metric(name).weighted
+    if task.kind == "regress" and measure:
+        gold, predicted = (np.array(values, dtype=np.float64) for values in (labels, given))
+        return measure(gold, predicted, weights)
+    places = np.arange(len(labels))
+    rows = (np.repeat(places, weight).tolist() for weight in weights)
+    return np.array(
+        [computed(name, task, [labels[i] for i in row], [given[i] for i in row]) for row in rows]
+    )
+
+
+def _weights(
+    clusters: Indices, resamples: int, generator: np.random.Generator
+) -> Iterator[Indices]:
+    """How often each example occurs in each resample, (B, n) in chunks of rows."""
+    import numpy as np
+
+    count = int(clusters.max()) + 1
+    for size in _sizes(resamples, len(clusters)):
+        drawn = generator.integers(count, size=(size, count)) + np.arange(size)[:, None] * count
+        times = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
+        yield times[:, clusters]
+
+
+def _sizes(resamples: int, width: int) -> Iterator[int]:
+    """Rows of each chunk."""
+    rows = max(1, CHUNK // width)
+    return (min(rows, resamples - start) for start in range(0, resamples, rows))
+
+
+def _collected(
+    metrics: Sequence[str],
+    whole: Mapping[str, Array],
+    drawn: Sequence[Mapping[str, Array]],
+    swapped: Sequence[Mapping[str, Array]],
+) -> dict[str, Scores]:
+    return {
+        name: Scores(whole[name][0], _joined(whole, drawn, name), _joined(whole, swapped, name))
+        for name in metrics
+    }
+
+
+def _joined(whole: Mapping[str, Array], chunks: Sequence[Mapping[str, Array]], name: str) -> Array:
+    """One metric of all chunks, (rows, S); as wide as the whole where there are none."""
+    import numpy as np
+
+    return np.concatenate([whole[name][:0], *(chunk[name] for chunk in chunks)])

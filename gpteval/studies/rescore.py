@@ -1,0 +1,144 @@
+"""Stored predictions scored again, without the model; a results directory held to itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gpteval.errors import GptevalError
+from gpteval.paths import files_below
+from gpteval.plugins import registry
+from gpteval.records import Prediction, Result
+from gpteval.results.lines import lines_of, parsed
+from gpteval.results.pairing import predictions
+from gpteval.results.store import ResultStore
+
+if TYPE_CHECKING:
+    from gpteval.task import Task
+
+CLOSE = 1e-6
+"""Difference of two scores that rounding explains."""
+
+
+def rescored(task: Task, result: Result, given: Sequence[Prediction]) -> Result:
+    """A result with metrics and interval as they are computed today.
+
+    Baselines that were scored with the split are kept: some need the training labels.
+    """
+    from gpteval.score.heuristics import scores_of
+    from gpteval.score.metrics import score
+    from gpteval.score.statistics import interval
+
+    measure = scores_of if result.mode == "zeroshot" else score
+    return replace(
+        result,
+        n=len(given),
+        scores=measure(task, given),
+        interval=interval(task, given),
+        degenerate=len({p.prediction for p in given}) == 1,
+    )
+
+
+def rescore(store: ResultStore, tasks: Sequence[str] | None = None) -> list[tuple[Result, Result]]:
+    """Score the predictions of a directory again.
+
+    Args:
+        store: The directory.
+        tasks: Names of those to score; None for all that are installed.
+
+    Returns:
+        Results as they stand and as they should, where the two differ.
+
+    Raises:
+        ResultError: Predictions are missing or damaged.
+    """
+    known = registry().tasks()
+    changed: list[tuple[Result, Result]] = []
+    for result in store.read():
+        task = known.get(result.task)
+        if task is None or not result.predictions or (tasks and result.task not in tasks):
+            continue
+        new = rescored(task, result, predictions(store, result))
+        if differs(result, new):
+            changed.append((result, new))
+    return changed
+
+
+def faults(store: ResultStore) -> Iterator[str]:
+    """What is wrong with a results directory, line by line and file by file.
+
+    Torn and unreadable lines, results written twice, predictions that are missing, damaged, or give
+    another score than the one on record, and predictions without a result.
+    """
+    name = store.records.name
+    if not store.records.is_file():
+        yield f"{name}: not there"
+        return
+    if not store.records.read_bytes().endswith(b"\n"):
+        yield f"{name}: the last line has no end: a write was cut short"
+    if (aside := store.records.with_suffix(".torn.jsonl")).exists():
+        yield f"{aside.name}: a line that was cut short was set aside; its run is missing"
+    known: dict[tuple[str, str, str], int] = {}
+    used = set()
+    for number, line in lines_of(store.records):
+        place = f"{name}:{number}"
+        try:
+            result = parsed(line, Result)
+        except ValueError as error:
+            yield f"{place}: not a result ({error})"
+            continue
+        used.add(result.predictions)
+        key = (result.key, result.task, result.split)
+        if key in known:
+            yield f"{place}: {result.task} {result.split} is the result of line {known[key]} again"
+        known.setdefault(key, number)
+        if wrong := fault(store, result):
+            yield f"{place}: {result.task} {result.split}: {wrong}"
+    for path in files_below(store.directory / "predictions", (".jsonl",), "").files:
+        if (own := path.relative_to(store.directory).as_posix()) not in used:
+            yield f"{own}: no result is of these predictions"
+
+
+def fault(store: ResultStore, result: Result) -> str:
+    """What is wrong with a result and its predictions; "" where nothing is."""
+    if wrong := _contradiction(result):
+        return wrong
+    try:
+        given = predictions(store, result)
+    except GptevalError as error:
+        return str(error)
+    if len({p.id for p in given}) < len(given):
+        return "an example was predicted twice"
+    task = registry().tasks().get(result.task)
+    if task and task.version == result.version:
+        return differs(result, rescored(task, result, given))
+    return "" if len(given) == result.n else f"{len(given)} predictions, on record {result.n}"
+
+
+def _contradiction(result: Result) -> str:
+    """What a record says in two ways; "" where it doesn't."""
+    if not result.predictions:
+        return "it has no predictions"
+    if result.key[:12] not in result.predictions:
+        return f"its key is not that of {result.predictions}"
+    strange = [k for k, v in result.changed.items() if result.config.get(k, v) != v]
+    return f"{strange[0]} is one thing in config and another in changed" if strange else ""
+
+
+def differs(old: Result, new: Result) -> str:
+    """What differs between two scorings of the same predictions, in words; "" for nothing."""
+    for name in {**old.scores, **new.scores}:
+        before, after = old.scores.get(name), new.scores.get(name)
+        if before is None or after is None:
+            return f"{name} is {'new' if before is None else 'no longer a metric'}"
+        if abs(before - after) > CLOSE:
+            return f"{name} is {after:.6g} by the predictions, on record {before:.6g}"
+    if old.n != new.n:
+        return f"n is {new.n} by the predictions, on record {old.n}"
+    if old.degenerate != new.degenerate:
+        return f"degenerate is {new.degenerate} by the predictions"
+    if old.interval is None or new.interval is None:
+        return "" if old.interval == new.interval else "the interval is another"
+    apart = max(abs(a - b) for a, b in zip(old.interval, new.interval, strict=True))
+    return "the interval is another" if apart > CLOSE else ""

@@ -1,0 +1,163 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+from fabricated import measured
+
+from gpteval.cli.rescore import command as rescore_command
+from gpteval.cli.results import command as results_command
+from gpteval.errors import ResultError
+from gpteval.plugins import registry
+from gpteval.results.merging import merge
+from gpteval.results.pairing import side
+from gpteval.results.store import ResultStore
+from gpteval.studies.noise import noise
+from gpteval.studies.rescore import faults, rescore
+
+
+def edited(directory, **changes):
+    """The first record with other fields."""
+    path = directory / "records.jsonl"
+    first, *others = path.read_text().splitlines()
+    path.write_text("\n".join([json.dumps(json.loads(first) | changes), *others]) + "\n")
+    return ResultStore(directory)
+
+
+def run(command, *arguments):
+    return CliRunner().invoke(
+        command, [str(word) for word in arguments], catch_exceptions=False, standalone_mode=False
+    )
+
+
+@pytest.mark.parametrize("name", ["rte", "cola", "stsb", "race", "mrpc"])
+def test_what_was_written_is_in_order_and_scores_as_it_did(tmp_path, name):
+    store = ResultStore(measured(tmp_path, name, seeds=2))
+    assert list(faults(store)) == []
+    assert rescore(store) == []
+
+
+def test_a_metric_added_later_is_computed_from_the_predictions(tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    store = ResultStore(measured(tmp_path, "rte"))
+    tasks = registry().tasks()
+    tasks["rte"] = replace(tasks["rte"], metrics=("accuracy", "f1"))
+    monkeypatch.setattr(registry(), "tasks", lambda: tasks)
+    page = run(rescore_command, tmp_path, "--dry-run").stdout
+    assert "f1 is new" in page
+    assert "f1" not in store.read()[0].scores
+    run(rescore_command, tmp_path)
+    assert set(store.read()[0].scores) == {"accuracy", "f1"}
+    assert rescore(store) == []
+
+
+def test_rescoring_touches_no_other_line(tmp_path):
+    measured(tmp_path, "rte"), measured(tmp_path, "cola")
+    before = (tmp_path / "records.jsonl").read_bytes().splitlines()
+    edited(tmp_path, scores={"accuracy": 0.94})
+    with (tmp_path / "records.jsonl").open("ab") as file:
+        file.write(b'{"torn":\n')
+    run(rescore_command, tmp_path, "--tasks", "rte")
+    after = (tmp_path / "records.jsonl").read_bytes().splitlines()
+    assert [json.loads(line) for line in after[:2]] == [json.loads(line) for line in before]
+    assert after[2] == b'{"torn":'
+
+
+def _predictions(directory):
+    (path,) = (directory / "predictions").iterdir()
+    return path
+
+
+def _rewrite(directory, change):
+    path = directory / "records.jsonl"
+    path.write_text(change(path.read_text()))
+
+
+def _append(directory, text):
+    _rewrite(directory, lambda known: known + text + "\n")
+
+
+def _answer(directory):
+    path = _predictions(directory)
+    first, *others = path.read_text().splitlines()
+    row = json.loads(first)
+    row["prediction"] = {"entailment": "not_entailment"}.get(row["prediction"], "entailment")
+    path.write_text("\n".join([json.dumps(row), *others]) + "\n")
+
+
+def _cut(directory):
+    path = _predictions(directory)
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+
+
+def _stray(directory):
+    (directory / "predictions" / "stray.jsonl").write_text("")
+
+
+FAULTS = {
+    "a line that was cut short": (lambda d: _append(d, '{"key": "abc'), "not a result"),
+    "a missing end": (lambda d: _rewrite(d, lambda text: text[:-1]), "has no end"),
+    "a result twice": (lambda d: _rewrite(d, lambda text: text * 2), "is the result of line 1"),
+    "no predictions": (lambda d: _predictions(d).unlink(), "no predictions of rte dev"),
+    "an answer that was changed": (_answer, "by the predictions, on record"),
+    "a prediction missing": (_cut, "by the predictions, on record"),
+    "a score that was changed": (lambda d: edited(d, scores={"accuracy": 0.94}), "accuracy is"),
+    "an interval that was changed": (lambda d: edited(d, interval=[0.9, 0.99]), "interval"),
+    "a number of examples": (lambda d: edited(d, n=199), "n is 200"),
+    "a key": (lambda d: edited(d, key="another-key-altogether"), "its key is not that of"),
+    "a setting": (lambda d: edited(d, changed={"lr": 1.0}), "lr is one thing in config"),
+    "predictions of nothing": (_stray, "no result is of these"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_found_and_the_exit_code_says_so(tmp_path, fault):
+    damage, told = FAULTS[fault]
+    damage(measured(tmp_path))
+    assert any(told in line for line in faults(ResultStore(tmp_path)))
+    assert run(results_command, "verify", tmp_path).return_value == 1
+
+
+def test_directories_of_several_machines_are_joined(tmp_path):
+    (
+        measured(tmp_path / "a", "rte"),
+        measured(tmp_path / "b", "cola"),
+        measured(tmp_path / "b", "rte"),
+    )
+    page = run(results_command, "merge", tmp_path / "a", tmp_path / "b", "--output", tmp_path / "c")
+    assert page.stdout.startswith("2 results added")
+    assert {m.task for m in side(str(tmp_path / "c"))} == {"rte", "cola"}
+    assert list(faults(ResultStore(tmp_path / "c"))) == []
+
+
+def test_joining_twice_adds_nothing(tmp_path):
+    source, target = ResultStore(measured(tmp_path / "a")), ResultStore(tmp_path / "b")
+    assert merge([source, source], target) == (1, 1)
+    assert merge([source], target) == (0, 1)
+
+
+def test_predictions_of_one_name_and_other_content_are_both_kept(tmp_path):
+    first, second = (ResultStore(measured(tmp_path / place)) for place in "ab")
+    _answer(tmp_path / "b")
+    store, target = second, ResultStore(tmp_path / "c")
+    store.rewrite(rescore(store))
+    merge([first, second], target)
+    given = [target.read_predictions(result) for result in target.read()]
+    assert given[0][0].prediction != given[1][0].prediction
+    assert merge([first, second], target) == (0, 2)
+
+
+def test_a_source_without_its_predictions_is_refused(tmp_path):
+    _predictions(measured(tmp_path / "a")).unlink()
+    with pytest.raises(ResultError, match="no predictions of rte dev"):
+        merge([ResultStore(tmp_path / "a")], ResultStore(tmp_path / "b"))
+
+
+def test_noise_is_the_spread_over_the_seeds(tmp_path):
+    measured(tmp_path, seeds=5, training=0.1)
+    scores = [result.scores["accuracy"] for result in ResultStore(tmp_path).read()]
+    mean = sum(scores) / 5
+    found = noise(side(str(tmp_path)))["rte/dev/accuracy"]
+    assert found.deviation**2 == pytest.approx(sum((s - mean) ** 2 for s in scores) / 4)
+    assert 0 < found.shared < found.deviation
+    assert found.seeds == 5
