@@ -8,13 +8,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from gpteval.columns import Columns, Question
 from gpteval.config import Compute, FinetuneConfig, PretrainConfig
 from gpteval.errors import CheckpointError, ConfigError, DataError, GptevalError, PluginError
 from gpteval.hookspecs import hookimpl
 from gpteval.metric import Metric
 from gpteval.model import Loaded, Model, ModelFamily, Tokenizer
-from gpteval.table import Table, read_table
 from gpteval.task import (
     Candidate,
     Example,
@@ -29,6 +27,7 @@ from gpteval.task import (
 )
 
 if TYPE_CHECKING:
+    from gpteval.columns import Columns, Question
     from gpteval.encode.cache import cache_directory
     from gpteval.encode.tokenizer import BpeTokenizer
     from gpteval.files import replacing
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from gpteval.methods.settings import recipe
     from gpteval.methods.zeroshot import score_zeroshot
     from gpteval.records import Prediction, Result
+    from gpteval.table import Table, read_table
     from gpteval.tree import Span, Trees
     from gpteval.weights.checkpoint import (
         load_weights,
@@ -102,10 +102,14 @@ _LAZY = {
     "cache_directory": "gpteval.encode.cache",
     "load_model": "gpteval.weights.load",
     "load_weights": "gpteval.weights.checkpoint",
+    "Columns": "gpteval.columns",
     "Prediction": "gpteval.records",
+    "Question": "gpteval.columns",
     "Result": "gpteval.records",
     "Span": "gpteval.tree",
+    "Table": "gpteval.table",
     "Trees": "gpteval.tree",
+    "read_table": "gpteval.table",
     "read_config": "gpteval.weights.checkpoint",
     "read_json": "gpteval.weights.checkpoint",
     "read_tensors": "gpteval.weights.checkpoint",

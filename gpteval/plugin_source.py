@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from hashlib import sha256
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
 from gpteval import hookspecs
 from gpteval.errors import PluginError
-from gpteval.paths import open_file
-from gpteval.table import read_table
 from gpteval.task import Task
 
 API = re.compile(r"^GPTEVAL_API\s*=\s*(\d+)", re.MULTILINE)
@@ -39,6 +36,11 @@ def from_file(path: Path) -> tuple[Callable[[], object], str]:
         PluginError: It can't be read, or its name ends in neither .py nor .toml.
         GptevalError: It is no task file.
     """
+    from hashlib import sha256
+
+    from gpteval.paths import open_file
+    from gpteval.table import read_table
+
     if path.suffix == ".toml":
         table = read_table(path)
         return lambda: Offered(table.task(path.parent)), table.digest

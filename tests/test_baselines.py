@@ -82,7 +82,7 @@ def test_a_plug_ins_metric_has_its_own_best_constant(monkeypatch):
 def test_saying_that_all_questions_are_alike_scores_52_8_on_qqp():
     if "GPTEVAL_DATA" not in os.environ:
         pytest.skip("GPTEVAL_DATA is not set: the real sets are not here")
-    made = registry().task("qqp")
+    made = registry().tasks()["qqp"]
     rows = load_split(made, "dev", origin()).rows
     labels = [row["label"] for row in rows]
     scores = majority(made, labels, predictions(labels, labels))

@@ -222,14 +222,21 @@ QUICK = {
     "leaderboard": [RESULTS],
     "data": ["verify", "--sample", "--tasks", "polarity"],
     "run": ["--tasks", "polarity", "--sample", "--recipe", "hasty", "--limit", 16],
-    "zeroshot": ["--tasks", "copa", "--sample", "--limit", 4],
+    "zeroshot": ["--tasks", "cola", "--sample", "--limit", 4],
     "baselines": ["--tasks", "polarity", "--sample", "--limit", 16],
     "ablate": ["--tasks", "copa", "--sample", "--limit", 8, "--epochs", 1],
-    "doctor": ["--tasks", "copa", "--sample", "--limit", 4],
+    "doctor": ["--tasks", "cola", "--sample", "--limit", 4],
+    "compare": [f"{RESULTS}@tfidf", f"{RESULTS}@mini,finetune", "--tasks", "sst2"],
+    "bless": [RESULTS, "--output", "baseline.json"],
+    "rescore": [RESULTS, "--dry-run"],
+    "results": ["verify", RESULTS],
+    "noise": ["--tasks", "polarity", "--sample", "--recipe", "hasty", "--limit", 16, "--seeds", 2],
 }
+LONGER = ("pretrain", "curve", "check", "diff")
+"""What needs another command before it."""
 
 
-@pytest.mark.parametrize("command", [*QUICK, "pretrain", "curve"])
+@pytest.mark.parametrize("command", [*QUICK, *LONGER])
 def test_every_command_works_beside_them(
     command: str, gpteval, tiny_directory: Path, tmp_path: Path
 ) -> None:
@@ -239,8 +246,16 @@ def test_every_command_works_beside_them(
         done = gpteval("pretrain", "a.txt", "--output", "out", "--held-out", 0, *size)
         if command == "curve":
             done = gpteval("curve", "out", "--tasks", "copa", "--sample", "--limit", 4)
+    elif command == "check":
+        assert not gpteval("bless", *QUICK["bless"]).returncode
+        done = gpteval("check", RESULTS, "--baseline", "baseline.json")
+    elif command == "diff":
+        for seed in (0, 1):
+            options = ["--model", tiny_directory, "--results", str(seed), "--seed", seed]
+            assert not gpteval("run", *QUICK["run"], *options).returncode
+        done = gpteval("diff", "0", "1", "--task", "polarity", "--sample")
     else:
-        model = ["run", "zeroshot", "ablate", "doctor"]
+        model = ["run", "zeroshot", "ablate", "doctor", "noise"]
         more = ["--model", tiny_directory] if command in model else []
         done = gpteval(command, *QUICK[command], *more)
     assert done.returncode == 0, done.stderr
@@ -248,7 +263,7 @@ def test_every_command_works_beside_them(
 
 
 def test_no_command_is_forgotten() -> None:
-    assert {*QUICK, "pretrain", "curve"} == {*COMMANDS, "--help"}
+    assert {*QUICK, *LONGER} == {*COMMANDS, "--help"}
 
 
 def test_a_hook_that_fails_after_a_run_is_told_and_loses_nothing(

@@ -52,4 +52,5 @@ def test_mini_beats_always_giving_the_most_frequent_answer(
 @pytest.mark.parametrize("task", ["sst2", "snli", "copa"])
 def test_random_labels_teach_nothing(task: str, mini: Loaded, tmp_path: Path) -> None:
     result = fit(task, mini, tmp_path, shuffle=True)
-    assert result.interval[0] <= result.baselines["random"]["accuracy"] <= result.interval[1] + 0.05
+    low, high = result.interval
+    assert low - 0.05 <= result.baselines["random"]["accuracy"] <= high + 0.05

@@ -22,6 +22,10 @@ NEEDED = {
     "directory": "nowhere",
     "runs": "nowhere",
     "name": "nowhere",
+    "first": "nowhere",
+    "second": "nowhere",
+    "directories": "nowhere",
+    "--task": "nowhere",
 }
 """What commands need beside the option that is tried: nothing that is there."""
 

@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from gpteval.loading import ADMITTED
-from gpteval.paths import user_path
 from gpteval.plugins import registry
 
 PLUGIN, NO_PLUGINS = "--plugin", "--no-plugins"
@@ -40,6 +39,8 @@ def read(arguments: Sequence[str]) -> list[str]:
         else:
             rest.append(word)
     for file in files:
+        from gpteval.paths import user_path
+
         registry().add_file(user_path(file))
     return rest
 

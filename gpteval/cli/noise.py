@@ -42,13 +42,13 @@ def command(*, tasks: str, baseline: Path | None, seed: int, seeds: int, **setti
     from gpteval.results.store import ResultStore
     from gpteval.studies.noise import noise
 
+    config = RunConfig(tasks=task_names(tasks), **settings)
     if seeds < 2:
         raise ConfigError(f"--seeds {seeds}: noise is between runs, give at least 2, better 5")
     before = read_baseline(baseline) if baseline else None
     results = run(tasks, seeds=chosen_seeds(seed, seeds), progress=listener(), **settings)
     if rank():
         return  # the first of several processes has the results
-    config = RunConfig(tasks=task_names(tasks), **settings)
     found = noise(measurements(ResultStore(config.results_directory), results))
     for place, measured in found.items():
         task, split, metric = place.rsplit("/", 2)
