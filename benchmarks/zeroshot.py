@@ -45,7 +45,8 @@ import gpteval_models
 from gpteval import BpeTokenizer, Compute, Prompt, load_weights
 from gpteval.compute.device import resolve
 from gpteval.data.rows import DATA_VARIABLE, load_split, origin
-from gpteval.encode.prompts import encode_prompts, join
+from gpteval.encode.pieces import join
+from gpteval.encode.prompts import encode_prompts
 from gpteval.plugins import registry
 from gpteval.score.likelihood import fold_prompts, score_prompts
 from gpteval_models.gpt import GPT, GPTConfig

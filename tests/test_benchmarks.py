@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -66,3 +68,12 @@ def test_start_up_is_timed() -> None:
     # Its exit code says whether it was quick, which a busy machine decides.
     lines = run("startup.py", "--runs", "1", check=False).splitlines()
     assert [line.split("  ")[0] for line in lines[:2]] == ["gpteval --help", "gpteval tasks"]
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.py")), ids=lambda path: path.name)
+def test_a_benchmark_imports_what_is_there(path: Path) -> None:
+    """Some need a package that the tests do without: what they take from ours is looked up."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("gpteval"):
+            module = import_module(str(node.module))
+            assert all(hasattr(module, name.name) for name in node.names), ast.unparse(node)
