@@ -151,6 +151,13 @@ def test_one_cluster_has_no_interval_and_few_have_a_wide_one(name):
     assert few is None or np.ptp(few) > np.ptp(many)
 
 
+@pytest.mark.parametrize("name", [*CLASS_METRICS[1:], *CORRELATIONS])
+def test_a_score_of_few_examples_has_no_interval(name):
+    kind = "regress" if name in CORRELATIONS else "classify"
+    few = [side.tolist()[:14] for side in (rated() if kind == "regress" else answered())]
+    assert interval(task(name, kind=kind), predictions(*few)) is None
+
+
 @pytest.mark.filterwarnings("error")
 def test_one_example_has_the_exact_interval_of_a_share():
     low, high = interval(task("accuracy"), predictions(["yes"], ["yes"]))

@@ -44,6 +44,9 @@ GROUPS = 1000
 EXACT = 30
 """Independent examples below which a proportion has its exact interval: Wilson's is too narrow."""
 
+FEWEST = 15
+"""Examples below which a score that is no share has no interval: of 10 it would be too narrow."""
+
 LEAST = 2.5
 """Clusters that must share in a score's variance: with fewer there is none to speak of."""
 
@@ -100,7 +103,7 @@ def interval(
     count = int(clusters.max()) + 1
     if measure.proportion and count == len(clusters):
         return _of_independent(headline(task, predictions), count)
-    if count == 1:
+    if count == 1 or (not measure.proportion and len(clusters) < FEWEST):
         return None
     if measure.of_confusion and task.kind != "regress":
         own = _of_confusions(task, predictions, measure, clusters)
