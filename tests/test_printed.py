@@ -367,7 +367,7 @@ def test_the_hub_s_tries_are_one_line(tmp_path: Path) -> None:
 
 
 OUT = {"cli/output.py": {"write", "StreamHandler"}, "report/table.py": {"Console", "Table"},
-       "cli/progress.py": {"Console"}, "cli/check.py": {"Console"}, "table.py": {"Table"},
+       "cli/progress.py": {"Console"}, "table.py": {"Table"},
        "testing/fresh.py": {"write"}}  # fmt: skip
 """Who may print, or make what prints itself; a task's Table is another, and the kit's child process
 answers its parent."""

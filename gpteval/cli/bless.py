@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gpteval.cli import output as stdout
-from gpteval.cli.compare import of_tasks
-from gpteval.cli.options import UserPath
+from gpteval.cli.options import UserPath, of_tasks
 
 if TYPE_CHECKING:
     from gpteval.results.pairing import Measurement

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 from gpteval.cli import output as stdout
 from gpteval.cli.options import UserPath
+from gpteval.config import task_names
 from gpteval.errors import ConfigError
 from gpteval.files import append, write_whole, writing
 
@@ -69,7 +69,7 @@ def command(candidate: str, layout: str, output: Path | None, **options: Any) ->
     from gpteval.studies.gate_config import LISTS, settings
 
     given = {name: value for name, value in options.items() if value is not None}
-    named = {name: _names(given[name]) for name in LISTS if name in given}
+    named = {name: task_names(given[name]) for name in LISTS if name in given}
     place = {"baseline": str(given["baseline"])} if "baseline" in given else {}
     config = settings(Path.cwd(), {**given, **named, **place})
     if not config.baseline:
@@ -85,15 +85,9 @@ def command(candidate: str, layout: str, output: Path | None, **options: Any) ->
     return code
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
 def _text(layout: str, verdicts: Sequence[Verdict], code: int, *, strict: bool) -> str:
-    from rich.console import Console
-
     from gpteval.report import verdicts as report
-    from gpteval.report.table import stdout_console
+    from gpteval.report.table import page, stdout_console
 
     if layout == "json":
         return stdout.json_lines(report.json_values(verdicts))
@@ -101,10 +95,8 @@ def _text(layout: str, verdicts: Sequence[Verdict], code: int, *, strict: bool) 
         return report.markdown(verdicts, code)
     if layout == "junit":
         return report.junit(verdicts, strict=strict)
-    page = io.StringIO()
-    Console(file=page, width=stdout_console().width).print(report.VerdictTable(verdicts, code))
     told = report.github(verdicts, strict=strict) if layout == "github" else ""
-    return told + page.getvalue()
+    return told + page(report.VerdictTable(verdicts, code), stdout_console().width)
 
 
 def _show(text: str, output: Path | None) -> None:

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 import click
 
 from gpteval.cli import output
+from gpteval.cli.options import json_option, of_tasks
 from gpteval.errors import ResultError
-from gpteval.plugins import registry
-
-if TYPE_CHECKING:
-    from gpteval.results.pairing import Measurement
 
 
 @click.command()
@@ -20,7 +14,7 @@ if TYPE_CHECKING:
 @click.argument("second", metavar="B")
 @click.option("--tasks", help="Only these: names and groups, joined by commas.")
 @click.option("--format", "layout", type=click.Choice(["terminal", "markdown"]), default="terminal")
-@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON lines.")
+@json_option
 @click.option(
     "--resamples",
     type=click.IntRange(100, 10**6),
@@ -57,20 +51,3 @@ def command(
         output.show(ComparisonTable(comparison))
     if not comparison.rows:
         raise ResultError(f"{first} and {second} have nothing in common that could be compared")
-
-
-def of_tasks(measurements: Sequence[Measurement], names: str | None) -> list[Measurement]:
-    """Those of the tasks and groups named; a task may have results and not be installed.
-
-    Raises:
-        ResultError: There are none.
-    """
-    if names is None:
-        return list(measurements)
-    present = {m.task for m in measurements}
-    wanted = {name.strip() for name in names.split(",")}
-    wanted |= {task.name for task in registry().select(sorted(wanted - present))}
-    kept = [m for m in measurements if m.task in wanted]
-    if not kept:
-        raise ResultError(f"no results of {names}: there are some of {', '.join(sorted(present))}")
-    return kept

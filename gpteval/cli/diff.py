@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gpteval.cli import output
-from gpteval.cli.options import data_dir_option, sample_option
+from gpteval.cli.options import data_dir_option, json_option, sample_option
 from gpteval.errors import DataError, ResultError
 from gpteval.text import printable
 
@@ -31,7 +31,7 @@ LONGEST = 400
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many.")
 @data_dir_option
 @sample_option
-@click.option("--json", "as_json", is_flag=True, help="Print all of them as JSON lines.")
+@json_option
 def command(
     first: str,
     second: str,

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from gpteval.cli import output
-from gpteval.cli.options import DIRECTORY, UserPath, json_option, results_option
+from gpteval.cli.options import DIRECTORY, UserPath, json_option, of_tasks, results_option
 from gpteval.config import RESULTS, SAMPLE_RESULTS
 from gpteval.errors import ConfigError, ResultError, UnknownNameError
 from gpteval.paths import here
-from gpteval.plugins import registry
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -74,7 +73,7 @@ def command(
         raise click.UsageError("DIRECTORY and --results name the same: give one of them")
     source = directory or results or _last_written()
     form = _form(layout, as_json, path)
-    chosen = _of_model(_of_tasks(_read(source), only["tasks"]), only["model"])
+    chosen = _of_model(of_tasks(_read(source), only["tasks"]), only["model"])
     view = _costs(chosen) if cost else _scores(chosen, all_splits)
     if path is None and form == "terminal":
         output.show(view.table)
@@ -126,19 +125,6 @@ def _read(directory: Path) -> list[Result]:
             f"{directory}`, or name another directory (samples: `gpteval leaderboard runs`)"
         )
     return results
-
-
-def _of_tasks(results: list[Result], names: str | None) -> list[Result]:
-    """Those of the tasks and groups named; a task may have results and not be installed."""
-    if names is None:
-        return results
-    present = {result.task for result in results}
-    wanted = {name.strip() for name in names.split(",")}
-    wanted |= {task.name for task in registry().select(sorted(wanted - present))}
-    kept = [result for result in results if result.task in wanted]
-    if not kept:
-        raise ResultError(f"no results of {names}: there are some of {_listed(present)}")
-    return kept
 
 
 def _of_model(results: list[Result], model: str | None) -> list[Result]:

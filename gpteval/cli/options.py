@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_type_hints
 
 import click
 
 from gpteval.cli import output
 from gpteval.config import SEEDS
-from gpteval.errors import ConfigError
+from gpteval.errors import ConfigError, ResultError
 from gpteval.paths import user_path
 from gpteval.plugins import registry
 
@@ -25,6 +25,17 @@ if TYPE_CHECKING:
     from gpteval.records import Result
 
 Command = Callable[..., Any]
+
+
+class OfTask(Protocol):
+    """What was measured of a task: a result, or a measurement."""
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+
+
+Measured = TypeVar("Measured", bound=OfTask)
 
 INCOMPLETE = 1
 """Exit code where a task of a group could not be measured, and all others were."""
@@ -253,3 +264,20 @@ def _collected(
         return command
 
     return decorate
+
+
+def of_tasks(measured: Sequence[Measured], names: str | None) -> list[Measured]:
+    """Those of the tasks and groups named; a task may have results and not be installed.
+
+    Raises:
+        ResultError: There are none.
+    """
+    if names is None:
+        return list(measured)
+    present = {item.task for item in measured}
+    wanted = {name.strip() for name in names.split(",")}
+    wanted |= {task.name for task in registry().select(sorted(wanted - present))}
+    kept = [item for item in measured if item.task in wanted]
+    if not kept:
+        raise ResultError(f"no results of {names}: there are some of {', '.join(sorted(present))}")
+    return kept

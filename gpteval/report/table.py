@@ -70,10 +70,10 @@ def stdout_console() -> Console:
     return Console(width=None if sys.stdout.isatty() else UNLIMITED)
 
 
-def page(table: RenderableType) -> str:
-    """A table as a file has it, of any width."""
+def page(table: RenderableType, width: int = UNLIMITED) -> str:
+    """A table as a file has it: plain, by default of any width."""
     text = io.StringIO()
-    Console(file=text, width=UNLIMITED).print(table, highlight=False)
+    Console(file=text, width=width).print(table, highlight=False)
     return text.getvalue()
 
 
