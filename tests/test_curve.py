@@ -88,8 +88,11 @@ def test_a_random_guess_is_0_and_a_perfect_score_1_on_samples(run: Path, tmp_pat
     for point in scored(run, tmp_path, "copa", "cola"):
         guess = 0.5 if point.task == "copa" else 0.0
         assert point.normalised == pytest.approx((point.score - guess) / (1 - guess), abs=1e-6)
-        low, high = point.normalised_interval or (point.normalised,) * 2
-        assert low <= point.normalised <= high
+        if point.normalised_interval is None:  # a correlation that a handful of 16 decides
+            assert point.task == "cola"
+        else:
+            low, high = point.normalised_interval
+            assert low <= point.normalised <= high
         assert (point.of, point.n) == ("a perfect score", 16)
 
 

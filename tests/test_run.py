@@ -41,7 +41,10 @@ def test_every_kind_of_task_runs(settings: dict[str, object], task: str) -> None
     for result in gpteval.run(task, **settings):
         assert result.n == 40
         assert set(result.baselines["majority"]) == set(result.scores)
-        assert result.interval is None or result.interval[0] <= result.interval[1]
+        if result.interval is None:  # a correlation that a handful of 40 decides
+            assert "matthews" in result.scores
+        else:
+            assert result.interval[0] <= result.interval[1]
 
 
 def test_what_is_finished_is_not_run_again(settings: dict[str, object]) -> None:

@@ -26,7 +26,7 @@ from gpteval.methods.job import Job
 from gpteval.methods.outcome import Asked, Results
 from gpteval.methods.run import plan, trainable
 from gpteval.methods.settings import Subject, settled
-from gpteval.methods.unit import Answers, SplitName, complete, data_record, rounded
+from gpteval.methods.unit import Answers, SplitName, complete, data_record, rounded, without_model
 from gpteval.methods.window import Window
 from gpteval.plugins import ALL, registry
 from gpteval.progress import Progress, Silent
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 TFIDF = "tfidf"
-RECIPE = "baseline"
 VERSION = 1
 """Raised whenever the numbers change; results depend on it."""
 
@@ -214,18 +213,8 @@ class Linear:
     def facts(self, task: Task, split: str) -> Mapping[str, Any]:
         """Settings and data."""
         scored = self.rows[task.name, split]
-        return {
-            "recipe": RECIPE,
-            "config": dict(SETTINGS),
-            "changed": {},
-            "seed": 0,
-            "data": data_record(scored, self.train, self._rows_digest(task), self.limit),
-            "model": self.name,
-            "model_digest": self.digest,
-            "device": "cpu",
-            "precision": "fp64",
-            "cost": {},
-        }
+        data = data_record(scored, self.train, self._rows_digest(task), self.limit)
+        return without_model(self.name, self.digest, SETTINGS) | {"data": data}
 
     def _examples(self, task: Task, split: str) -> list[Example]:
         if (task.name, split) not in self._made:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from gpteval.model import Loaded
     from gpteval.results.store import ResultStore
 
+BASELINE = "baseline"
+"""What stands as the recipe of a result without a language model."""
+
 SplitName = tuple[str, str]
 """Task name and split."""
 
@@ -185,6 +188,21 @@ def circumstances(loaded: Loaded, machine: Machine) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in loaded.model.parameters()),
         "device": machine.device.type,
         "precision": machine.precision,
+    }
+
+
+def without_model(name: str, identity: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of every result of a baseline that has no language model: which one, how it is set."""
+    return {
+        "recipe": BASELINE,
+        "config": dict(config),
+        "changed": {},
+        "seed": 0,
+        "model": name,
+        "model_digest": identity,
+        "device": "cpu",
+        "precision": "fp64",
+        "cost": {},
     }
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gpteval.data.examples import prompts_of
 from gpteval.files import digest
 from gpteval.methods.identity import content, key
-from gpteval.methods.unit import Answers, SplitName, data_record, rounded
+from gpteval.methods.unit import Answers, SplitName, data_record, rounded, without_model
 from gpteval.progress import Progress
 from gpteval.records import Mode, Prediction
 from gpteval.task import Label, Prompt, Task
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from gpteval.data.rows import SplitRows
 
 NAME = "sliding-window"
-RECIPE = "baseline"
 VERSION = 1
 """Raised whenever the numbers change; results depend on it."""
 
@@ -91,15 +90,5 @@ class Window:
     def facts(self, task: Task, split: str) -> Mapping[str, Any]:
         """Settings and data."""
         scored = self.rows[task.name, split]
-        return {
-            "recipe": RECIPE,
-            "config": {},
-            "changed": {},
-            "seed": 0,
-            "data": data_record(scored, None, digest({split: scored.digest}), self.limit),
-            "model": NAME,
-            "model_digest": self.digest,
-            "device": "cpu",
-            "precision": "fp64",
-            "cost": {},
-        }
+        data = data_record(scored, None, digest({split: scored.digest}), self.limit)
+        return without_model(NAME, self.digest, {}) | {"data": data}
