@@ -27,6 +27,7 @@ from typing import Any
 import controls
 
 from gpteval import load_model
+from gpteval.results.store import ResultStore
 
 TUNING = {"rte": (0,), "copa": (0, 1)}
 """The sets on whose development scores the recipe `small` is chosen, with the seeds."""
@@ -224,12 +225,11 @@ def share(options: argparse.Namespace, runs: Sequence[Run]) -> bool:
 def choose(results: Path, output: Path) -> None:
     """Write the settings of the grid with the best mean of development scores, and all means."""
     scores: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for text in (results / "records.jsonl").read_text(encoding="utf-8").splitlines():
-        record = json.loads(text)
-        if "lr_width" in record["config"]:
-            setting = json.dumps({k: record["config"][k] for k in ("lr", "lm_weight")})
-            best = max(point["score"] for point in record["history"])
-            scores[setting][record["task"]].append(best)
+    for result in ResultStore(results).read():
+        if "lr_width" in result.config:
+            setting = json.dumps({k: result.config[k] for k in ("lr", "lm_weight")})
+            best = max(point["score"] for point in result.history)
+            scores[setting][result.task].append(best)
     table = {
         setting: {task: mean(values) for task, values in tasks.items()}
         for setting, tasks in scores.items()
