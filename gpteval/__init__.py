@@ -8,26 +8,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from gpteval.config import Compute, FinetuneConfig, PretrainConfig
 from gpteval.errors import CheckpointError, ConfigError, DataError, GptevalError, PluginError
 from gpteval.hookspecs import hookimpl
-from gpteval.metric import Metric
-from gpteval.model import Loaded, Model, ModelFamily, Tokenizer
-from gpteval.task import (
-    Candidate,
-    Example,
-    PaperScore,
-    Part,
-    Prompt,
-    Row,
-    Source,
-    Split,
-    Suite,
-    Task,
-)
 
 if TYPE_CHECKING:
     from gpteval.columns import Columns, Question
+    from gpteval.config import Compute, FinetuneConfig, PretrainConfig
     from gpteval.encode.cache import cache_directory
     from gpteval.encode.tokenizer import BpeTokenizer
     from gpteval.files import replacing
@@ -35,8 +21,22 @@ if TYPE_CHECKING:
     from gpteval.methods.run import run
     from gpteval.methods.settings import recipe
     from gpteval.methods.zeroshot import score_zeroshot
+    from gpteval.metric import Metric
+    from gpteval.model import Loaded, Model, ModelFamily, Tokenizer
     from gpteval.records import Prediction, Result
     from gpteval.table import Table, read_table
+    from gpteval.task import (
+        Candidate,
+        Example,
+        PaperScore,
+        Part,
+        Prompt,
+        Row,
+        Source,
+        Split,
+        Suite,
+        Task,
+    )
     from gpteval.tree import Span, Trees
     from gpteval.weights.checkpoint import (
         load_weights,
@@ -99,24 +99,42 @@ __all__ = [
 
 _LAZY = {
     "BpeTokenizer": "gpteval.encode.tokenizer",
+    "Candidate": "gpteval.task",
+    "Columns": "gpteval.columns",
+    "Compute": "gpteval.config",
+    "Example": "gpteval.task",
+    "FinetuneConfig": "gpteval.config",
+    "Loaded": "gpteval.model",
+    "Metric": "gpteval.metric",
+    "Model": "gpteval.model",
+    "ModelFamily": "gpteval.model",
+    "PaperScore": "gpteval.task",
+    "Part": "gpteval.task",
+    "Prediction": "gpteval.records",
+    "PretrainConfig": "gpteval.config",
+    "Prompt": "gpteval.task",
+    "Question": "gpteval.columns",
+    "Result": "gpteval.records",
+    "Row": "gpteval.task",
+    "Source": "gpteval.task",
+    "Span": "gpteval.tree",
+    "Split": "gpteval.task",
+    "Suite": "gpteval.task",
+    "Table": "gpteval.table",
+    "Task": "gpteval.task",
+    "Tokenizer": "gpteval.model",
+    "Trees": "gpteval.tree",
     "cache_directory": "gpteval.encode.cache",
     "load_model": "gpteval.weights.load",
     "load_weights": "gpteval.weights.checkpoint",
-    "Columns": "gpteval.columns",
-    "Prediction": "gpteval.records",
-    "Question": "gpteval.columns",
-    "Result": "gpteval.records",
-    "Span": "gpteval.tree",
-    "Table": "gpteval.table",
-    "Trees": "gpteval.tree",
-    "read_table": "gpteval.table",
     "read_config": "gpteval.weights.checkpoint",
     "read_json": "gpteval.weights.checkpoint",
+    "read_table": "gpteval.table",
     "read_tensors": "gpteval.weights.checkpoint",
     "recipe": "gpteval.methods.settings",
+    "replacing": "gpteval.files",
     "run": "gpteval.methods.run",
     "save_checkpoint": "gpteval.weights.checkpoint",
-    "replacing": "gpteval.files",
     "score_baselines": "gpteval.methods.linear",
     "score_zeroshot": "gpteval.methods.zeroshot",
     "weights_digest": "gpteval.weights.checkpoint",

@@ -15,7 +15,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
-from importlib.metadata import EntryPoint, distributions, entry_points
+from functools import cache
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -266,10 +267,17 @@ def _one_by_one() -> tuple[list[EntryPoint], list[Plugin]]:
 def _distribution(point: EntryPoint) -> tuple[str, str]:
     """Name and version of the package; a damaged one has none."""
     try:
-        name, version = (point.dist.name, point.dist.version) if point.dist else ("", "")
+        name, version = _identity(point.dist) if point.dist else ("", "")
     except Exception:  # metadata that pip left half-written
         name, version = "", ""
     return name or "unknown", version or "0"
+
+
+@cache
+def _identity(distribution: Distribution) -> tuple[str, str]:
+    """Its name and version: each look at them parses the whole metadata."""
+    metadata = distribution.metadata
+    return metadata["Name"], metadata["Version"]
 
 
 def reason(error: BaseException) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gpteval.task import Task
@@ -56,3 +56,12 @@ class Metric:
     of_confusion: Callable[[Array], Array] | None = None
     weighted: Callable[[Array, Array, Counts], Array] | None = None
     chance: Callable[[Task, Sequence[Prediction]], float | None] | None = None
+
+
+def as_metric(name: str, item: Any) -> Any:
+    """What is offered as a metric, with its name and title; a plain function becomes one."""
+    if callable(item) and not isinstance(item, Metric):
+        item = Metric(name or getattr(item, "__name__", ""), item)
+    if not isinstance(item, Metric):
+        return item
+    return replace(item, name=name or item.name, title=item.title or name or item.name)

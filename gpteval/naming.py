@@ -1,12 +1,21 @@
-"""Why nothing answers to a name: misspelt, of two packages, of one that failed."""
+"""Names: what they may be, and why nothing answers to one (misspelt, of two packages, failed)."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from gpteval.errors import PluginError, UnknownNameError
 from gpteval.loading import Plugin
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def misnamed(name: str) -> str:
+    """What is wrong with the name that something is offered by; "" where nothing is."""
+    fits = NAME.fullmatch(name)
+    return "" if fits else f"name {name!r:.40} is not of letters, digits, _ - and ."
 
 
 def refuse(kind: str, name: str, known: Sequence[str], plugins: Iterable[Plugin]) -> NoReturn:

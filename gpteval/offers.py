@@ -6,7 +6,6 @@ data (rows, prompts) is checked when data is read.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -16,7 +15,14 @@ from gpteval.model import ModelFamily
 from gpteval.task import PaperScore, Source, Split, Suite, Task
 from gpteval.typed import misfit
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+KINDS: Mapping[str, type] = {
+    "gpteval_register_tasks": Task,
+    "gpteval_register_models": ModelFamily,
+    "gpteval_register_metrics": Metric,
+    "gpteval_register_suites": Suite,
+    "gpteval_register_recipes": FinetuneConfig,
+}
+"""Hook → what it offers."""
 
 
 def fault(item: Any, kind: type) -> str:
@@ -87,11 +93,6 @@ def _suite(suite: Suite) -> str:
 
 def _recipe(recipe: FinetuneConfig) -> str:
     return misfit(recipe, FinetuneConfig)
-
-
-def misnamed(name: str) -> str:
-    """What is wrong with the name that something is offered by; "" where nothing is."""
-    return _unless(NAME.fullmatch(name), f"name {name!r:.40} is not of letters, digits, _ - and .")
 
 
 CHECKS: Mapping[type, Callable[[Any], str]] = {

@@ -7,7 +7,6 @@ the system's or an editor's (macOS' `._book.txt`, `.ipynb_checkpoints`): nothing
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 import stat
@@ -172,7 +171,11 @@ def file_name(text: str) -> str:
     such names apart.
     """
     name = re.sub(r"[^\w.-]", "_", text, flags=re.ASCII).lstrip(".")[:NAME]
-    return name if name == text else f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    if name == text:
+        return name
+    from hashlib import sha256
+
+    return f"{name}-{sha256(text.encode()).hexdigest()[:8]}"
 
 
 def _hidden(name: str) -> bool:

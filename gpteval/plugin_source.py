@@ -8,10 +8,13 @@ from collections.abc import Callable
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from gpteval import hookspecs
 from gpteval.errors import PluginError
-from gpteval.task import Task
+
+if TYPE_CHECKING:
+    from gpteval.task import Task
 
 API = re.compile(r"^GPTEVAL_API\s*=\s*(\d+)", re.MULTILINE)
 

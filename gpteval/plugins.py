@@ -7,7 +7,7 @@ A built-in keeps its bare name whatever a stranger calls his. What is offered is
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
@@ -15,18 +15,19 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpteval.config import FinetuneConfig
+from gpteval import hookspecs
 from gpteval.errors import GptevalError, PluginError
-from gpteval.loading import OWN, REGISTERS, Plugin, Plugins, reason
-from gpteval.metric import Metric
-from gpteval.model import ModelFamily
-from gpteval.naming import refuse
-from gpteval.offers import fault, misnamed
+from gpteval.loading import COMMANDS, OWN, REGISTERS, Plugin, Plugins, reason
+from gpteval.naming import misnamed, refuse
 from gpteval.plugin_source import Offered
-from gpteval.task import Suite, Task
 
 if TYPE_CHECKING:
     import click
+
+    from gpteval.config import FinetuneConfig
+    from gpteval.metric import Metric
+    from gpteval.model import ModelFamily
+    from gpteval.task import Suite, Task
 
 logger = logging.getLogger(__name__)
 
@@ -36,14 +37,8 @@ SESSION = "session"
 ALL = "all"
 """Names every task there is; a method leaves out, and names, those it can't measure."""
 
-KINDS: Mapping[str, type] = {
-    "gpteval_register_tasks": Task,
-    "gpteval_register_models": ModelFamily,
-    "gpteval_register_metrics": Metric,
-    "gpteval_register_suites": Suite,
-    "gpteval_register_recipes": FinetuneConfig,
-}
-"""Hook → what it offers."""
+OFFERS = tuple(name for name in vars(hookspecs) if name.startswith(REGISTERS) and name != COMMANDS)
+"""The hooks that offer something by name."""
 
 
 class Registry(Plugins):
@@ -59,7 +54,7 @@ class Registry(Plugins):
         """As `Plugins` does, and check all it offers: a file was asked for by name."""
         self._named.clear()
         plugin = super().add_file(path)
-        for hook in KINDS:
+        for hook in OFFERS:
             self._of(hook)
         row = self._sound(plugin)
         for line in row.remarks:
@@ -97,7 +92,7 @@ class Registry(Plugins):
             hook.removeprefix(REGISTERS): [
                 name for name, (owner, _) in self._of(hook).items() if owner.name == plugin.name
             ]
-            for hook in KINDS
+            for hook in OFFERS
         }
 
     def file_digest(self, task: str) -> str:
@@ -111,7 +106,7 @@ class Registry(Plugins):
         for plugin, items in self.called(hook):
             names: set[str] = set()
             for given, item in items or []:
-                offered = _metric(given, item) if KINDS[hook] is Metric else item
+                offered = _named(hook, given, item)
                 name = given or str(getattr(offered, "name", ""))
                 # Our own are held to the same by a test; it is a tenth of the time of a listing.
                 wrong = "" if plugin.package == OWN else self.fault(hook, name, offered)
@@ -128,6 +123,9 @@ class Registry(Plugins):
 
     def fault(self, hook: str, name: str, item: Any) -> str:
         """What is wrong with an item that a hook offers by this name; "" where nothing is."""
+        from gpteval.offers import KINDS, fault
+        from gpteval.task import Suite, Task
+
         wrong = fault(item, KINDS[hook]) or misnamed(name)
         if not wrong and isinstance(item, Task):
             wrong = self._unmeasured(item)
@@ -215,7 +213,7 @@ class Registry(Plugins):
 
     def check(self) -> list[Plugin]:
         """Every plug-in, after each was asked for all it offers: so all failures are known."""
-        for hook in KINDS:
+        for hook in OFFERS:
             self._of(hook)
         return self.plugins
 
@@ -258,7 +256,7 @@ class Registry(Plugins):
             plugin, _ = self._of(hook).get(name, (None, None))
             if plugin is None or plugin.package == OWN:
                 raise
-            kind = KINDS[hook].__name__.lower()
+            kind = hook.removeprefix(REGISTERS).removesuffix("s")
             raise PluginError(f"{kind} {name!r} of {plugin.package}: {reason(error)}") from error
 
     def package_of(self, hook: str, name: str) -> str:
@@ -316,13 +314,13 @@ class Registry(Plugins):
         return ""
 
 
-def _metric(name: str, item: Any) -> Any:
-    """A metric with its name and title; a plain function becomes one."""
-    if callable(item) and not isinstance(item, Metric):
-        item = Metric(name or getattr(item, "__name__", ""), item)
-    if not isinstance(item, Metric):
+def _named(hook: str, name: str, item: Any) -> Any:
+    """What a hook offers, with the name it is offered by where it may have none of its own."""
+    if hook != "gpteval_register_metrics":
         return item
-    return replace(item, name=name or item.name, title=item.title or name or item.name)
+    from gpteval.metric import as_metric
+
+    return as_metric(name, item)
 
 
 @cache

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from gpteval import Loaded, Model, ModelFamily, hookimpl
+from gpteval import hookimpl
+
+if TYPE_CHECKING:
+    from gpteval import Loaded, Model, ModelFamily
 
 MINI = Path(__file__).parent / "mini"
 
@@ -30,6 +33,8 @@ OPENAI = {"openai-gpt": "openai", "openai-gpt-bert": "bert"}
 @hookimpl
 def gpteval_register_models() -> list[ModelFamily]:
     """GPT-1's decoder, its ablation's LSTM, OpenAI's weights, whatever transformers can load."""
+    from gpteval import ModelFamily
+
     return [
         ModelFamily(
             name="gpt",
@@ -62,6 +67,8 @@ def gpteval_register_models() -> list[ModelFamily]:
 
 
 def _openai(name: str, splitting: str) -> ModelFamily:
+    from gpteval import ModelFamily
+
     manner = "transformers' Bert-style" if splitting == "bert" else "OpenAI's own"
     return ModelFamily(
         name=name,

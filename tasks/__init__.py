@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from gpteval import FinetuneConfig, Metric, Suite, Task, hookimpl
+from gpteval import hookimpl
+
+if TYPE_CHECKING:
+    from gpteval import FinetuneConfig, Metric, Suite, Task
 
 
 @hookimpl
@@ -62,6 +66,8 @@ def gpteval_register_recipes() -> Mapping[str, FinetuneConfig]:
     rate by the width. Chosen on RTE's development scores (benchmarks/gpu/README.md).
     `sample`, for the bundled samples: on a few hundred rows the paper's rate teaches nothing.
     """
+    from gpteval import FinetuneConfig
+
     small = FinetuneConfig(lr=1.25e-4, lr_width=768, epochs=10, warmup=0.1)
     sample = FinetuneConfig(lr=1e-3, batch_size=8, epochs=5, warmup=0.1, dropout=0.0)
     return {"paper": FinetuneConfig(), "small": small, "sample": sample}

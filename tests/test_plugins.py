@@ -15,7 +15,8 @@ import pytest
 
 from gpteval.errors import PluginError, UnknownNameError
 from gpteval.loading import GROUP, OWN
-from gpteval.plugins import KINDS, Registry, registry
+from gpteval.offers import KINDS
+from gpteval.plugins import OFFERS, Registry, registry
 
 EXAMPLE = Path(__file__).parent / "plugin_example"
 
@@ -158,7 +159,11 @@ def test_its_task_runs_on_its_own_sample(
     assert '"gpteval-polarity": "0.3.0"' in done.stdout
 
 
-@pytest.mark.parametrize("hook", KINDS)
+def test_every_hook_that_offers_something_has_a_kind() -> None:
+    assert set(OFFERS) == set(KINDS)
+
+
+@pytest.mark.parametrize("hook", OFFERS)
 def test_all_that_is_built_in_passes_the_checks_of_what_strangers_offer(hook: str) -> None:
     known = registry()
     offers = [(name, item) for plugin, name, item in known._offers(hook) if plugin.package == OWN]

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_type_hints
 import click
 
 from gpteval.cli import output
-from gpteval.config import SEEDS
 from gpteval.errors import ConfigError, ResultError
 from gpteval.paths import user_path
 from gpteval.plugins import registry
@@ -186,7 +185,38 @@ def changes_from(config: type[Any], into: str) -> Callable[[Command], Command]:
 
 def suite_options(command: Command) -> Command:
     """Add the options of every command that fine-tunes: the model, its rows, the seeds, results."""
-    for option in reversed(SUITE):
+    from gpteval.config import SEEDS
+
+    suite = (
+        model_option,
+        data_dir_option,
+        sample_option,
+        click.option(
+            "--recipe",
+            type=click.Choice(list(registry().recipes())),
+            help="Named settings; default: paper (sample with --sample).",
+        ),
+        click.option(
+            "--seed",
+            type=click.IntRange(0, SEEDS - 1),
+            default=0,
+            show_default=True,
+            help="The first seed.",
+        ),
+        click.option(
+            "--seeds",
+            type=click.IntRange(1, 10**6),
+            default=1,
+            show_default=True,
+            help="How many seeds.",
+        ),
+        limit_option,
+        results_option,
+        click.option(
+            "--save-seconds", default=60.0, show_default=True, help="Time between two saves."
+        ),
+    )
+    for option in reversed(suite):
         command = option(command)
     return command
 
@@ -198,34 +228,6 @@ def chosen_seeds(seed: int, seeds: int) -> tuple[int, ...]:
 
 PATHS = (Path | None, tuple[Path, ...])
 """Types of the fields that are a path, and several."""
-
-SUITE = (
-    model_option,
-    data_dir_option,
-    sample_option,
-    click.option(
-        "--recipe",
-        type=click.Choice(list(registry().recipes())),
-        help="Named settings; default: paper (sample with --sample).",
-    ),
-    click.option(
-        "--seed",
-        type=click.IntRange(0, SEEDS - 1),
-        default=0,
-        show_default=True,
-        help="The first seed.",
-    ),
-    click.option(
-        "--seeds",
-        type=click.IntRange(1, 10**6),
-        default=1,
-        show_default=True,
-        help="How many seeds.",
-    ),
-    limit_option,
-    results_option,
-    click.option("--save-seconds", default=60.0, show_default=True, help="Time between two saves."),
-)
 
 
 def _collected(

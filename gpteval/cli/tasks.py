@@ -10,9 +10,9 @@ import click
 
 from gpteval.cli import output
 from gpteval.cli.options import data_dir_option, json_option, sample_option
-from gpteval.config import SAMPLE_MODEL
 from gpteval.errors import DataError
 from gpteval.loading import Plugin
+from gpteval.model import SAMPLE_MODEL
 from gpteval.paths import user_path, user_reference
 from gpteval.plugins import registry
 
