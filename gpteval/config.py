@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from gpteval.errors import ConfigError
-from gpteval.model import SAMPLE_MODEL
 from gpteval.task import Task
 from gpteval.typed import fits, hints
 
 NOTHING, ALL = "none", "all"
 """How much of the pre-trained model to begin with, beside numbers of layers."""
 
+MODEL, SAMPLE_MODEL = "openai-gpt", "mini"
+"""The models of a command that names none: on data, and on the bundled samples."""
+
 RECIPE, SAMPLE_RECIPE = "paper", "sample"
-"""The recipes of a command that names none: on data, and on the bundled samples."""
+"""The recipes likewise."""
 
 FORM_METRICS: Mapping[str, tuple[str, ...]] = {
     "": ("accuracy",),

@@ -10,9 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-MODEL, SAMPLE_MODEL = "openai-gpt", "mini"
-"""The models of a command that names none: on data, and on the bundled samples."""
-
 if TYPE_CHECKING:
     from torch import Tensor, nn
 

@@ -281,7 +281,7 @@ def test_a_hook_that_fails_after_a_run_is_told_and_loses_nothing(
         (["run", "--tasks", "raises/any"], "plug-in raises:raises failed: import: ValueError"),
         (["run", "--tasks", "other"], "failed: register_tasks other: "),
         (["zeroshot", "--tasks", "copa", "--sample", "--model", "foo"],
-         "modelfamily 'zz' of loads: RuntimeError: weights are not there"),
+         "model 'zz' of loads: RuntimeError: weights are not there"),
         (["run", "--tasks", "scored", "--sample", "--model", "TINY"],
          "metric 'broken' of scores: ZeroDivisionError: by chance"),
         (["run", "--tasks", "made", "--sample", "--model", "TINY"],

@@ -12,7 +12,6 @@ from gpteval.cli import output
 from gpteval.cli.options import data_dir_option, json_option, sample_option
 from gpteval.errors import DataError
 from gpteval.loading import Plugin
-from gpteval.model import SAMPLE_MODEL
 from gpteval.paths import user_path, user_reference
 from gpteval.plugins import registry
 
@@ -56,12 +55,10 @@ def show_task(name: str, as_json: bool) -> None:
 @click.argument("name")
 @data_dir_option
 @sample_option
-@click.option(
-    "--model", default=SAMPLE_MODEL, show_default=True, help="The model that shall read it."
-)
+@click.option("--model", help="The model that shall read it; default: the bundled one.")
 @json_option
 def check_task(
-    name: str, data_dir: tuple[Path, ...], sample: bool, model: str, as_json: bool
+    name: str, data_dir: tuple[Path, ...], sample: bool, model: str | None, as_json: bool
 ) -> None:
     """Check that all a run needs is there, and show what the model will read.
 
@@ -72,6 +69,7 @@ def check_task(
     gpteval tasks check rte --data-dir DATA
     gpteval tasks check irony.toml
     """
+    from gpteval.config import SAMPLE_MODEL
     from gpteval.data.rows import origin
     from gpteval.data.verify import lacking, verify, with_trained
     from gpteval.studies.preview import Previewed
@@ -79,7 +77,7 @@ def check_task(
 
     known, rows_from = registry(), origin(data_dir, sample)
     names = known.tasks_of(known.add_file(user_path(name))) if name.endswith(".toml") else [name]
-    loaded = load_model(user_reference(model))
+    loaded = load_model(user_reference(model or SAMPLE_MODEL))
     for task in known.select(names):
         reports = list(verify(with_trained([task]), rows_from))
         unread = [report.problem for report in reports if report.state == "unreadable"]

@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 
 from gpteval.config import (
     ALL,
+    MODEL,
     NOTHING,
     RECIPE,
     RESULTS,
+    SAMPLE_MODEL,
     SAMPLE_RECIPE,
     SAMPLE_RESULTS,
     SEEDS,
@@ -23,7 +25,6 @@ from gpteval.config import (
     task_names,
 )
 from gpteval.errors import ConfigError, UnknownNameError
-from gpteval.model import MODEL, SAMPLE_MODEL
 from gpteval.paths import PathLike, user_path, user_reference
 from gpteval.plugins import registry
 from gpteval.task import Task

@@ -7,13 +7,12 @@ from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from gpteval.config import FinetuneConfig
+from gpteval.config import SAMPLE_MODEL, FinetuneConfig
 from gpteval.data.examples import examples_of, prompts_of
 from gpteval.data.rows import Origin, SplitRows, load_split, origin, own
 from gpteval.data.samples import sample_splits
 from gpteval.files import to_json
 from gpteval.methods.identity import content
-from gpteval.model import SAMPLE_MODEL
 from gpteval.paths import PathLike
 from gpteval.plugins import SESSION, registry
 from gpteval.records import Prediction, read_record
