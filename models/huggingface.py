@@ -22,15 +22,18 @@ from gpteval_models.dropout import Dropout
 from gpteval_models.gguf import LOCAL, converted
 from gpteval_models.hub import snapshot
 from gpteval_models.huggingface_tokenizer import HuggingFaceTokenizer
+from gpteval_models.output import own_logits
 from gpteval_models.packed import arrange
 from gpteval_models.rows import (
     TREE_TOKENS,
+    beyond,
     groups,
     leaf_paths,
     reading,
     switching_length,
     tree_mask,
     whole_trees,
+    window,
 )
 
 if TYPE_CHECKING:
@@ -48,16 +51,17 @@ class HuggingFaceModel(nn.Module):
         lm: The model, fp32.
         width, context: D, and the longest path in tokens.
         reading: How trees are read: one of `READINGS`, unfolded until another was found to do.
+        plain: Whether its scores are those of its output layer, not scaled or capped after it.
     """
 
     def __init__(self, lm: Any, source: str) -> None:
         super().__init__()
         self.lm, self._source = lm, source
-        self.reading = "unfolded"
+        self.reading, self.plain = "unfolded", True
         shape = lm.config.get_text_config()
         self.width: int = lm.get_input_embeddings().weight.shape[1]
         self.context = _context(shape)
-        self._switch = switching_length(shape)
+        self._switch, self._window = switching_length(shape), window(shape)
 
     @property
     def vocab_size(self) -> int:
@@ -83,7 +87,7 @@ class HuggingFaceModel(nn.Module):
 
     def read(self, tokens: Tensor, positions: Tensor, spans: Sequence[Span]) -> Tensor:
         """Final hidden states of some trees' (N,) tokens, in the way `reading` names, (N, D)."""
-        if self.reading == "unfolded":
+        if self.reading == "unfolded" or beyond(spans, self._window):
             return self.unfolded(tokens, spans)
         whole = self.spans if self.reading == "spans" else self.masked
         return whole(tokens, positions, spans)
@@ -141,6 +145,8 @@ class HuggingFaceModel(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores of every next token, (..., D) → (..., V)."""
+        if not self.plain:
+            return own_logits(self.lm, hidden)
         scores: Tensor = self.lm.get_output_embeddings()(hidden)
         return scores
 
@@ -236,7 +242,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _identify(reference: str, model: HuggingFaceModel, tokenizer: Any, unused: int) -> Loaded:
-    check_logits(model)
+    find_output(model)
     model.reading = reading(model, TOLERANCE)
     adapted = HuggingFaceTokenizer(tokenizer, model.vocab_size)
     return Loaded(
@@ -260,25 +266,29 @@ def _decisive(config: Any) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def check_logits(model: HuggingFaceModel) -> None:
-    """Check that logits of hidden states are the model's own (some scale or cap theirs).
+def find_output(model: HuggingFaceModel) -> None:
+    """Find how the model's own scores come of its hidden states; some scale or cap them.
 
     Raises:
-        CheckpointError: They are not.
+        CheckpointError: Neither its output layer gives them nor all that it does after its blocks.
     """
     row = torch.linspace(0, model.vocab_size - 1, 8).long()
+    apart = {}
     try:
         own = model.lm(input_ids=row[None]).logits[0]
-        ours = model.logits(model.rows([row, row[:5]]))[: len(row)]
-        apart = float((own - ours).abs().max() / own.abs().max().clamp(min=1))
+        states = model.rows([row, row[:5]])[: len(row)]
+        for model.plain in (True, False):
+            difference = (own - model.logits(states)).abs().max()
+            apart[model.plain] = float(difference / own.abs().max().clamp(min=1))
+            if apart[model.plain] <= TOLERANCE:
+                return
     except Exception as error:  # whatever a model that is built otherwise raises
         name = type(model.lm).__name__
         raise CheckpointError(f"{name} can't be read: {_first_line(error)}") from error
-    if not apart <= TOLERANCE:
-        raise CheckpointError(
-            f"{type(model.lm).__name__} changes its logits after the output layer "
-            f"(by {apart:.1e} of their size): it can't be read here"
-        )
+    raise CheckpointError(
+        f"{type(model.lm).__name__}'s scores are not made of its last hidden states alone "
+        f"({apart[False]:.1e} of their size apart): it can't be read here"
+    )
 
 
 def _locate(source: str) -> tuple[Path, str]:

@@ -27,7 +27,9 @@ TREE_TOKENS = {"cpu": 512, "mps": 2048, "cuda": 2048}
 """Tokens of trees side by side: more of them share a call, and attention is T x T. Measured on a
 CPU only, where 256 and 512 are alike and 2048 a quarter to a half slower."""
 WINDOWS = ("sliding_window", "window_size", "attention_chunk_size")
-"""Where configurations say that attention does not reach back to the beginning."""
+"""Where configurations say how far attention reaches back, if not to the beginning."""
+WITHIN = {"full_attention", "sliding_attention", "chunked_attention"}
+"""Kinds of layer that attend to all tokens before, or to all within a window."""
 
 
 READINGS = ("spans", "masked", "unfolded")
@@ -86,13 +88,21 @@ def _positions(span: Span) -> Tensor:
 
 
 def reaches_back(shape: Any) -> bool:
-    """Whether every layer attends to all tokens before, as far as a configuration says.
+    """Whether every layer attends to all tokens before within some window, as its `shape` says."""
+    layers = set(getattr(shape, "layer_types", None) or ())
+    return layers <= (WITHIN if window(shape) else {"full_attention"})
 
-    A mask of ours would take the place of the model's own, and a short text does not show it.
-    """
-    if any(getattr(shape, name, None) for name in WINDOWS):
-        return False
-    return set(getattr(shape, "layer_types", None) or ()) <= {"full_attention"}
+
+def window(shape: Any) -> int:
+    """Tokens that the layer with the narrowest view sees; 0: each sees all tokens before."""
+    widths = filter(None, (getattr(shape, name, None) for name in WINDOWS))
+    return min((width if isinstance(width, int) else 1 for width in widths), default=0)
+
+
+def beyond(spans: Sequence[Span], window: int) -> bool:
+    """Whether a path is longer than a window: a mask of ours would widen it."""
+    ends = ((*span.ancestors, (span.start, span.stop)) for span in spans if window)
+    return any(sum(stop - start for start, stop in path) > window for path in ends)
 
 
 def whole_trees(spans: Sequence[Span], most: int) -> Iterator[list[Span]]:

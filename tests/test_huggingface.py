@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,12 +16,16 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     BloomConfig,
     BloomForCausalLM,
+    CohereConfig,
+    CohereForCausalLM,
     FalconConfig,
     FalconForCausalLM,
     Gemma2Config,
     Gemma2ForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
+    GraniteConfig,
+    GraniteForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     MistralConfig,
@@ -311,19 +316,70 @@ def test_a_document_starts_with_endoftext_unless_the_tokenizer_begins_otherwise(
     assert begun.decode([2, 3]) == "the cat"
 
 
-def test_a_model_that_caps_its_logits_is_refused(tmp_path: Path) -> None:
-    config = Gemma2Config(
-        vocab_size=10,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=16,
-        final_logit_softcapping=0.1,
-    )
-    text = message(write(tmp_path / "model", Gemma2ForCausalLM(config)))
-    assert "Gemma2ForCausalLM changes its logits after the output layer" in text
+def gemma2() -> PreTrainedModel:
+    """Caps its scores and those of its attention; every second layer sees 40 tokens."""
+    config = Gemma2Config(**SIZES, head_dim=8, sliding_window=40, final_logit_softcapping=0.1)
+    return Gemma2ForCausalLM(config)
+
+
+def granite() -> PreTrainedModel:
+    return GraniteForCausalLM(GraniteConfig(**SIZES, logits_scaling=8.0))
+
+
+def cohere() -> PreTrainedModel:
+    return CohereForCausalLM(CohereConfig(**SIZES, logit_scale=0.0625))
+
+
+@pytest.mark.parametrize("make", [gemma2, granite, cohere])
+def test_a_model_that_scales_or_caps_its_scores_is_read_by_its_own_way_to_them(
+    tmp_path: Path, make: Callable[[], PreTrainedModel]
+) -> None:
+    torch.manual_seed(0)
+    model = load_model(f"hf:{write(tmp_path / 'model', make())}").model
+    assert not model.plain
+    first = model.add_tokens(2)
+    rows = [torch.randint(first + 2, (length,)).tolist() for length in (50, 38, 3)]
+    trees = batch_of(*([row] for row in rows)).trees
+    ours = model.logits(model.hidden(trees))
+    theirs = torch.cat([model.lm(torch.tensor([row])).logits[0] for row in rows])
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+    plain = model.lm.get_output_embeddings()(model.hidden(trees))
+    assert (plain - ours).abs().max() > 1e-2  # or there would be nothing to scale or cap
+    ours.logsumexp(-1).sum().backward()
+    got = model.lm.get_output_embeddings().weight.grad.clone()
+    model.zero_grad()
+    theirs = torch.cat([model.lm(torch.tensor([row])).logits[0] for row in rows])
+    theirs.logsumexp(-1).sum().backward()
+    expected = model.lm.get_output_embeddings().weight.grad
+    torch.testing.assert_close(got, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_model_whose_scores_need_more_than_its_last_states_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = write(tmp_path / "model", llama())
+    forward = LlamaForCausalLM.forward
+
+    def drifting(lm: PreTrainedModel, input_ids: torch.Tensor | None = None, **more: Any) -> Any:
+        output = forward(lm, input_ids, **more)
+        output.logits += float(input_ids is not None)
+        return output
+
+    monkeypatch.setattr(LlamaForCausalLM, "forward", drifting)
+    assert "scores are not made of its last hidden states alone" in message(directory)
+
+
+def test_a_window_that_no_text_fills_changes_nothing(tmp_path: Path) -> None:
+    """Texts of up to 40 tokens are read as trees, longer ones as rows, with the same numbers."""
+    torch.manual_seed(0)
+    shape = MistralConfig(**SIZES, head_dim=8, sliding_window=40)
+    model = load_model(f"hf:{write(tmp_path / 'model', MistralForCausalLM(shape))}").model
+    assert model.reading == "spans"
+    for length in (40, 41):
+        row = torch.randint(10, (length,)).tolist()
+        states = model.hidden(batch_of([row[:20]], [row]).trees)[20:]
+        expected = model.lm.base_model(torch.tensor([row])).last_hidden_state[0]
+        torch.testing.assert_close(states, expected, atol=1e-5, rtol=1e-4)
 
 
 def test_a_missing_tensor_is_never_filled_at_random(directory: Path) -> None:
