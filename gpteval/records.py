@@ -1,6 +1,7 @@
 """What a run leaves behind: one `Result` per task, split and seed, one `Prediction` per example.
 
 Both are plain JSON lines, so that a number can be defended, rescored and paired without the model.
+A result's line ends in a digest of all its fields, which shows an edit of any.
 """
 
 from __future__ import annotations
@@ -9,7 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
+from gpteval.files import digest
+
 SCHEMA = 1
+DIGEST = "digest"
+"""Field of a result's line beside those of `Result`; lines of earlier code lack it."""
 Record = TypeVar("Record", bound="Result | Prediction")
 
 Mode = Literal["finetune", "zeroshot", "baseline"]
@@ -126,6 +131,11 @@ class NewerError(ValueError):
     """A record that a later gpteval wrote."""
 
 
+def with_digest(fields_written: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a result's line, with their digest."""
+    return {**fields_written, DIGEST: digest(fields_written)}
+
+
 def read_record(line: str | bytes, kind: type[Record]) -> Record:
     """A record from its JSON.
 
@@ -135,7 +145,8 @@ def read_record(line: str | bytes, kind: type[Record]) -> Record:
 
     Raises:
         NewerError: Its schema is a later one.
-        ValueError: Not JSON, a field missing, unknown or of another type; it is named.
+        ValueError: Not JSON, a field missing, unknown or of another type, which is named; or
+            fields that their digest is not of.
     """
     import msgspec
 
@@ -148,6 +159,9 @@ def read_record(line: str | bytes, kind: type[Record]) -> Record:
     schema = fields_read.get("schema", SCHEMA)
     if isinstance(schema, int) and schema > SCHEMA:
         raise NewerError(f"schema {schema}, and this gpteval reads up to {SCHEMA}")
+    sealed = kind is Result and DIGEST in fields_read
+    if sealed and fields_read.pop(DIGEST) != digest(fields_read):
+        raise ValueError("edited since it was written: its digest is another")
     unknown = fields_read.keys() - FIELDS[kind]
     if unknown:
         raise ValueError(f"unknown field {min(unknown)!r:.40}")
@@ -164,6 +178,7 @@ def json_schema() -> dict[str, Any]:
     (result, prediction), parts = msgspec.json.schema_components([Result, Prediction])
     for part in parts.values():
         part.pop("description", None)  # the docstring, whose indentation is Python's affair
+    parts[Result.__name__]["properties"][DIGEST] = {"type": "string"}
     lines = {"records.jsonl": result, "predictions": prediction}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **lines, "$defs": parts}
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from fabricated import task
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
 from gpteval.score.difference import Difference
 from gpteval.score.paired import Paired
+from gpteval.score.quantiles import crossing
 from gpteval.score.resampling import Answers, scores
 from gpteval.studies.check import Verdict, decided
 
@@ -18,6 +19,9 @@ TASKS = 15
 METRICS = ("accuracy", "f1", "matthews")
 SIZES = (872, 408, 1043)
 """Examples: of the development sets of SST-2, MRPC and CoLA, which have these metrics."""
+
+EASE = 0.8
+"""How far above nothing, where answers are right, the mean example lies."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +42,17 @@ class Model:
 def answered(
     generator: np.random.Generator, model: Model, place: int, worse: float = 0.0
 ) -> Answers:
-    """One task's: the second side is worse by so much, in units of what examples differ."""
+    """One task's: the second side is worse by so much, in units of what examples differ.
+
+    Half of it is what the first is better by, so that seeds and examples weigh what they do where
+    both are equal.
+    """
     count = SIZES[place % 3]
-    gold, ease = generator.integers(0, 2, count), generator.normal(0.8, 1, count)
+    gold, ease = generator.integers(0, 2, count), generator.normal(EASE, 1, count)
     given = []
     for run in range(2 * model.runs):
         moved = generator.normal(0, model.noise, count) + model.training * generator.normal()
-        right = ease + moved - (worse if run >= model.runs else 0.0) > 0
+        right = ease + moved + (-worse if run >= model.runs else worse) / 2 > 0
         given.append(NAMES[np.where(right, gold, 1 - gold)].tolist())
     return Answers(NAMES[gold].tolist(), [""] * count, given)
 
@@ -92,22 +100,34 @@ def false_alarms(model: Model, suites: int, resamples: int, tolerance: float = 0
 def caught(
     model: Model, place: int, pairs: int, resamples: int, tolerance: float = 0.0
 ) -> tuple[float, float]:
-    """How often a true drop of the stated minimal detectable effect is found, one task of 15.
+    """How often the drop that one comparison states as detectable is found by the next.
 
     Gold labels are balanced and errors symmetric: with a share p of right answers accuracy and F1
     are p, and Matthews' correlation 2 p - 1.
 
     Returns:
-        The effect that equal models state (root mean square), and the share that is found.
+        The drop that equal models state, one task of 15 (mean), and the share that is found.
     """
     generator, level = np.random.default_rng(place), 0.05 / TASKS
-    pilots = (difference(generator, model, place, 0.0, resamples) for _ in range(pairs // 6))
-    effect = float(np.mean([d.detectable(level, tolerance) ** 2 for d in pilots])) ** 0.5
     spread = (1 + model.noise**2 + model.training**2) ** 0.5
-    right = ndtr(0.8 / spread) - effect / (2 if METRICS[place % 3] == "matthews" else 1)
-    worse = 0.8 - spread * float(ndtri(right))
-    made = (difference(generator, model, place, worse, resamples) for _ in range(pairs))
-    return effect, float(np.mean([d.value < 0 and d.p_beyond(tolerance) <= level for d in made]))
+    stated, found = [], []
+    for _ in range(pairs):
+        drop = difference(generator, model, place, 0.0, resamples).detectable(level, tolerance)
+        worse = _worse(drop / (2 if METRICS[place % 3] == "matthews" else 1), spread)
+        made = difference(generator, model, place, worse, resamples)
+        stated.append(drop)
+        found.append(made.value < 0 and made.p_beyond(tolerance) <= level)
+    return float(np.mean(stated)), float(np.mean(found))
+
+
+def _worse(share: float, spread: float) -> float:
+    """What makes the share of right answers so much less."""
+
+    def missing(worse: float) -> float:
+        better, poorer = ((EASE + side * worse / 2) / spread for side in (1, -1))
+        return float(ndtr(better) - ndtr(poorer)) - share
+
+    return crossing(missing, 0.0, 20 * spread)
 
 
 def percentile_alarms(model: Model, suites: int, resamples: int) -> float:

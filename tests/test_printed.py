@@ -272,17 +272,18 @@ def test_a_run_says_where_its_results_are_and_a_finished_one_that_nothing_was_ru
         assert f"`gpteval leaderboard '{directory}'`" in last
 
 
+@pytest.mark.parametrize("asked", ["run --json", "noise --seeds 2"])
 def test_a_group_s_task_without_data_is_named_before_the_last_line_and_in_the_exit_code(
-    places: dict[str, str], tmp_path: Path
+    places: dict[str, str], tmp_path: Path, asked: str
 ) -> None:
     rows = "".join(f"{n}\tIt rains.\tIt is wet.\tentailment\n" for n in range(32))
     for split in ("train", "dev"):
         write(tmp_path, f"glue/RTE/{split}.tsv", f"index\tsentence1\tsentence2\tlabel\n{rows}")
-    words = f"run --tasks glue --data-dir {tmp_path} --results {tmp_path} --epochs 1 {CPU} --json"
+    words = f"{asked} --tasks glue --data-dir {tmp_path} --results {tmp_path} --epochs 1 {CPU}"
     page = tmp_path / "page"
     code, told = ask(words.format(**places), page, tmp_path / "told")
     *_, left_out, last = told.splitlines()
-    assert (code, json.loads(page.read_text())["task"]) == (1, "rte")
+    assert (code, "rte" in page.read_text()) == (1, True)
     assert left_out.startswith("gpteval: sst2 has no result: sst2: no train split below")
     assert last.startswith(f"gpteval: the results are in {tmp_path}")
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import fields
 
 import pytest
 from click.testing import CliRunner
@@ -8,6 +9,7 @@ from gpteval.cli.rescore import command as rescore_command
 from gpteval.cli.results import command as results_command
 from gpteval.errors import ResultError
 from gpteval.plugins import registry
+from gpteval.records import Result
 from gpteval.results.merging import merge
 from gpteval.results.pairing import side
 from gpteval.results.store import ResultStore
@@ -15,11 +17,15 @@ from gpteval.studies.noise import noise
 from gpteval.studies.rescore import faults, rescore
 
 
-def edited(directory, **changes):
-    """The first record with other fields."""
+def edited(directory, digest="", **changes):
+    """The first record with other fields; by default as of earlier code, which wrote no digest."""
     path = directory / "records.jsonl"
     first, *others = path.read_text().splitlines()
-    path.write_text("\n".join([json.dumps(json.loads(first) | changes), *others]) + "\n")
+    row = json.loads(first) | changes
+    known = row.pop("digest")
+    if digest:
+        row |= {"digest": {"kept": known}.get(digest, digest)}
+    path.write_text("\n".join([json.dumps(row), *others]) + "\n")
     return ResultStore(directory)
 
 
@@ -59,8 +65,44 @@ def test_rescoring_touches_no_other_line(tmp_path):
         file.write(b'{"torn":\n')
     run(rescore_command, tmp_path, "--tasks", "rte")
     after = (tmp_path / "records.jsonl").read_bytes().splitlines()
-    assert [json.loads(line) for line in after[:2]] == [json.loads(line) for line in before]
-    assert after[2] == b'{"torn":'
+    assert after == [*before, b'{"torn":']
+
+
+def test_older_records_get_a_digest_and_stay_what_they_were(tmp_path):
+    store = ResultStore(measured(tmp_path, seeds=2))
+    before, known = store.records.read_bytes(), store.read()
+    store = edited(tmp_path)
+    told = run(results_command, "verify", tmp_path).stdout
+    assert told.startswith("2 results, nothing wrong; 1 without a digest")
+    assert store.read() == known
+    assert "1 others have a digest now" in run(rescore_command, tmp_path).stdout
+    assert store.records.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Result)])
+def test_an_edit_of_any_field_is_found_and_such_a_record_counts_nowhere(tmp_path, name):
+    known = ResultStore(measured(tmp_path, seeds=2)).read()
+    store = ResultStore(tmp_path)
+    row = json.loads(store.records.read_bytes().splitlines()[0])
+    other = row["seconds"] if name == "cost" else row["cost"]
+    edited(tmp_path, "kept", **{name: OTHER.get(type(row[name]), lambda value: other)(row[name])})
+    (fault,) = (line for line in faults(store) if "no result is of these" not in line)
+    assert fault.startswith("records.jsonl:1: not a result (")
+    assert store.read() == known[1:]
+    content = store.records.read_bytes()
+    assert run(rescore_command, tmp_path).return_value is None
+    assert store.records.read_bytes() == content
+    merge([store], ResultStore(tmp_path / "joined"))
+    assert ResultStore(tmp_path / "joined").read() == known[1:]
+
+
+OTHER = {
+    bool: lambda value: not value,
+    int: lambda value: value + 1,
+    str: lambda value: f"{value}x",
+    list: lambda value: [*value, 1],
+}
+"""A value of the same type, for which a record could be mistaken."""
 
 
 def _predictions(directory):
@@ -106,6 +148,8 @@ FAULTS = {
     "a number of examples": (lambda d: edited(d, n=199), "n is 200"),
     "a key": (lambda d: edited(d, key="another-key-altogether"), "its key is not that of"),
     "a setting": (lambda d: edited(d, changed={"lr": 1.0}), "lr is one thing in config"),
+    "a seed": (lambda d: edited(d, "kept", seed=7), "edited since it was written"),
+    "a digest": (lambda d: edited(d, "f" * 64), "edited since it was written"),
     "predictions of nothing": (_stray, "no result is of these"),
 }
 

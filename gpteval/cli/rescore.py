@@ -20,7 +20,8 @@ def command(directory: Path, tasks: str | None, dry_run: bool) -> None:
     """Compute the metrics and intervals of DIRECTORY again, from its predictions.
 
     Without the model: for a metric that a task has had only since, or one that was mended. Records
-    whose numbers change are replaced, all or none.
+    whose numbers change are replaced, all or none. Records that were written before there were
+    digests get theirs.
 
     \b
     gpteval rescore results --dry-run
@@ -34,7 +35,10 @@ def command(directory: Path, tasks: str | None, dry_run: bool) -> None:
     changed = rescore(store, names)
     for old, new in changed:
         output.show(f"{old.task} {old.split} {old.model} seed {old.seed}: {differs(old, new)}")
-    if changed and not dry_run:
-        store.rewrite(changed)
-    told = "would change" if dry_run else "changed"
-    output.show(f"{len(changed)} of {len(store.read())} results {told}")
+    count = len(store.read())
+    if dry_run or not count:
+        output.show(f"{len(changed)} of {count} results would change")
+        return
+    older = store.rewrite(changed)
+    digests = f", {older} others have a digest now" if older else ""
+    output.show(f"{len(changed)} of {count} results changed{digests}")

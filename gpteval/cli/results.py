@@ -20,12 +20,13 @@ def command() -> None:
 def verify(directory: Path) -> int:
     """Hold the records in DIRECTORY to its predictions; exit code 1 where anything is wrong.
 
-    Finds lines that were cut short or can't be read, results written twice, predictions that are
-    missing or damaged, predictions that don't give the score on record, and records whose facts
-    contradict each other. A task that is not installed is not scored again.
+    Finds lines that were cut short, can't be read, or were edited since they were written, results
+    written twice, predictions that are missing or damaged, predictions that don't give the score
+    on record, and records whose facts contradict each other. A task that is not installed is not
+    scored again; of a record without a digest, as earlier code wrote it, not every edit is seen.
     """
     from gpteval.results.store import ResultStore
-    from gpteval.studies.rescore import faults
+    from gpteval.studies.rescore import faults, undigested
 
     store = ResultStore(directory)
     found = list(faults(store))
@@ -34,7 +35,9 @@ def verify(directory: Path) -> int:
     if found:
         stdout.tell(f"{directory}: {len(found)} faults")
         return 1
-    stdout.show(f"{len(store.read())} results, nothing wrong")
+    older = undigested(store)
+    told = f"; {older} without a digest: `gpteval rescore` gives them one" if older else ""
+    stdout.show(f"{len(store.read())} results, nothing wrong{told}")
     return 0
 
 

@@ -11,9 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from gpteval.errors import ResultError
-from gpteval.files import to_json
+from gpteval.files import parse_json, to_json
 from gpteval.paths import open_file
-from gpteval.records import NewerError, Prediction, Record, Result, read_record
+from gpteval.records import (
+    DIGEST,
+    NewerError,
+    Prediction,
+    Record,
+    Result,
+    read_record,
+    with_digest,
+)
 from gpteval.results.soundness import unsound
 
 logger = logging.getLogger(__name__)
@@ -94,7 +102,7 @@ def to_lines(records: Iterable[Record], kind: type[Record]) -> bytes:
 def _line(record: Record, kind: type[Record]) -> str:
     row = _compact(record) if isinstance(record, Prediction) else asdict(record)
     try:
-        line = to_json(row, compact=True)
+        line = to_json(with_digest(row) if kind is Result else row, compact=True)
         parsed(line, kind)
     except (ValueError, TypeError) as error:
         which = row.get("id") or f"{row.get('task')} {row.get('split')}"
@@ -138,6 +146,11 @@ def parsed(line: str | bytes, kind: type[Record]) -> Record:
     if isinstance(record, Result) and (wrong := unsound(record)):
         raise ValueError(wrong)
     return record
+
+
+def has_digest(line: bytes) -> bool:
+    """Whether the line of a result, which can be read, has a digest."""
+    return DIGEST in parse_json(line)
 
 
 @cache

@@ -91,19 +91,29 @@ class ResultStore:
             self._mend()
             append(self.records, lines)
 
-    def rewrite(self, changed: Iterable[tuple[Result, Result]]) -> None:
-        """Put other results in the place of some, whole or not at all; all other lines stay.
+    def rewrite(self, changed: Iterable[tuple[Result, Result]]) -> int:
+        """Put other results in the place of some, whole or not at all; all others stay as they are.
+
+        Lines of earlier code become what they would be today: with a digest.
 
         Args:
             changed: A result as it was read, and what takes its place.
+
+        Returns:
+            How many of the other lines were of earlier code.
 
         Raises:
             ResultError: They could not be written, or not be read again.
         """
         lines = {to_lines([old], Result): to_lines([new], Result) for old, new in changed}
         with _saving(f"{self.records}: nothing is changed"), self._locked():
-            kept = self.records.read_bytes().splitlines(keepends=True)
-            write_whole(self.records, b"".join(lines.get(_normal(line), line) for line in kept))
+            before = self.records.read_bytes().splitlines(keepends=True)
+            normal = [_normal(line) for line in before]
+            after = [lines.get(line, line) for line in normal]
+            if after != before:
+                write_whole(self.records, b"".join(after))
+        pairs = zip(before, normal, strict=True)
+        return sum(old != new and new not in lines for old, new in pairs)
 
     def read(self) -> list[Result]:
         """Every result in the order written; none where the directory does not exist.

@@ -13,14 +13,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gpteval.score.mcnemar import (
-    DRAWS,
     LEVEL,
     POWER,
     mcnemar_detectable,
     tango_interval,
     tango_statistic,
 )
-from gpteval.score.quantiles import crossing, normal_tail, quantile
+from gpteval.score.quantiles import chi_squared, crossing, normal_tail, quantile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,8 +31,12 @@ ROUNDS = 2
 """A size and the variance that comes with it nearly settle in so many."""
 MANY = 500
 """Clusters from which on Student's t is the normal distribution, which is quicker."""
-POINTS = 400
+POINTS = 60
 """Variances that a tail is averaged over."""
+CHANCES = 12
+"""Variances that power is averaged over: true ones, and for each what the next seeds show of it."""
+SUPPORTS = 7
+"""Variances between which margins are interpolated."""
 
 
 @dataclass(frozen=True)
@@ -122,18 +125,31 @@ class Difference:
         return self._reached_over_seeds(alpha)
 
     def _reached_over_seeds(self, alpha: float) -> float:
-        """The same where the variance that the next seeds show is itself a matter of chance."""
-        from scipy.special import chdtri, ndtr
+        """The same where the seeds' variance is not known: neither what it is, of which this
+        comparison has an estimate, nor what the next will show of it.
+        """
+        import numpy as np
+        from scipy.special import ndtr
 
-        shares = [(place + 0.5) / DRAWS for place in range(DRAWS)]
-        drawn = [float(chdtri(self.freedom, share)) / self.freedom for share in shares]
-        margins = [replace(self, seeds=(self.seeds or 0.0) * own)._margin(alpha) for own in drawn]
+        seeds = self.seeds or 0.0
+        shown, chances = chi_squared(self.freedom, CHANCES)
+        errors = (self.examples + np.maximum(seeds / shown - self.shared, 0.0)) ** 0.5
+        margins = self._margins(seeds * shown / shown[:, None], alpha)
 
         def missing(size: float) -> float:
-            found = sum(float(ndtr((size - margin) / self.error)) for margin in margins)
-            return found / DRAWS - POWER
+            found = ndtr((size - margins) / errors[:, None].clip(1e-9))
+            return float(chances @ found @ chances) - POWER
 
-        return crossing(missing, 0.0, max(margins) + 4 * self.error)
+        return crossing(missing, 0.0, float(margins.max() + 4 * errors.max()))
+
+    def _margins(self, seeds: Array, alpha: float) -> Array:
+        """Half the widths of the intervals where the seeds showed these variances instead."""
+        import numpy as np
+
+        some = np.geomspace(seeds.min(), seeds.max(), SUPPORTS)
+        squares = [replace(self, seeds=float(own))._margin(alpha) ** 2 for own in some]
+        margins: Array = np.interp(seeds, some, squares) ** 0.5  # squares are nearly linear
+        return margins
 
     def examples_needed(self, alpha: float = 1 - LEVEL) -> int | None:
         """How many examples would find a difference of this size as often.
@@ -150,18 +166,18 @@ class Difference:
         """How often chance alone brings a difference this large, in one direction."""
         from scipy.special import ndtr, stdtr
 
-        variances = self._variances
+        variances, chances = self._possible
         if not variances.max():
             return 0.5 if abs(size) < 1e-12 else 0.0
         # a variance of 0 may be one of several
-        errors = variances.clip(1e-18) ** 0.5
+        places = -size / variances.clip(1e-18) ** 0.5
         if self.clusters > MANY:
-            return float(ndtr(-size / errors).mean())
-        return float(stdtr(max(self.clusters - 1, 1), -size / errors).mean())
+            return float(chances @ ndtr(places))
+        return float(chances @ stdtr(max(self.clusters - 1, 1), places))
 
     def _margin(self, alpha: float) -> float:
         """Half the width of the interval whose error is `alpha`."""
-        variances = self._variances
+        variances, _ = self._possible
         widest = math.sqrt(variances.max())
         if not widest:
             return 0.0
@@ -172,17 +188,14 @@ class Difference:
         return crossing(lambda size: 2 * self.tail(size) - alpha, end, 0.0)
 
     @cached_property
-    def _variances(self) -> Array:
-        """Of the difference: all that the seeds leave possible, equally likely ones."""
+    def _possible(self) -> tuple[Array, Array]:
+        """Variances of the difference that the seeds leave possible, and the chance of each."""
         import numpy as np
-        from scipy.special import chdtri
 
         if self.seeds is None:
-            return np.array([self.examples])
-        shares = (np.arange(POINTS) + 0.5) / POINTS
-        possible = self.seeds * self.freedom / chdtri(self.freedom, shares)
-        variances: Array = self.examples + np.maximum(possible - self.shared, 0.0)
-        return variances
+            return np.array([self.examples]), np.ones(1)
+        shown, chances = chi_squared(self.freedom, POINTS)
+        return self.examples + np.maximum(self.seeds / shown - self.shared, 0.0), chances
 
 
 def mean_difference(differences: Sequence[Difference]) -> Difference:

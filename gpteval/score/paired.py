@@ -69,6 +69,7 @@ class Paired:
         self._noise, self._resamples = noise or {}, resamples
         self._clusters = int(answers.cluster_numbers().max()) + 1
         self._shared = share_noise(answers.given[:runs], answers.given[runs:])
+        self._right = answers.right()
 
     @property
     def identical(self) -> bool:
@@ -86,14 +87,8 @@ class Paired:
         """`Difference.flipped`, from the share of each side's runs that are right."""
         if self._task.kind == "regress":
             return 0.0
-        labels, given = self._answers.labels, self._answers.given
-        first, second = (
-            [sum(answer == label for answer in own) / len(side)
-             for label, own in zip(labels, zip(*side, strict=True), strict=True)]
-            for side in (given[: self._runs], given[self._runs :])
-        )  # fmt: skip
-        flips = sum(a * (1 - b) + b * (1 - a) for a, b in zip(first, second, strict=True))
-        return float(flips / len(labels))
+        first, second = self._right[: self._runs].mean(0), self._right[self._runs :].mean(0)
+        return float((first * (1 - second) + second * (1 - first)).mean())
 
     @cached_property
     def _observed(self) -> dict[str, Scores]:
@@ -120,12 +115,10 @@ class Paired:
         return self._of_resamples(metrics)
 
     def _of_proportion(self, name: str) -> Difference:
-        labels, (first, second) = self._answers.labels, self._answers.given
-        rows = list(zip(labels, first, second, strict=True))
-        more = sum(a != label == b for label, a, b in rows)
-        fewer = sum(a == label != b for label, a, b in rows)
+        first, second = self._right
+        more, fewer = int((second & ~first).sum()), int((first & ~second).sum())
         before, after = self.observed(name)
-        n = len(rows)
+        n = len(first)
         variance = (more + fewer - (more - fewer) ** 2 / n) / n**2
         p = mcnemar(more, fewer)
         return Difference(
@@ -195,13 +188,12 @@ def share_noise(first: Sequence[Sequence[object]], second: Sequence[Sequence[obj
     """
     if len(first) != len(second) or len(first) < 2:
         return False
-    same = [_flips(*pair) for pair in zip(first, second, strict=True)]
-    other = [_flips(a, b) for i, a in enumerate(first) for j, b in enumerate(second) if i != j]
-    return 2 * sum(same) / len(same) < sum(other) / len(other)
+    import numpy as np
 
-
-def _flips(first: Sequence[object], second: Sequence[object]) -> int:
-    return sum(a != b for a, b in zip(first, second, strict=True))
+    one, other = (np.array(side, dtype=object) for side in (first, second))
+    flips = (one[:, None] != other[None]).sum(2)  # of every run of one with every run of the other
+    same, count = int(flips.trace()), len(first)
+    return 2 * same / count < (int(flips.sum()) - same) / (count * (count - 1))
 
 
 def _mean(metrics: Sequence[Scores]) -> Scores:

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
 
 HALVINGS = 28
 """A difference is at most 2, so this finds a bound to eight digits."""
@@ -31,6 +38,24 @@ def quantile(share: float, freedom: float = math.inf) -> float:
     from scipy.special import ndtri, stdtrit
 
     return float(ndtri(share) if math.isinf(freedom) else stdtrit(freedom, share))
+
+
+def chi_squared(freedom: float, count: int) -> tuple[Array, Array]:
+    """What a variance may show of itself: values of chi-squared over its mean, and their chances.
+
+    They lie close together where they are small: a variance that shows little of itself is large,
+    and of those comes the far tail of what is averaged over them.
+
+    Args:
+        freedom: Degrees of freedom.
+        count: How many values.
+    """
+    import numpy as np
+    from scipy.special import gammaincinv
+
+    places = (np.arange(count) + 0.5) / count
+    chances = places**2 / (places**2).sum()
+    return 2 * gammaincinv(freedom / 2, places**3) / freedom, chances
 
 
 def normal_tail(statistic: float) -> float:

@@ -144,7 +144,7 @@ def check(
         for one, other in pairs
         if one and (names is None or one.task in names)
     ]
-    return decided(verdicts, config.alpha)
+    return [_explained(verdict) for verdict in decided(verdicts, config.alpha)]
 
 
 def _compared(
@@ -210,14 +210,15 @@ def _decided(verdict: Verdict, p: float, alpha: float, tasks: int) -> Verdict:
         word = "REGRESSED" if difference.value < 0 else "IMPROVED"
     elif -tolerance <= low and high <= tolerance:
         word = "HELD"
-    reasons = [verdict.reason, _undecided(difference, tolerance) if word == "UNDERPOWERED" else ""]
-    return replace(
-        verdict,
-        word=word,
-        adjusted=p,
-        level=alpha / tasks,
-        reason="; ".join(filter(None, reasons)),
-    )
+    return replace(verdict, word=word, adjusted=p, level=alpha / tasks)
+
+
+def _explained(verdict: Verdict) -> Verdict:
+    """The same with what would settle it."""
+    if verdict.word != "UNDERPOWERED":
+        return verdict
+    reasons = (verdict.reason, _undecided(_difference(verdict), verdict.tolerance))
+    return replace(verdict, reason="; ".join(filter(None, reasons)))
 
 
 def _undecided(difference: Difference, tolerance: float) -> str:

@@ -10,7 +10,7 @@ from gpteval.errors import GptevalError
 from gpteval.paths import files_below
 from gpteval.plugins import registry
 from gpteval.records import Prediction, Result
-from gpteval.results.lines import lines_of, parsed
+from gpteval.results.lines import has_digest, lines_of, parsed
 from gpteval.results.pairing import predictions
 from gpteval.results.store import ResultStore
 
@@ -65,10 +65,15 @@ def rescore(store: ResultStore, tasks: Sequence[str] | None = None) -> list[tupl
     return changed
 
 
+def undigested(store: ResultStore) -> int:
+    """How many results of a directory in which nothing is wrong have no digest."""
+    return sum(not has_digest(line) for _, line in lines_of(store.records))
+
+
 def faults(store: ResultStore) -> Iterator[str]:
     """What is wrong with a results directory, line by line and file by file.
 
-    Torn and unreadable lines, results written twice, predictions that are missing, damaged, or give
+    Torn, unreadable and edited lines, results written twice, predictions that are missing, damaged, or give
     another score than the one on record, and predictions without a result.
     """
     name = store.records.name
