@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from gpteval.text import one_line
 
@@ -26,6 +26,17 @@ class UnknownNameError(GptevalError):
         close = [plain[near] for near in difflib.get_close_matches(wanted, plain, 1, 0.5)]
         suggestion = f"; did you mean {close[0]!r}?" if close else ""
         super().__init__(f"unknown {kind} {name!r}{suggestion}{' ' + hint if hint else ''}")
+
+
+def refuse_unknown(kind: str, names: Iterable[str], known: Collection[str]) -> None:
+    """Refuse the first of the names given that is none of the known ones.
+
+    Raises:
+        UnknownNameError: It is named, with the nearest known one.
+    """
+    for name in names:
+        if name not in known:
+            raise UnknownNameError(kind, name, known)
 
 
 class ConfigError(GptevalError):

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpteval.errors import ResultError
-from gpteval.paths import refuse_special
+from gpteval.errors import ConfigError, ResultError
+from gpteval.paths import open_file, refuse_special
 
 SHOWN = 40
 """Characters of a file's name that its temporary one keeps."""
@@ -279,6 +279,23 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The table in a TOML file.
+
+    Raises:
+        ConfigError: It can't be read, or is no TOML.
+    """
+    import tomllib
+
+    try:
+        with open_file(path) as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"{path} can't be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigError(f"{path} can't be read: not TOML: {error}") from None
 
 
 def digest(value: Any) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from gpteval import hookspecs
 from gpteval.errors import GptevalError, PluginError
 from gpteval.loading import COMMANDS, OWN, REGISTERS, Plugin, Plugins, reason
-from gpteval.naming import misnamed, refuse
+from gpteval.naming import Names, misnamed, refuse
 from gpteval.plugin_source import Offered
 
 if TYPE_CHECKING:
@@ -33,9 +33,6 @@ logger = logging.getLogger(__name__)
 
 SESSION = "session"
 """The plug-in of the tasks that were given as values, from Python."""
-
-ALL = "all"
-"""Names every task there is; a method leaves out, and names, those it can't measure."""
 
 OFFERS = tuple(name for name in vars(hookspecs) if name.startswith(REGISTERS) and name != COMMANDS)
 """The hooks that offer something by name."""
@@ -271,28 +268,33 @@ class Registry(Plugins):
         table = self._of("gpteval_register_tasks")
         return {name: self._rows[plugin.name] for name, (plugin, _) in table.items()}
 
-    def select(self, names: Iterable[str]) -> list[Task]:
-        """Tasks named by name, package/name or group, in registration order, each once.
+    @property
+    def _task_names(self) -> Names:
+        packages = {name: plugin.package for name, plugin in self.owners().items()}
+        return Names(self.tasks().values(), packages)
 
-        "all" is every task there is.
+    def select(self, names: Iterable[str]) -> list[Task]:
+        """Tasks by name, package/name, alias, group or pattern, in registration order, each once.
+
+        Case and punctuation make no difference where no name is written so: SST-2 is sst2. "all" is
+        every task there is.
 
         Raises:
             UnknownNameError: A name that nobody registered, with the nearest that somebody did.
             PluginError: A name that two packages use, or of a package that failed.
         """
-        tasks, owners = self.tasks(), self.owners()
-        groups = sorted({group for task in tasks.values() for group in task.groups})
-        chosen: set[str] = set()
+        known, chosen = self._task_names, set[str]()
         for name in names:
-            members = {
-                key
-                for key, task in tasks.items()
-                if name in (key, f"{owners[key].package}/{key}", ALL, *task.groups)
-            }
-            if not members:
-                refuse("task or group", name, [*tasks, *groups, ALL], self.plugins)
-            chosen |= members
-        return [task for key, task in tasks.items() if key in chosen]
+            tasks = known.tasks(name)
+            if not tasks:
+                refuse("task or group", name, known.known, self.plugins)
+            chosen |= tasks
+        return [task for key, task in self.tasks().items() if key in chosen]
+
+    def named(self, names: Iterable[str]) -> set[str]:
+        """The tasks that are named by themselves, not as part of a group or a pattern."""
+        known = self._task_names
+        return set().union(*(known.alone(name) for name in names))
 
     def _unmeasured(self, task: Task) -> str:
         """Why a task's metrics can't be computed; "" where they can."""

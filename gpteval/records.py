@@ -94,6 +94,8 @@ class Result:
         history: One entry per evaluation while training: update, loss, dev score.
         predictions: Path of the predictions file, below the results directory.
         time: When it was written, UTC, ISO 8601.
+        run_file: What the file of `gpteval run FILE` said, option → value, with the options that
+            were typed beside it; {} without a file.
     """
 
     key: str
@@ -124,6 +126,7 @@ class Result:
     history: tuple[Mapping[str, float], ...] = ()
     predictions: str = ""
     time: str = ""
+    run_file: Mapping[str, Any] = field(default_factory=dict)
     schema: int = field(default=SCHEMA)
 
 

@@ -7,7 +7,6 @@ write.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -15,9 +14,9 @@ from typing import Any, Literal
 
 from gpteval.columns import Columns, Form, Question
 from gpteval.config import FORM_METRICS
-from gpteval.errors import ConfigError, UnknownNameError
-from gpteval.files import digest
-from gpteval.paths import open_file, user_path
+from gpteval.errors import ConfigError, refuse_unknown
+from gpteval.files import digest, read_toml
+from gpteval.paths import user_path
 from gpteval.task import Kind, Part, Prompt, Row, Rule, Source, Split, Task
 from gpteval.typed import misfit
 
@@ -266,17 +265,8 @@ def read_table(path: Path) -> Table:
         ConfigError: Not TOML, a key missing, or one whose value can't be used.
         UnknownNameError: A key there is not, with the nearest that there is.
     """
-    try:
-        with open_file(path) as file:
-            given = {name: _frozen(value) for name, value in tomllib.load(file).items()}
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from None
-    known = [entry.name for entry in fields(Table)]
-    for key in given:
-        if key not in known:
-            raise UnknownNameError(f"key of {path}", key, known)
+    given = {name: _frozen(value) for name, value in read_toml(path).items()}
+    refuse_unknown(f"key of {path}", given, [entry.name for entry in fields(Table)])
     if missing := [name for name in ("name", "text") if name not in given]:
         raise ConfigError(
             f"{path}: no {missing[0]!r}: a task file has name, text, labels and files"

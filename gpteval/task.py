@@ -278,6 +278,7 @@ class Task:
         labels: Label names, in the order of the classifier's outputs (classify only).
         scale: Lowest and highest whole score (regress only): (0, 5) for STS-B.
         groups: Names that select several tasks at once ("glue", "nli").
+        aliases: What else people call it ("MNLI-m"); other spellings of its name go without saying.
         evaluate: Splits that are scored when they have labels, the headline split last.
         train_task: Scored with the model fine-tuned on that task (breaking-NLI: "snli").
         label_map: Label of that task → label of this one, where they are not the same names
@@ -301,6 +302,7 @@ class Task:
     labels: tuple[str, ...] = ()
     scale: tuple[int, int] = (0, 0)
     groups: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
     evaluate: tuple[str, ...] = ("dev",)
     train_task: str = ""
     label_map: Mapping[str, str] = field(default_factory=dict)

@@ -43,6 +43,7 @@ MNLI = Task(
     metrics=("accuracy",),
     labels=("entailment", "neutral", "contradiction"),
     groups=("glue", "ablations", "layers", "nli"),
+    aliases=("MNLI-m", "MNLI-mm", "MultiNLI"),
     blind="hypothesis-only",
     evaluate=("dev_mismatched", "dev"),
     paper=(

@@ -56,6 +56,7 @@ ROCSTORIES = Task(
     prompt=prompt,
     metrics=("accuracy",),
     groups=("choice",),
+    aliases=("Story Cloze",),
     blind="ending-only",
     evaluate=("dev", "test"),
     paper=(PaperScore("accuracy", 86.5, "test", "P t.3", best_before=77.6),),

@@ -37,6 +37,7 @@ SST2 = Task(
     metrics=("accuracy",),
     labels=LABELS,
     groups=("glue", "ablations"),
+    aliases=("sst",),
     evaluate=("dev",),
     paper=(PaperScore("accuracy", 91.3, "test", "P t.4", best_before=93.2),),
     title="Stanford Sentiment Treebank, two classes",

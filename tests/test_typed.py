@@ -122,8 +122,8 @@ def test_a_task_stands_for_its_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "near"), [("SST-2", "sst2"), ("STS-B", "stsb"), ("GLEU", "glue")]
+    ("typed", "near"), [("SST-3", "sst2"), ("STS-BB", "stsb"), ("GLEU", "glue")]
 )
-def test_a_name_as_people_write_it_finds_the_nearest(typed: str, near: str) -> None:
+def test_a_name_that_is_misspelt_finds_the_nearest(typed: str, near: str) -> None:
     with pytest.raises(UnknownNameError, match=f"did you mean '{near}'"):
         registry().select([typed])

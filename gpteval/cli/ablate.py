@@ -79,6 +79,7 @@ def command(
 def _table(tasks: str, lstm: str | None, as_json: bool, settings: dict[str, Any]) -> None:
     from gpteval.cli.progress import listener
     from gpteval.compute.processes import rank
+    from gpteval.methods.outcome import Results
     from gpteval.report.ablations import AblationTable
     from gpteval.studies.ablate import ablate
 
@@ -91,8 +92,10 @@ def _table(tasks: str, lstm: str | None, as_json: bool, settings: dict[str, Any]
         output.show_json(*table.json_rows())
     else:
         output.show(table)
-    left_out = {name: why for done in rows.values() for name, why in done.left_out.items()}
-    conclude(settings, left_out, new=progress.whole.begun)
+    everything = Results()
+    for results in rows.values():
+        everything.join(results)
+    conclude(settings, everything, new=progress.whole.begun)
 
 
 def _layers(tasks: str, picture: Path | None, as_json: bool, settings: dict[str, Any]) -> None:
@@ -114,4 +117,4 @@ def _layers(tasks: str, picture: Path | None, as_json: bool, settings: dict[str,
         output.show_json(*json_rows(line))
     else:
         output.show(LayersTable(line))
-    conclude(settings, results.left_out, new=progress.whole.begun)
+    conclude(settings, results, new=progress.whole.begun)

@@ -15,6 +15,7 @@ from gpteval.cli.options import (
     results_option,
     sample_option,
     show_results,
+    skip_missing_option,
     task_file_option,
 )
 
@@ -30,6 +31,7 @@ from gpteval.cli.options import (
 @data_dir_option
 @sample_option
 @limit_option
+@skip_missing_option
 @results_option
 @json_option
 def command(*, as_json: bool, **settings: Any) -> None:
@@ -54,4 +56,4 @@ def command(*, as_json: bool, **settings: Any) -> None:
     progress = listener()
     results = score_baselines(progress=progress, **settings)
     show_results(results, as_json=as_json)
-    conclude(settings, results.left_out, new=progress.whole.begun)
+    conclude(settings, results, new=progress.whole.begun)

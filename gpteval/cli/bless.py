@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gpteval.cli import output as stdout
-from gpteval.cli.options import UserPath, of_tasks
+from gpteval.cli.options import UserPath
 
 if TYPE_CHECKING:
     from gpteval.results.pairing import Measurement
@@ -34,6 +34,7 @@ def command(candidate: str, output: Path, tasks: str | None) -> None:
     gpteval bless runs@mini,finetune --tasks rte,sst2 --output baseline.json
     """
     from gpteval.results.baseline import Baseline, read_baseline, write_baseline
+    from gpteval.results.named import of_tasks
     from gpteval.results.pairing import side
     from gpteval.results.provenance import commit
 

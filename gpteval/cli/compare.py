@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from gpteval.cli import output
-from gpteval.cli.options import json_option, of_tasks
+from gpteval.cli.options import json_option
 from gpteval.errors import ResultError
 
 
@@ -38,6 +38,7 @@ def command(
     gpteval compare results@mini,finetune results/layers@pretraining=False --tasks sst2
     """
     from gpteval.report.comparison import ComparisonTable, json_rows, markdown
+    from gpteval.results.named import of_tasks
     from gpteval.results.pairing import side
     from gpteval.studies.compare import compare
 

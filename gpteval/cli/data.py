@@ -54,7 +54,8 @@ def verify_data(tasks: str, data_dir: tuple[Path, ...], sample: bool, as_json: b
     if not as_json:
         _print(reports)
     problems = [report.problem for report in reports if report.state == "unreadable"]
-    splits = [lacking(task, rows_from, reports) for task in chosen if task.name in names]
+    alone = registry().named(names)
+    splits = [lacking(task, rows_from, reports) for task in chosen if task.name in alone]
     problems += [report.problem for report in splits if report is not None]
     if not problems and all(report.state == "absent" for report in reports):
         problems = [reports[0].problem]

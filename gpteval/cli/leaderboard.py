@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from gpteval.cli import output
-from gpteval.cli.options import DIRECTORY, UserPath, json_option, of_tasks, results_option
+from gpteval.cli.options import DIRECTORY, UserPath, json_option, results_option
 from gpteval.config import RESULTS, SAMPLE_RESULTS
 from gpteval.errors import ConfigError, ResultError, UnknownNameError
 from gpteval.paths import here
@@ -71,6 +71,8 @@ def command(
     """
     if directory is not None and results is not None:
         raise click.UsageError("DIRECTORY and --results name the same: give one of them")
+    from gpteval.results.named import of_tasks
+
     source = directory or results or _last_written()
     form = _form(layout, as_json, path)
     chosen = _of_model(of_tasks(_read(source), only["tasks"]), only["model"])

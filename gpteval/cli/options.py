@@ -11,30 +11,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import click
 
 from gpteval.cli import output
-from gpteval.errors import ConfigError, ResultError
+from gpteval.errors import ConfigError
 from gpteval.paths import user_path
 from gpteval.plugins import registry
 
 if TYPE_CHECKING:
+    from gpteval.methods.outcome import Results
     from gpteval.records import Result
 
 Command = Callable[..., Any]
 
-
-class OfTask(Protocol):
-    """What was measured of a task: a result, or a measurement."""
-
-    @property
-    def task(self) -> str:
-        """The task's name."""
-
-
-Measured = TypeVar("Measured", bound=OfTask)
 
 INCOMPLETE = 1
 """Exit code where a task of a group could not be measured, and all others were."""
@@ -78,6 +69,11 @@ limit_option = click.option(
     "--limit",
     type=click.IntRange(1),
     help="Most rows of every split, drawn from all over it, for a quick try.",
+)
+skip_missing_option = click.option(
+    "--skip-missing",
+    is_flag=True,
+    help="Leave out tasks whose rows are not there, those named by themselves too; exit code 0.",
 )
 results_option = click.option(
     "--results", type=DIRECTORY, help="Directory of records; default: results (runs with --sample)."
@@ -128,12 +124,12 @@ def show_results(results: Sequence[Result], *, as_json: bool) -> None:
     output.show(Leaderboard(standings(results)))
 
 
-def conclude(settings: Mapping[str, Any], left_out: Mapping[str, str], *, new: bool) -> None:
+def conclude(settings: Mapping[str, Any], results: Results, *, new: bool) -> None:
     """Say at the end what was left out, where the results are, and what can be done next.
 
     Args:
         settings: The command's options.
-        left_out: Task of a group that could not be measured → reason.
+        results: All that the command came to.
         new: Whether any result is new.
 
     Raises:
@@ -141,7 +137,7 @@ def conclude(settings: Mapping[str, Any], left_out: Mapping[str, str], *, new: b
     """
     from gpteval.methods.settings import results_directory
 
-    for name, why in left_out.items():
+    for name, why in (results.skipped | results.left_out).items():
         output.tell(f"{name} has no result: {why}")
     directory = results_directory(settings["results"], sample=settings["sample"])
     table = f"`gpteval leaderboard {shlex.quote(str(directory))}`"
@@ -152,7 +148,7 @@ def conclude(settings: Mapping[str, Any], left_out: Mapping[str, str], *, new: b
             f"nothing was run: all of it was finished before, in {directory}; {table} shows it, "
             "--results with another directory measures it again"
         )
-    if left_out:
+    if results.left_out:
         raise click.exceptions.Exit(INCOMPLETE)
 
 
@@ -211,6 +207,7 @@ def suite_options(command: Command) -> Command:
             help="How many seeds.",
         ),
         limit_option,
+        skip_missing_option,
         results_option,
         click.option(
             "--save-seconds", default=60.0, show_default=True, help="Time between two saves."
@@ -266,20 +263,3 @@ def _collected(
         return command
 
     return decorate
-
-
-def of_tasks(measured: Sequence[Measured], names: str | None) -> list[Measured]:
-    """Those of the tasks and groups named; a task may have results and not be installed.
-
-    Raises:
-        ResultError: There are none.
-    """
-    if names is None:
-        return list(measured)
-    present = {item.task for item in measured}
-    wanted = {name.strip() for name in names.split(",")}
-    wanted |= {task.name for task in registry().select(sorted(wanted - present))}
-    kept = [item for item in measured if item.task in wanted]
-    if not kept:
-        raise ResultError(f"no results of {names}: there are some of {', '.join(sorted(present))}")
-    return kept

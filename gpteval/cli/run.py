@@ -17,15 +17,17 @@ from gpteval.cli.options import (
     suite_options,
     task_file_option,
 )
+from gpteval.cli.run_file import asked, run_file_argument
 from gpteval.config import ALL, NOTHING, Compute, FinetuneConfig
 
 
 @click.command()
+@run_file_argument
 @click.option(
     "--tasks",
     required=True,
     cls=Tasks,
-    help="Names and groups, joined by commas: glue,race or all.",
+    help="Names, groups and patterns, joined by commas: glue,race, 'mnli*' or all.",
 )
 @task_file_option
 @suite_options
@@ -57,10 +59,14 @@ def command(
     torchrun shares every batch and every scored split among processes: the losses are those of one
     process, but for rounding and dropout.
 
+    FILE is a whole run in TOML: options by their long names (tasks = ["rte", "cola"], model =
+    "mini", lr = 1e-4), of which those typed too are as typed. Records carry it.
+
     \b
     gpteval run --tasks glue,race --sample
     gpteval run --tasks rte,cola --data-dir DATA --model mini --seeds 3
     gpteval run --task-file irony.toml --model mini   # a task of your own
+    gpteval run my-run.toml --seed 1                  # options from a file, but for the seed
     gpteval run --tasks all --model openai-gpt        # rows and weights from the hub
     gpteval run --tasks rte --sample --no-pretraining # what the weights are worth
     gpteval run --tasks rte --sample --transfer-layers 0..4   # and each layer of them
@@ -81,7 +87,8 @@ def command(
     keep = NOTHING if no_pretraining else transfer_layers or ALL
     seeds_given = chosen_seeds(seed, seeds)
     progress = listener()
+    settings["run_file"] = asked(click.get_current_context())
     results = run(progress=progress, seeds=seeds_given, transfer_layers=keep, **settings)
     if not rank():
         show_results(results, as_json=as_json)
-        conclude(settings, results.left_out, new=progress.whole.begun)
+        conclude(settings, results, new=progress.whole.begun)

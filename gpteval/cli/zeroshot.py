@@ -18,9 +18,13 @@ from gpteval.cli.options import (
     results_option,
     sample_option,
     show_results,
+    skip_missing_option,
     task_file_option,
 )
 from gpteval.config import Compute, task_names
+
+SHARED = ("data_dir", "sample", "limit", "skip_missing", "results")
+"""Settings that the baselines beside it have too."""
 
 
 @click.command()
@@ -35,6 +39,7 @@ from gpteval.config import Compute, task_names
 @data_dir_option
 @sample_option
 @limit_option
+@skip_missing_option
 @results_option
 @json_option
 @click.option(
@@ -76,11 +81,9 @@ def command(
     progress = listener()
     results = zeroshot.execute(settled(ZeroshotConfig, names, settings), progress)
     if baselines:
-        shared = {name: settings[name] for name in ("data_dir", "sample", "limit", "results")}
+        shared = {name: settings[name] for name in SHARED}
         try:
-            linears = linear.execute(settled(Subject, names, shared), progress)
-            results += linears
-            results.left_out |= linears.left_out
+            results.join(linear.execute(settled(Subject, names, shared), progress))
         except AbsentError as error:  # likelihoods need no training split
             output.tell(f"no baselines: {error}")
     registry().run_finished(results)  # once, of all that the command made
@@ -88,4 +91,4 @@ def command(
     _, without = zeroshot.scorable(names)
     if without and not as_json:
         output.write(f"no heuristic: {', '.join(without)}\n")
-    conclude(settings, results.left_out, new=progress.whole.begun)
+    conclude(settings, results, new=progress.whole.begun)

@@ -96,6 +96,7 @@ class Finetune:
             "config": self.settings,
             "changed": self.config.config.changed | self.transfer.setting,
             "seed": self.seed,
+            "run_file": self.config.run_file,
             "data": self.data.record(task, split),
             **circumstances(self.loaded, self.machine),
         }

@@ -25,7 +25,7 @@ DEFINES = ("name", "version", "kind", "metrics", "labels", "scale", "label_map",
 SEEN = ("source", "example", "prompt", "train_task", "evaluate", "blind")
 """Fields whose effect is in a key already: what is made of the rows, on which task and split."""
 
-SHOWN = ("groups", "paper", "title", "licence", "citation")
+SHOWN = ("groups", "aliases", "paper", "title", "licence", "citation")
 """Fields that decide no score."""
 
 

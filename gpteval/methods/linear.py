@@ -28,7 +28,8 @@ from gpteval.methods.run import plan, trainable
 from gpteval.methods.settings import Subject, settled
 from gpteval.methods.unit import Answers, SplitName, complete, data_record, rounded, without_model
 from gpteval.methods.window import Window
-from gpteval.plugins import ALL, registry
+from gpteval.naming import ALL
+from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
 from gpteval.records import Mode, Prediction, Result
 from gpteval.task import Example, Label, Task
@@ -94,7 +95,7 @@ def execute(config: Subject, progress: Progress) -> Results:
     tasks, without = trainable(config.tasks)
     for name, reason in without.items():
         progress.say(f"{name} is left out: {reason}")
-    asked = Asked(config.tasks, progress)
+    asked = Asked(config, progress)
     rows_from = origin(config.data_dir, config.sample)
     store = ResultStore(config.results_directory)
     store.prepare()
@@ -123,7 +124,7 @@ def execute(config: Subject, progress: Progress) -> Results:
     asked.refuse_none(results)
     for missing in absent:
         progress.say(f"no baseline: {missing}")
-    return Results(results, asked.left_out)
+    return asked.results(results)
 
 
 def read(job: Job, rows_from: Origin, limit: int | None) -> dict[SplitName, SplitRows]:

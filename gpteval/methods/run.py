@@ -76,7 +76,7 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
     for name, reason in without.items():
         told.say(f"{name} is left out: {reason}")
     store = ResultStore(config.results_directory)
-    asked = Asked(config.tasks, told)
+    asked = Asked(config, told)
     with session.world.in_turn():  # what the first one downloads, the others find
         loaded = session.model(config.model_reference)
         begin_with = transfers(config.transfer_layers, loaded)
@@ -98,7 +98,7 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
             results += complete(Finetune(data, config, seed, session, transfer), store, told)
         if alone:
             session.forget(data.rows)
-    return Results(results, asked.left_out)
+    return asked.results(results)
 
 
 def _usable(
@@ -138,7 +138,8 @@ def trainable(names: Sequence[str]) -> tuple[list[Task], dict[str, str]]:
     reasons = {task.name: (task, untrainable(task)) for task in registry().select(names)}
     able = [task for task, reason in reasons.values() if not reason]
     without = {name: reason for name, (_, reason) in reasons.items() if reason}
-    named = [name for name in without if name in names] or ([] if able else list(without))
+    alone = registry().named(names)
+    named = [name for name in without if name in alone] or ([] if able else list(without))
     if named:
         raise PluginError(f"task {named[0]!r}: {without[named[0]]}")
     return able, without

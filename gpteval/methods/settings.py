@@ -24,7 +24,7 @@ from gpteval.config import (
     option,
     task_names,
 )
-from gpteval.errors import ConfigError, UnknownNameError
+from gpteval.errors import ConfigError, UnknownNameError, refuse_unknown
 from gpteval.paths import PathLike, user_path, user_reference
 from gpteval.plugins import registry
 from gpteval.task import Task
@@ -39,9 +39,7 @@ def recipe(name: str, changes: Mapping[str, Any] | None = None) -> FinetuneConfi
         UnknownNameError: No such recipe, or no such setting.
     """
     known = [f.name for f in fields(FinetuneConfig)]
-    for setting in changes or {}:
-        if setting not in known:
-            raise UnknownNameError("setting", setting, known)
+    refuse_unknown("setting", changes or {}, known)
     return replace(registry().recipe(name), **(changes or {}))
 
 
@@ -89,6 +87,7 @@ class Subject:
             wins; None for `GPTEVAL_DATA`, else the hub.
         sample: Use the bundled samples instead.
         limit: Most rows of every split; None for all.
+        skip_missing: Leave out a task whose rows are not there, though it was named by itself.
         results: Where records and predictions go; None for `runs` on samples, else `results`.
         compute: Device and precision.
     """
@@ -98,6 +97,7 @@ class Subject:
     data_dir: PathLike | Sequence[PathLike] | None = None
     sample: bool = False
     limit: int | None = None
+    skip_missing: bool = False
     results: PathLike | None = None
     compute: Compute = field(default_factory=Compute)
 
@@ -148,6 +148,7 @@ class RunConfig(Subject):
         transfer_layers: How much of the pre-trained model to keep (paper §5): "all"; a number of
             layers beside the embeddings, the rest with fresh weights; "none" of it. Several
             ("0..4", "none,0,2") are one run each.
+        run_file: What the file of `gpteval run FILE` says, for the record.
     """
 
     recipe: str | None = None
@@ -155,6 +156,7 @@ class RunConfig(Subject):
     seeds: tuple[int, ...] = (0,)
     save_seconds: float = option(60.0, "Time between two saves.", least=0, most=10**9)
     transfer_layers: str = ALL
+    run_file: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what no run can use."""

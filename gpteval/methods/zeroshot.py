@@ -29,7 +29,8 @@ from gpteval.methods.unit import (
     finished,
     rounded,
 )
-from gpteval.plugins import ALL, registry
+from gpteval.naming import ALL
+from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
 from gpteval.records import Mode, Prediction, Result
 from gpteval.task import Label, Prompt, Task
@@ -85,7 +86,7 @@ def execute(config: ZeroshotConfig, progress: Progress, session: Session | None 
 
     session = session or Session(config)
     loaded = session.model(config.model_reference)
-    store, asked = ResultStore(config.results_directory), Asked(config.tasks, progress)
+    store, asked = ResultStore(config.results_directory), Asked(config, progress)
     store.prepare()
     units: list[Zeroshot] = []
     for task in tasks:
@@ -100,7 +101,7 @@ def execute(config: ZeroshotConfig, progress: Progress, session: Session | None 
     for number in range(1, len(sizes) + 1):
         progress.part(number, sizes)
         results += complete(units.pop(0), store, progress)
-    return Results(results, asked.left_out)
+    return asked.results(results)
 
 
 def scorable(names: Sequence[str]) -> tuple[list[Task], list[str]]:

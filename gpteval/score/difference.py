@@ -125,8 +125,9 @@ class Difference:
         return self._reached_over_seeds(alpha)
 
     def _reached_over_seeds(self, alpha: float) -> float:
-        """The same where the seeds' variance is not known: neither what it is, of which this
-        comparison has an estimate, nor what the next will show of it.
+        """The same where the seeds' variance is not known.
+
+        Neither what it is, of which this comparison has an estimate, nor what the next will show.
         """
         import numpy as np
         from scipy.special import ndtr

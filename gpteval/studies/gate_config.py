@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from gpteval.config import check
-from gpteval.errors import ConfigError, UnknownNameError
+from gpteval.errors import ConfigError, refuse_unknown
+from gpteval.files import read_toml
 from gpteval.studies.check import CheckConfig, Tolerance
 from gpteval.typed import fits
 
@@ -46,9 +46,7 @@ def settings(directory: Path, given: Mapping[str, Any]) -> CheckConfig:
             table = found
             break
     known = [entry.name for entry in fields(CheckConfig) if entry.name != "tolerances"]
-    for name in table:
-        if name not in (*known, METRICS):
-            raise UnknownNameError("setting of a check", name, [*known, METRICS])
+    refuse_unknown("setting of a check", table, [*known, METRICS])
     own = {name: _tolerance(name, row) for name, row in dict(table.pop(METRICS, {})).items()}
     lists = {name: _names(table[name]) for name in LISTS if name in table}
     config = CheckConfig(**{**table, **lists, **given}, tolerances=own)
@@ -59,10 +57,7 @@ def settings(directory: Path, given: Mapping[str, Any]) -> CheckConfig:
 def _table(file: Path, path: tuple[str, ...]) -> dict[str, Any]:
     if not file.is_file():
         return {}
-    try:
-        table: Any = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{file.name} can't be read: {error}") from error
+    table: Any = read_toml(file)
     for name in path:
         table = table.get(name, {})
         if not isinstance(table, dict):
@@ -80,9 +75,8 @@ def _tolerance(name: str, row: Any) -> Tolerance:
     known = [entry.name for entry in fields(Tolerance)]
     if not isinstance(row, dict):
         raise ConfigError(f"{METRICS}.{name} is a table of {' and '.join(known)}, not {row!r:.40}")
+    refuse_unknown(f"setting of {METRICS}.{name}", row, known)
     for key, value in row.items():
-        if key not in known:
-            raise UnknownNameError(f"setting of {METRICS}.{name}", key, known)
         if not fits(value, float) or not value >= 0:
             where = f"{METRICS}.{name}.{key}"
             raise ConfigError(f"{where} is a number of at least 0, not {value!r:.40}")
@@ -91,5 +85,4 @@ def _tolerance(name: str, row: Any) -> Tolerance:
 
 def _checked(config: CheckConfig) -> None:
     check(config)
-    if strange := set(config.allow) - set(ALLOWED):
-        raise UnknownNameError("difference to allow", min(strange), ALLOWED)
+    refuse_unknown("difference to allow", config.allow, ALLOWED)
