@@ -1,4 +1,4 @@
-"""Why nothing answers to a name: misspelt, of two packages, of one that failed."""
+"""What a name means: a task by itself or a group; and why nothing answers to one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ from typing import NoReturn
 
 from gpteval.errors import PluginError, UnknownNameError
 from gpteval.loading import Plugin
+from gpteval.task import Task
+
+
+def by_itself(names: Iterable[str], *tasks: Task) -> bool:
+    """Whether names as they were typed name one of the tasks by itself, not only as a group's."""
+    own = {task.name for task in tasks}
+    return any(name in own or name.rpartition("/")[2] in own for name in names)
 
 
 def refuse(kind: str, name: str, known: Sequence[str], plugins: Iterable[Plugin]) -> NoReturn:

@@ -9,7 +9,14 @@ from typing import Any
 import click
 
 from gpteval.cli import output
-from gpteval.cli.options import UserPath, changes_from, chosen_seeds, options_from, suite_options
+from gpteval.cli.options import (
+    UserPath,
+    changes_from,
+    chosen_seeds,
+    conclude,
+    options_from,
+    suite_options,
+)
 from gpteval.config import Compute, FinetuneConfig, task_names
 from gpteval.errors import ConfigError
 
@@ -46,7 +53,8 @@ def command(*, tasks: str, baseline: Path | None, seed: int, seeds: int, **setti
     if seeds < 2:
         raise ConfigError(f"--seeds {seeds}: noise is between runs, give at least 2, better 5")
     before = read_baseline(baseline) if baseline else None
-    results = run(tasks, seeds=chosen_seeds(seed, seeds), progress=listener(), **settings)
+    progress = listener()
+    results = run(tasks, seeds=chosen_seeds(seed, seeds), progress=progress, **settings)
     if rank():
         return  # the first of several processes has the results
     found = noise(measurements(ResultStore(config.results_directory), results))
@@ -56,3 +64,4 @@ def command(*, tasks: str, baseline: Path | None, seed: int, seeds: int, **setti
                    f"{measured.seeds} seeds")  # fmt: skip
     if baseline and before:
         write_baseline(baseline, replace(before, noise={**before.noise, **found}))
+    conclude(settings, results.left_out, new=progress.whole.begun)

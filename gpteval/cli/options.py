@@ -38,7 +38,7 @@ class OfTask(Protocol):
 Measured = TypeVar("Measured", bound=OfTask)
 
 INCOMPLETE = 1
-"""Exit code where a task of a group could not be measured, and all others were."""
+"""Exit code where a task of a group could not be measured, or a check found something."""
 
 
 class UserPath(click.Path):
@@ -142,18 +142,29 @@ def conclude(settings: Mapping[str, Any], left_out: Mapping[str, str], *, new: b
     """
     from gpteval.methods.settings import results_directory
 
-    for name, why in left_out.items():
-        output.tell(f"{name} has no result: {why}")
     directory = results_directory(settings["results"], sample=settings["sample"])
     table = f"`gpteval leaderboard {shlex.quote(str(directory))}`"
     if new:
-        output.tell(f"the results are in {directory}: {table} shows them")
+        where = f"the results are in {directory}: {table} shows them"
     else:
-        output.tell(
+        where = (
             f"nothing was run: all of it was finished before, in {directory}; {table} shows it, "
             "--results with another directory measures it again"
         )
-    if left_out:
+    end(left_out, where)
+
+
+def end(left_out: Mapping[str, str], line: str = "", *, failed: bool = False) -> None:
+    """Name what was left out, and say one line more.
+
+    Raises:
+        click.exceptions.Exit: With the code `INCOMPLETE`: something was, or what was asked failed.
+    """
+    for name, why in left_out.items():
+        output.tell(f"{name} has no result: {why}")
+    if line:
+        output.tell(line)
+    if left_out or failed:
         raise click.exceptions.Exit(INCOMPLETE)
 
 

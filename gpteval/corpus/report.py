@@ -16,6 +16,7 @@ from gpteval.data.rows import SplitRows, load_split, origin, scored_splits
 from gpteval.encode.tokenizer import BpeTokenizer
 from gpteval.errors import DataError
 from gpteval.files import read_sealed, write_sealed, writing
+from gpteval.naming import by_itself
 from gpteval.plugins import registry
 from gpteval.progress import Progress
 from gpteval.task import Task
@@ -66,12 +67,13 @@ def _tests(reading: Reading) -> tuple[list[tuple[Task, SplitRows]], dict[str, st
     rows_from = origin(reading.data_dir)
     if not (reading.overlap or reading.data_dir):
         return [], {"any test": "name --overlap TASKS, or --data-dir DATA for all that are there"}
-    for task in registry().select(task_names(reading.overlap or "all")):
+    names = task_names(reading.overlap or "all")
+    for task in registry().select(names):
         for split in scored_splits(task, rows_from):
             try:
                 splits.append((task, load_split(task, split, rows_from)))
             except DataError as error:
-                if reading.overlap:
+                if by_itself(names, task):
                     raise
                 kind = "not there" if isinstance(error, AbsentError) else str(error)
                 absent[f"{task.name} {split}"] = kind

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 
 from gpteval.errors import DataError
+from gpteval.naming import by_itself
 from gpteval.progress import Progress
 from gpteval.records import Result
 from gpteval.task import Task
@@ -30,9 +31,17 @@ class Asked:
         left_out: Task → reason.
     """
 
-    def __init__(self, names: Sequence[str], progress: Progress) -> None:
-        """`names` as the user gave them: tasks, package/names, groups."""
-        self.names, self.progress = frozenset(names), progress
+    def __init__(
+        self, names: Sequence[str], progress: Progress, lacks: str = "is left out"
+    ) -> None:
+        """Nothing was attempted yet.
+
+        Args:
+            names: As the user gave them: tasks, package/names, groups.
+            progress: Told of every task that is left out.
+            lacks: What is said of such a task, before the reason.
+        """
+        self.names, self.progress, self._lacks = frozenset(names), progress, lacks
         self.left_out: dict[str, str] = {}
         self._first: DataError | None = None
 
@@ -46,14 +55,15 @@ class Asked:
         try:
             yield
         except DataError as error:
-            if any(name.rpartition("/")[2] in {t.name for t in tasks} for name in self.names):
+            if by_itself(self.names, *tasks):
                 raise
             self._first = self._first or error
             for task in tasks:
-                self.left_out[task.name] = str(error)
-                self.progress.say(f"{task.name} is left out: {error}")
+                reason = str(error).removeprefix(f"{task.name}: ")
+                self.left_out[task.name] = reason
+                self.progress.say(f"{task.name} {self._lacks}: {reason}")
 
-    def refuse_none(self, remaining: Sequence[object]) -> None:
+    def refuse_none(self, remaining: Sized) -> None:
         """Refuse to go on where nothing is left.
 
         Raises:
