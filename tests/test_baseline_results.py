@@ -96,22 +96,22 @@ def test_what_is_finished_is_not_fitted_again(directory: Path, tmp_path: Path) -
     assert (dev.n, test.n, test.data.limit) == (9, 9, 9)
 
 
-def test_a_task_without_a_training_split_is_named_and_has_no_number(tmp_path: Path) -> None:
-    said: list[str] = []
-
-    class Listener(gpteval.progress.Silent):
-        def say(self, line: str) -> None:
-            said.append(line)
-
+def test_a_task_without_a_training_split_is_left_out_of_a_group_and_refused_by_name(
+    tmp_path: Path,
+) -> None:
     rows = RTE + "1\tIt snows.\tIt is dry.\tnot_entailment\n"
     for split in ("train", "dev"):
         write(tmp_path, f"glue/RTE/{split}.tsv", rows)
     options = {"data_dir": tmp_path, "results": tmp_path / "results"}
-    made = gpteval.score_baselines("rte,wnli", progress=Listener(), **options)
-    assert {r.task for r in made} == {"rte"}
-    assert [line.startswith("no baseline: wnli: no train split") for line in said] == [True]
     with pytest.raises(AbsentError, match="wnli: no train split"):
-        gpteval.score_baselines("wnli", **options)
+        gpteval.score_baselines("rte,wnli", **options)
+    assert not (tmp_path / "results" / "records.jsonl").exists()
+    made = gpteval.score_baselines("glue", **options)
+    assert {r.task for r in made} == {"rte"}
+    assert made.left_out["wnli"].startswith("no train split")
+    assert len(made.left_out) == 8
+    with pytest.raises(AbsentError):
+        gpteval.score_baselines("choice", **options)
 
 
 def test_baselines_stand_below_the_zero_shot_scores_of_their_task() -> None:

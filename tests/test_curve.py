@@ -50,7 +50,8 @@ def settings(store: Path, *tasks: str, **more: object) -> ZeroshotConfig:
 
 
 def scored(run: Path, store: Path, *tasks: str) -> list[Point]:
-    return list(points([run], settings(store, *tasks, sample=True, limit=16), Silent()))
+    found, _ = points([run], settings(store, *tasks, sample=True, limit=16), Silent())
+    return found
 
 
 def test_checkpoints_are_found_in_the_order_of_updates(run: Path) -> None:
@@ -98,7 +99,7 @@ def test_a_random_guess_is_0_and_a_perfect_score_1_on_samples(run: Path, tmp_pat
 
 def test_the_best_before_gpt_1_is_1_on_the_real_sets(run: Path, tmp_path: Path) -> None:
     official.write(tmp_path, "glue/SST-2/dev.tsv", SST2)
-    found = list(points([run], settings(tmp_path, "sst2", data_dir=tmp_path), Silent()))
+    found, _ = points([run], settings(tmp_path, "sst2", data_dir=tmp_path), Silent())
     for point in found:
         assert point.normalised == pytest.approx((point.score - 0.5) / (0.932 - 0.5), abs=1e-6)
         assert (point.of, point.complete) == ("the best before GPT-1", False)
@@ -106,7 +107,7 @@ def test_the_best_before_gpt_1_is_1_on_the_real_sets(run: Path, tmp_path: Path) 
 
 def test_a_task_without_an_earlier_result_is_left_out_on_the_real_sets(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no result from before GPT-1 is known for dpr, wsc273"):
-        list(points([tmp_path], settings(tmp_path, "winograd", data_dir=tmp_path), Silent()))
+        points([tmp_path], settings(tmp_path, "winograd", data_dir=tmp_path), Silent())
 
 
 def test_scores_are_those_of_zeroshot_and_not_computed_twice(run: Path, tmp_path: Path) -> None:

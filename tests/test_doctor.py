@@ -17,7 +17,8 @@ from gpteval.data.rows import load_split, origin
 from gpteval.methods.settings import Subject
 from gpteval.plugins import registry
 from gpteval.progress import Silent
-from gpteval.studies.doctor import ARRANGEMENTS, LIMIT, Change, Examined, batch_invariance
+from gpteval.studies.doctor import ARRANGEMENTS, LIMIT, Change, Examined
+from gpteval.studies.doctor import examined as ready_for
 from gpteval_models.gpt import GPT
 
 OPTIONS = ["--sample", "--limit", "12", "--device", "cpu"]
@@ -45,7 +46,8 @@ def test_no_arrangement_changes_more_than_rounding(roomy_directory: Path) -> Non
         limit=12,
         compute=Compute("cpu"),
     )
-    found = list(batch_invariance(subject, Silent()))
+    ready, _ = ready_for(subject, Silent())
+    found = [change for one in ready for change in one.changes(Silent())]
     assert len(found) == 4 * len(ARRANGEMENTS)
     assert all(change.sound and change.largest < LIMIT / 4 for change in found)
     assert {change.flipped for change in found} == {0}

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from gpteval import Example, Task
 from gpteval.data.rows import Origin, load_split
 from gpteval.features.tfidf import SETTINGS, WORD
-from gpteval.methods.linear import HEAD, LinearModel
+from gpteval.methods.linear_model import HEAD, LinearModel
 from gpteval.plugins import registry
 from gpteval.score.metrics import score
 

@@ -207,6 +207,12 @@ def test_packing_shifts_indices_by_the_tokens_before() -> None:
     assert batch.targets.tolist() == [[1.0, 0.0], [0.0, 1.0]]
 
 
+def test_answers_have_room_where_no_example_has_a_label() -> None:
+    unlabelled = Encoded("a", fold([[1, 2], [3, 4], [5, 6]]), (), 0)
+    assert pack([unlabelled], outputs=1).targets.tolist() == [[0.0, 0.0, 0.0]]
+    assert pack([unlabelled], outputs=2).targets.tolist() == [[0.0, 0.0]]  # of two labels
+
+
 def test_the_parts_of_a_batch_carry_their_share_of_the_whole() -> None:
     examples = [Encoded(str(i), fold([[1, 2, 3], [4, 5]]), (1.0, 0.0), i) for i in range(3)]
     whole = pack(examples, 2)

@@ -14,6 +14,7 @@ from gpteval.cli import output
 from gpteval.cli.options import (
     DIRECTORY,
     data_dir_option,
+    end,
     json_option,
     limit_option,
     options_from,
@@ -75,7 +76,7 @@ def command(
     if picture:
         figure_class()  # so that it is missed before anything is scored
     config = ZeroshotConfig(tasks=task_names(tasks), results=results, **settings)
-    scored = list(points(directory, config, listener()))
+    scored, left_out = points(directory, config, listener())
     lines = "".join(json.dumps(asdict(point)) + "\n" for point in scored)
     _write(results / "points.jsonl", lines.encode())
     if picture:
@@ -84,6 +85,7 @@ def command(
         output.show_json(*map(asdict, scored))
     else:
         _print(scored)
+    end(left_out, failed=bool(left_out))
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -11,6 +11,7 @@ import click
 from gpteval.cli import output
 from gpteval.cli.options import (
     data_dir_option,
+    end,
     json_option,
     model_option,
     options_from,
@@ -55,23 +56,24 @@ def command(*, tasks: str, as_json: bool, **settings: Any) -> None:
     gpteval doctor --tasks race,copa --model hf:HuggingFaceTB/SmolLM2-135M
     """
     from gpteval.cli.progress import listener
-    from gpteval.studies.doctor import LIMIT, batch_invariance
+    from gpteval.studies.doctor import LIMIT, examined
 
+    progress = listener()
+    ready, left_out = examined(Subject(tasks=task_names(tasks), **settings), progress)
     changes = []
-    for change in batch_invariance(Subject(tasks=task_names(tasks), **settings), listener()):
+    for change in (change for one in ready for change in one.changes(progress)):
         changes.append(change)
         if as_json:
             output.show_json(asdict(change))
     if not as_json:
         _print(changes)
     worst = max(changes, key=lambda change: (not change.sound, change.largest))
-    if not worst.sound:
-        output.tell(
-            f"{worst.task}: a log-probability changes by {worst.largest:.1e} with "
-            f"{worst.arrangement}; in fp32 up to {LIMIT:.0e} is rounding: this model reads its "
-            "neighbours in a batch, or its padding"
-        )
-        raise SystemExit(1)
+    wrong = (
+        f"{worst.task}: a log-probability changes by {worst.largest:.1e} with "
+        f"{worst.arrangement}; in fp32 up to {LIMIT:.0e} is rounding: this model reads its "
+        "neighbours in a batch, or its padding"
+    )
+    end(left_out, "" if worst.sound else wrong, failed=bool(left_out) or not worst.sound)
 
 
 def _print(changes: Sequence[Change]) -> None:

@@ -64,4 +64,4 @@ def command(*, tasks: str, baseline: Path | None, seed: int, seeds: int, **setti
                    f"{measured.seeds} seeds")  # fmt: skip
     if baseline and before:
         write_baseline(baseline, replace(before, noise={**before.noise, **found}))
-    conclude(settings, results.left_out, new=progress.whole.begun)
+    conclude(settings, results, new=progress.whole.begun)

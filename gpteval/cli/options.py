@@ -28,7 +28,7 @@ Command = Callable[..., Any]
 
 
 INCOMPLETE = 1
-"""Exit code where a task of a group could not be measured, and all others were."""
+"""Exit code where a task of a group could not be measured, or a check found something."""
 
 
 class UserPath(click.Path):
@@ -137,18 +137,30 @@ def conclude(settings: Mapping[str, Any], results: Results, *, new: bool) -> Non
     """
     from gpteval.methods.settings import results_directory
 
-    for name, why in (results.skipped | results.left_out).items():
-        output.tell(f"{name} has no result: {why}")
     directory = results_directory(settings["results"], sample=settings["sample"])
     table = f"`gpteval leaderboard {shlex.quote(str(directory))}`"
     if new:
-        output.tell(f"the results are in {directory}: {table} shows them")
+        where = f"the results are in {directory}: {table} shows them"
     else:
-        output.tell(
+        where = (
             f"nothing was run: all of it was finished before, in {directory}; {table} shows it, "
             "--results with another directory measures it again"
         )
-    if results.left_out:
+    end(results.skipped | results.left_out, where, failed=bool(results.left_out))
+
+
+def end(untold: Mapping[str, str], line: str = "", *, failed: bool) -> None:
+    """Name the tasks that have no result, and say one line more.
+
+    Raises:
+        click.exceptions.Exit: With the code `INCOMPLETE`, where `failed`: a task of a group has
+            none, or what was asked is not so.
+    """
+    for name, why in untold.items():
+        output.tell(f"{name} has no result: {why}")
+    if line:
+        output.tell(line)
+    if failed:
         raise click.exceptions.Exit(INCOMPLETE)
 
 

@@ -70,7 +70,6 @@ def command(
     gpteval zeroshot --tasks winograd --model hf:HuggingFaceTB/SmolLM2-135M
     """
     from gpteval.cli.progress import listener
-    from gpteval.data.raw import AbsentError
     from gpteval.methods import linear, zeroshot
     from gpteval.methods.settings import Subject, ZeroshotConfig, settled
     from gpteval.plugins import registry
@@ -82,10 +81,8 @@ def command(
     results = zeroshot.execute(settled(ZeroshotConfig, names, settings), progress)
     if baselines:
         shared = {name: settings[name] for name in SHARED}
-        try:
-            results.join(linear.execute(settled(Subject, names, shared), progress))
-        except AbsentError as error:  # likelihoods need no training split
-            output.tell(f"no baselines: {error}")
+        # Likelihoods need no training split.
+        results.join(linear.execute(settled(Subject, names, shared), progress, required=False))
     registry().run_finished(results)  # once, of all that the command made
     show_results(results, as_json=as_json)
     _, without = zeroshot.scorable(names)

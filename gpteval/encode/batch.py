@@ -121,7 +121,8 @@ def pack(
 
     Args:
         examples: At least one.
-        outputs: Width of the targets; raised to the largest number of sequences of an example.
+        outputs: Width of the targets; at most 1 where every sequence is an answer: then they are
+            as wide as an example of them has most, whether it has a label or not.
         whole_examples: Examples of the batch that these are a part of; 0 when they are all of it.
         whole_sequences: The same for its sequences.
         lm: Whether the language-model loss will be asked for.
@@ -134,7 +135,7 @@ def pack(
         for owner, (tree, offset) in enumerate(zip(trees, offsets, strict=False))
         for slot, end in enumerate(tree.ends)
     ]
-    width = max(outputs, *(len(e.target) for e in examples))
+    width = outputs if outputs > 1 else max(len(tree.ends) for tree in trees)
     ends, owners, slots = torch.tensor(reads, dtype=torch.long).unbind(1)  # (M,) each
     weights = [weight for tree in trees for weight in lm_weights(tree, sequences)] if lm else None
     return Batch(

@@ -36,6 +36,11 @@ class Job:
     task: Task
     scored: tuple[tuple[Task, str], ...]
 
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """Those that are scored, each once."""
+        return tuple({task.name: task for task, _ in self.scored}.values())
+
     def read(self, session: Session) -> dict[SplitName, SplitRows]:
         """Rows of the training split, the development split and every scored split."""
         trained = [(self.task, s) for s in ("train", "dev") if s in self.task.source.splits]

@@ -3,26 +3,24 @@
 For reading tests the sliding window stands beside them (`gpteval.methods.window`).
 
 They are trained on a task's training split and scored on the splits that a fine-tuned model is
-scored on: scikit-learn's logistic regression (classify), or of every answer by itself whether it is
-the right one (choose), or ridge regression (regress). What is finished is not fitted again.
+scored on. What is finished is not fitted again.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from gpteval.data.examples import examples_of
 from gpteval.data.raw import AbsentError
 from gpteval.errors import ConfigError
-from gpteval.features.tfidf import SETTINGS as FEATURES
-from gpteval.features.tfidf import TextFeatures
 from gpteval.files import digest
 from gpteval.methods.identity import content, key
 from gpteval.methods.job import Job
+from gpteval.methods.linear_model import SETTINGS, LinearModel
 from gpteval.methods.outcome import Asked, Results
 from gpteval.methods.run import plan, trainable
 from gpteval.methods.settings import Subject, settled
@@ -35,28 +33,13 @@ from gpteval.records import Mode, Prediction, Result
 from gpteval.task import Example, Label, Task
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from gpteval.data.rows import Origin, SplitRows
-
-    Array = NDArray[np.float64]
+    from gpteval.results.store import ResultStore
 
 TFIDF = "tfidf"
+LACKS = "has no baseline"
 VERSION = 1
 """Raised whenever the numbers change; results depend on it."""
-
-HEAD: Mapping[str, Any] = {
-    "C": 1.0,  # inverse strength of the logistic regression's L2 penalty
-    "alpha": 1.0,  # strength of the ridge regression's
-    "tol": 1e-5,  # when a fit stops; 1e-4, the default, is early for buckets that are rare
-}
-"""All there is to set of the linear model; `C` and `alpha` are scikit-learn's defaults."""
-
-SETTINGS: Mapping[str, Any] = {**FEATURES, **HEAD}
-
-Done = Callable[[int], None]
-"""Told how many more examples have been read."""
 
 
 def score_baselines(
@@ -69,16 +52,15 @@ def score_baselines(
 
     Args:
         tasks: Names or groups, as a list or joined by commas; "all": every task there is.
-        progress: Told where the work stands, and which splits are not there.
+        progress: Told where the work stands.
         settings: Fields of `Subject`: data_dir, sample, limit, results.
 
     Returns:
-        A result per task, baseline and split, earlier finished ones among them. A task whose
-        training split is not there has none, and is named.
+        A result per task, baseline and split, earlier finished ones among them; `left_out` names
+        the tasks of a group that have none.
 
     Raises:
-        AbsentError: No task has a training split that is there.
-        GptevalError: Anything else the user can mend; what is finished is saved.
+        GptevalError: Anything the user can mend; what is finished is saved.
     """
     if strange := sorted({"model", "compute"} & settings.keys()):
         raise ConfigError(f"baselines have no {strange[0]}: leave it out")
@@ -87,63 +69,106 @@ def score_baselines(
     return results
 
 
-def execute(config: Subject, progress: Progress) -> Results:
-    """Read, fit and score task by task."""
+def execute(config: Subject, progress: Progress, *, required: bool = True) -> Results:
+    """Read, fit and score task by task; what was named by itself is read before the first fit.
+
+    Args:
+        config: What to score.
+        progress: Told where the work stands.
+        required: Whether it is a fault that a task can have no baseline: not beside other scores.
+    """
     from gpteval.data.rows import origin
     from gpteval.results.store import ResultStore
 
-    tasks, without = trainable(config.tasks)
+    tasks, without = trainable(config.tasks, required=required)
     for name, reason in without.items():
-        progress.say(f"{name} is left out: {reason}")
-    asked = Asked(config, progress)
+        progress.say(f"{name} {LACKS}: {reason}")
+    names = config.tasks if required else ()
+    asked = Asked(names, progress, skip_missing=config.skip_missing, lacks=LACKS)
     rows_from = origin(config.data_dir, config.sample)
     store = ResultStore(config.results_directory)
     store.prepare()
-    results: list[Result] = []
-    absent: list[AbsentError] = []
     jobs = plan(tasks, rows_from)
     sizes = [job.task.source.splits["train"].rows for job in jobs]
-    for number, job in enumerate(jobs, start=1):
-        progress.part(number, sizes)
+    read = partial(_read, rows_from=rows_from, limit=config.limit, asked=asked)
+    ready = {n: read(job) for n, job in enumerate(jobs) if asked.by_itself(*job.tasks)}
+    results: list[Result] = []
+    for number, job in enumerate(jobs):
+        progress.part(number + 1, sizes)
         began = time.perf_counter()
-        try:
-            rows = read(job, rows_from, config.limit)
-        except AbsentError as error:
-            absent.append(error)
-            continue
+        rows = ready.pop(number) if number in ready else read(job)
         loading = time.perf_counter() - began
-        with asked.attempt(*{task.name: task for task, _ in job.scored}.values()):
-            for name in filter(None, (TFIDF, job.task.blind)):
-                unit = Linear(name, job, rows, config.limit, loading)
-                results += complete(unit, store, progress)
-            window = Window(job.task, rows, config.limit)
-            if window.applies and window.scored:
-                results += complete(window, store, progress)
-    if not results and absent:
-        raise absent[0]
+        with asked.attempt(*job.tasks):
+            results += _completed(job, rows, config.limit, loading, store, progress)
+    if not required:
+        return Results(results)
     asked.refuse_none(results)
-    for missing in absent:
-        progress.say(f"no baseline: {missing}")
     return asked.results(results)
 
 
-def read(job: Job, rows_from: Origin, limit: int | None) -> dict[SplitName, SplitRows]:
+def _completed(
+    job: Job,
+    rows: Mapping[SplitName, SplitRows],
+    limit: int | None,
+    loading: float,
+    store: ResultStore,
+    progress: Progress,
+) -> list[Result]:
+    """The results of all baselines of a job; none without rows."""
+    results: list[Result] = []
+    if not rows:
+        return results
+    for name in filter(None, (TFIDF, job.task.blind)):
+        results += complete(Linear(name, job, rows, limit, loading), store, progress)
+    window = Window(job.task, rows, limit)
+    if window.applies and window.scored:
+        results += complete(window, store, progress)
+    return results
+
+
+def _read(
+    job: Job, rows_from: Origin, limit: int | None, asked: Asked
+) -> dict[SplitName, SplitRows]:
     """Rows of the training split and of every scored split that is there.
 
+    Nothing where the one or all of the others can't be used.
+
     Raises:
-        AbsentError: The training split is not there, or no scored split is.
+        DataError: They are of a task that was named by itself.
+    """
+    from gpteval.data.rows import load_split
+
+    rows: dict[SplitName, SplitRows] = {}
+    with asked.attempt(*job.tasks):
+        train = load_split(job.task, "train", rows_from, limit)
+        for task in job.tasks:
+            with asked.attempt(task):
+                splits = [split for own, split in job.scored if own is task]
+                rows |= _there(task, splits, rows_from, limit)
+        if rows:
+            return {(job.task.name, "train"): train, **rows}
+    return {}
+
+
+def _there(
+    task: Task, splits: Sequence[str], rows_from: Origin, limit: int | None
+) -> dict[SplitName, SplitRows]:
+    """Rows of those of a task's splits that are there.
+
+    Raises:
+        AbsentError: None is.
         DataError: A row that can't be read.
     """
     from gpteval.data.rows import load_split
 
-    rows = {(job.task.name, "train"): load_split(job.task, "train", rows_from, limit)}
+    rows: dict[SplitName, SplitRows] = {}
     absent: list[AbsentError] = []
-    for task, split in job.scored:
+    for split in splits:
         try:
             rows[task.name, split] = load_split(task, split, rows_from, limit)
         except AbsentError as error:
             absent.append(error)
-    if len(rows) == 1:
+    if not rows:
         raise absent[0]
     return rows
 
@@ -240,87 +265,3 @@ class Linear:
         began = time.perf_counter()
         yield
         self.seconds[phase] = time.perf_counter() - began
-
-
-class LinearModel:
-    """A linear model of one task over the columns of its texts."""
-
-    def __init__(self, task: Task, *, last_only: bool = False) -> None:
-        """Not fitted yet; arguments as `TextFeatures` has them."""
-        self.task, self.features = task, TextFeatures(task, last_only=last_only)
-
-    def fit(self, examples: Sequence[Example], done: Done = lambda count: None) -> None:
-        """Learn from the training split, all of it with a gold label."""
-        self.linear = _linear(self.task, self.features.fit(examples, done), examples)
-
-    def predict(
-        self, task: Task, examples: Sequence[Example], done: Done = lambda count: None
-    ) -> list[Prediction]:
-        """Answer examples of the task, or of one that is scored with its model.
-
-        Scores of a choice are every answer's probability of being right, as shares of their sum.
-        """
-        columns = self.features.columns(examples, done)
-        if task.kind == "regress":
-            numbers = self.linear.predict(columns).clip(*task.scale)
-            return [_prediction(e, float(x), ()) for e, x in zip(examples, numbers, strict=True)]
-        likely = self.linear.predict_proba(columns)
-        if task.kind == "choose":
-            return _choices(examples, likely[:, -1])
-        rows = (self._shares(task, row) for row in likely)
-        return [
-            _prediction(example, task.labels[_highest(row)], row)
-            for example, row in zip(examples, rows, strict=True)
-        ]
-
-    def _shares(self, task: Task, likely: Sequence[float]) -> list[float]:
-        """Probabilities of the classes that were met in training as those of a task's labels."""
-        shares = dict.fromkeys(task.labels, 0.0)
-        for label, share in zip(self.linear.classes_, likely, strict=True):
-            shares[task.label_map.get(label, label)] += float(share)
-        return list(shares.values())
-
-    @property
-    def parameters(self) -> int:
-        """Weights of the linear model; 0 of a constant."""
-        fitted = getattr(self.linear, "coef_", None)
-        return 0 if fitted is None else int(fitted.size)
-
-
-def _linear(task: Task, columns: Any, examples: Sequence[Example]) -> Any:
-    """The fitted linear model; where there is one label only, that label."""
-    from sklearn.dummy import DummyClassifier
-    from sklearn.linear_model import LogisticRegression, Ridge
-
-    if task.kind == "regress":
-        ridge = Ridge(alpha=HEAD["alpha"], tol=HEAD["tol"])
-        return ridge.fit(columns, [e.label for e in examples])
-    gold: list[Any]
-    if task.kind == "choose":
-        gold = [place == e.label for e in examples for place in range(len(e.sequences))]
-    else:
-        gold = [e.label for e in examples]
-    if len(set(gold)) == 1:
-        return DummyClassifier(strategy="most_frequent").fit(columns, gold)
-    return LogisticRegression(C=HEAD["C"], tol=HEAD["tol"], max_iter=1000).fit(columns, gold)
-
-
-def _choices(examples: Sequence[Example], likely: Array) -> list[Prediction]:
-    """The answer likeliest to be right; `likely` has one number per sequence, (S,)."""
-    predictions, start = [], 0
-    for example in examples:
-        own = likely[start : start + len(example.sequences)]
-        start += len(own)
-        shares = [float(likelihood) for likelihood in own / own.sum()]
-        predictions.append(_prediction(example, _highest(shares), shares))
-    return predictions
-
-
-def _highest(scores: Sequence[float]) -> int:
-    """The first among equals."""
-    return max(range(len(scores)), key=scores.__getitem__)
-
-
-def _prediction(example: Example, answer: str | int | float, scores: Sequence[float]) -> Prediction:
-    shares = tuple(round(float(score), 6) for score in scores)
-    return Prediction(example.id, example.label, answer, shares, example.part, example.cluster)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 
 from gpteval.data.raw import AbsentError
 from gpteval.errors import DataError
-from gpteval.methods.settings import Subject
 from gpteval.plugins import registry
 from gpteval.progress import Progress
 from gpteval.records import Result
@@ -41,12 +40,33 @@ class Results(list[Result]):
 class Asked:
     """The tasks asked for: one that was named by itself must work, of a group what works."""
 
-    def __init__(self, subject: Subject, progress: Progress) -> None:
-        """`subject` names tasks and groups, and says whether rows may be missing."""
-        self.named, self.progress = registry().named(subject.tasks), progress
-        self.skip_missing = subject.skip_missing
-        self._left_out: dict[str, str] = {}
-        self._skipped: dict[str, str] = {}
+    """The tasks asked for: one that was named by itself must work, of a group what works.
+
+    Attributes:
+        left_out: Task of a group → reason.
+        skipped: Task whose rows are not there and may be missing → reason.
+    """
+
+    def __init__(
+        self,
+        names: Iterable[str],
+        progress: Progress,
+        *,
+        skip_missing: bool = False,
+        lacks: str = "is left out",
+    ) -> None:
+        """Nothing was attempted yet.
+
+        Args:
+            names: As the user gave them: tasks, package/names, groups, patterns.
+            progress: Told of every task that is left out.
+            skip_missing: Whether rows may be missing of a task that was named by itself.
+            lacks: What is said of a task that is left out, before the reason.
+        """
+        self._named, self.progress = registry().named(names), progress
+        self._skip_missing, self._lacks = skip_missing, lacks
+        self.left_out: dict[str, str] = {}
+        self.skipped: dict[str, str] = {}
         self._first: DataError | None = None
 
     @contextmanager
@@ -59,15 +79,20 @@ class Asked:
         try:
             yield
         except DataError as error:
-            skips = self.skip_missing and isinstance(error, AbsentError)
-            if not skips and any(task.name in self.named for task in tasks):
+            skips = self._skip_missing and isinstance(error, AbsentError)
+            if not skips and self.by_itself(*tasks):
                 raise
             self._first = self._first or error
             for task in tasks:
-                (self._skipped if skips else self._left_out)[task.name] = str(error)
-                self.progress.say(f"{task.name} is left out: {error}")
+                reason = str(error).removeprefix(f"{task.name}: ")
+                (self.skipped if skips else self.left_out)[task.name] = reason
+                self.progress.say(f"{task.name} {self._lacks}: {reason}")
 
-    def refuse_none(self, remaining: Sequence[object]) -> None:
+    def by_itself(self, *tasks: Task) -> bool:
+        """Whether one of the tasks was named by itself, not only as one of a group."""
+        return any(task.name in self._named for task in tasks)
+
+    def refuse_none(self, remaining: Sized) -> None:
         """Refuse to go on where nothing is left.
 
         Raises:
@@ -78,4 +103,4 @@ class Asked:
 
     def results(self, results: Iterable[Result]) -> Results:
         """What came of all of them."""
-        return Results(results, self._left_out, self._skipped)
+        return Results(results, self.left_out, self.skipped)

@@ -76,7 +76,7 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
     for name, reason in without.items():
         told.say(f"{name} is left out: {reason}")
     store = ResultStore(config.results_directory)
-    asked = Asked(config, told)
+    asked = Asked(config.tasks, told, skip_missing=config.skip_missing)
     with session.world.in_turn():  # what the first one downloads, the others find
         loaded = session.model(config.model_reference)
         begin_with = transfers(config.transfer_layers, loaded)
@@ -111,7 +111,7 @@ def _usable(
         return data
     # Something can't be used: which task's?
     usable: list[JobData] = []
-    for task in {task.name: task for task, _ in job.scored}.values():
+    for task in job.tasks:
         own = Job(job.task, tuple(pair for pair in job.scored if pair[0] is task))
         with asked.attempt(task):
             data = _data(own, config, session, loaded)
@@ -128,19 +128,23 @@ def _data(job: Job, config: RunConfig, session: Session, loaded: Loaded) -> JobD
     return data
 
 
-def trainable(names: Sequence[str]) -> tuple[list[Task], dict[str, str]]:
+def trainable(names: Sequence[str], *, required: bool = True) -> tuple[list[Task], dict[str, str]]:
     """The tasks of these names that something can be trained on, and why the others are none.
+
+    Args:
+        names: Of tasks and groups.
+        required: Whether a task that was named by itself has to be one, and one of all of them.
 
     Raises:
         UnknownNameError: A name that nobody registered.
-        PluginError: One that was named by itself is none, or all are none.
+        PluginError: What is required is not there.
     """
     reasons = {task.name: (task, untrainable(task)) for task in registry().select(names)}
     able = [task for task, reason in reasons.values() if not reason]
     without = {name: reason for name, (_, reason) in reasons.items() if reason}
     alone = registry().named(names)
     named = [name for name in without if name in alone] or ([] if able else list(without))
-    if named:
+    if named and required:
         raise PluginError(f"task {named[0]!r}: {without[named[0]]}")
     return able, without
 

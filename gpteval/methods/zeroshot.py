@@ -71,22 +71,25 @@ def score_zeroshot(
     return results
 
 
-def execute(config: ZeroshotConfig, progress: Progress, session: Session | None = None) -> Results:
+def execute(
+    config: ZeroshotConfig, progress: Progress, tasks: Sequence[Task] | None = None
+) -> Results:
     """Find the model, check every row, then score task by task.
 
     Args:
         config: What to score.
         progress: Told where the scoring stands.
-        session: What a study's variants share; None for a scoring by itself.
+        tasks: Those of the tasks asked for that are scored; None for all that can be.
     """
-    tasks, _ = scorable(config.tasks)
+    tasks = scorable(config.tasks)[0] if tasks is None else tasks
     # torch is imported from here on, when every name is known to be right.
     from gpteval.methods.session import Session
     from gpteval.results.store import ResultStore
 
-    session = session or Session(config)
+    session = Session(config)
     loaded = session.model(config.model_reference)
-    store, asked = ResultStore(config.results_directory), Asked(config, progress)
+    store = ResultStore(config.results_directory)
+    asked = Asked(config.tasks, progress, skip_missing=config.skip_missing)
     store.prepare()
     units: list[Zeroshot] = []
     for task in tasks:

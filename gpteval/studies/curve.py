@@ -7,7 +7,7 @@ there 1 is a perfect score.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -71,7 +71,9 @@ class Point:
     key: str
 
 
-def points(runs: Sequence[PathLike], config: ZeroshotConfig, progress: Progress) -> Iterator[Point]:
+def points(
+    runs: Sequence[PathLike], config: ZeroshotConfig, progress: Progress
+) -> tuple[list[Point], dict[str, str]]:
     """Score every checkpoint of every run; what is finished is not scored again.
 
     Args:
@@ -79,17 +81,23 @@ def points(runs: Sequence[PathLike], config: ZeroshotConfig, progress: Progress)
         config: Tasks, rows, and the store; its model is replaced by each checkpoint.
         progress: Told where it stands.
 
+    Returns:
+        The points, run by run; and the tasks of a group whose data can't be used → reason.
+
     Raises:
         GptevalError: Anything the user can mend, before the first is scored where possible.
     """
-    tasks = {task.name: task for task in normalisable(config)}
+    scored, left_out = list[Point](), dict[str, str]()
+    tasks = normalisable(config)
     places = map(user_path, runs)
     pairs = [(str(run), checkpoint) for run in places for checkpoint in checkpoints(run)]
     for number, (run, checkpoint) in enumerate(pairs, start=1):
         progress.say(f"{checkpoint.path} ({number} of {len(pairs)})")
-        model = replace(config, tasks=tuple(tasks), model=str(checkpoint.path), untrained=False)
-        for result in execute(model, progress):
-            yield _point(run, checkpoint, tasks[result.task], result)
+        model = replace(config, model=str(checkpoint.path), untrained=False)
+        results = execute(model, progress, tasks)
+        scored += [_point(run, checkpoint, result) for result in results]
+        left_out |= results.left_out
+    return scored, left_out
 
 
 def normalisable(config: ZeroshotConfig) -> list[Task]:
@@ -156,7 +164,8 @@ def _checkpoint(folder: Path) -> Checkpoint | None:
     return Checkpoint(made["update"], int(made.get("tokens", 0)), folder)
 
 
-def _point(run: str, checkpoint: Checkpoint, task: Task, result: Result) -> Point:
+def _point(run: str, checkpoint: Checkpoint, result: Result) -> Point:
+    task = registry().tasks()[result.task]
     metric = task.metrics[0]
     sample = result.data.origin == "sample"
     earlier = None if sample else best_before(task)

@@ -13,6 +13,7 @@ from operator import ne
 from typing import TYPE_CHECKING
 
 from gpteval.data.examples import located, prompts_of
+from gpteval.methods.outcome import Asked
 from gpteval.methods.settings import Subject
 from gpteval.methods.zeroshot import scorable
 from gpteval.progress import Progress
@@ -85,30 +86,39 @@ class Change:
         return self.precision != "fp32" or self.largest <= LIMIT
 
 
-def batch_invariance(subject: Subject, progress: Progress) -> Iterator[Change]:
-    """What every arrangement changes, task after task.
+def examined(subject: Subject, progress: Progress) -> tuple[list[Examined], dict[str, str]]:
+    """The tasks asked for, each ready to be computed in every arrangement.
 
     Args:
         subject: The model, and the tasks whose headline split is scored; `limit` rows of each.
-        progress: Told where it stands.
+        progress: Told which tasks are left out.
+
+    Returns:
+        The tasks, and those of a group whose data can't be used → reason.
 
     Raises:
         GptevalError: Anything the user can mend.
     """
     tasks, _ = scorable(subject.tasks)
     from gpteval.compute.device import resolve
-    from gpteval.data.rows import load_split, origin, scored_splits
+    from gpteval.data.rows import SplitRows, load_split, origin, scored_splits
     from gpteval.weights.load import load_model
 
     machine = resolve(subject.compute)
     rows_from = origin(subject.data_dir, subject.sample)
-    splits = [
-        load_split(task, scored_splits(task, rows_from)[-1], rows_from, subject.limit)
-        for task in tasks
-    ]
+    asked, splits, ready = Asked(subject.tasks, progress), dict[str, SplitRows](), list[Examined]()
+    for task in tasks:
+        with asked.attempt(task):
+            split = scored_splits(task, rows_from)[-1]
+            splits[task.name] = load_split(task, split, rows_from, subject.limit)
+    asked.refuse_none(splits)
     loaded = load_model(subject.model_reference)
-    for task, rows in zip(tasks, splits, strict=True):
-        yield from Examined(task, rows, loaded, machine).changes(progress)
+    for task in tasks:
+        with asked.attempt(task):
+            if task.name in splits:
+                ready.append(Examined(task, splits[task.name], loaded, machine))
+    asked.refuse_none(ready)
+    return ready, asked.left_out
 
 
 class Examined:

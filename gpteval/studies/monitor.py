@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from gpteval.config import MONITORED_ROWS
 from gpteval.data.examples import prompts_of
 from gpteval.errors import ConfigError, DataError
+from gpteval.methods.outcome import Asked
 from gpteval.methods.questions import Questions, asked_splits
 from gpteval.methods.zeroshot import scorable
 from gpteval.paths import PathLike
+from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
 from gpteval.task import Task
 
@@ -69,13 +71,15 @@ def read_monitors(
 
     Raises:
         UnknownNameError: A name that nobody registered.
-        ConfigError: A task without a heuristic.
-        DataError: A split that is not there, or a row that can't be read.
+        ConfigError: A task without a heuristic that was named by itself.
+        DataError: A split that is not there, or a row that can't be read, likewise; of a group
+            such tasks are left out.
     """
     tasks, without = scorable(names)
-    if without:
+    asked, known = Asked(names, progress), registry().tasks()
+    if named := [name for name in without if asked.by_itself(known[name])]:
         raise ConfigError(
-            f"no likelihood heuristic is known for {', '.join(without)}: leave out of --watch "
+            f"no likelihood heuristic is known for {', '.join(named)}: leave out of --watch "
             "what has none"
         )
     from gpteval.data.rows import Origin, load_split, origin
@@ -85,9 +89,11 @@ def read_monitors(
         rows_from = Origin("sample")
     watched: list[tuple[Task, Mapping[str, SplitRows], str]] = []
     for task in tasks:
-        splits = asked_splits(task, rows_from)
-        rows = {split: load_split(task, split, rows_from, MONITORED_ROWS) for split in splits}
-        watched.append((task, rows, splits[-1]))
+        with asked.attempt(task):
+            splits = asked_splits(task, rows_from)
+            rows = {split: load_split(task, split, rows_from, MONITORED_ROWS) for split in splits}
+            watched.append((task, rows, splits[-1]))
+    asked.refuse_none(watched)
     scored = [rows[split] for _, rows, split in watched]
     told = ", ".join(f"{rows.task} ({len(rows.rows)} rows of {rows.split})" for rows in scored)
     places = ", ".join(map(str, rows_from.directories)) or "the samples"
