@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from gpteval.methods.zeroshot import score_zeroshot
     from gpteval.records import Prediction, Result
     from gpteval.table import Table, read_table
+    from gpteval.train.answering import Answer, Finetuned, load_finetuned
     from gpteval.tree import Span, Trees
     from gpteval.weights.checkpoint import (
         load_weights,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from gpteval.weights.load import load_model
 
 __all__ = [
+    "Answer",
     "BpeTokenizer",
     "Candidate",
     "CheckpointError",
@@ -58,6 +60,7 @@ __all__ = [
     "DataError",
     "Example",
     "FinetuneConfig",
+    "Finetuned",
     "GptevalError",
     "Loaded",
     "Metric",
@@ -82,6 +85,7 @@ __all__ = [
     "Trees",
     "cache_directory",
     "hookimpl",
+    "load_finetuned",
     "load_model",
     "load_weights",
     "read_config",
@@ -98,6 +102,9 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Answer": "gpteval.train.answering",
+    "Finetuned": "gpteval.train.answering",
+    "load_finetuned": "gpteval.train.answering",
     "BpeTokenizer": "gpteval.encode.tokenizer",
     "cache_directory": "gpteval.encode.cache",
     "load_model": "gpteval.weights.load",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from gpteval import Loaded, Model, ModelFamily, hookimpl
+from gpteval import Loaded, Model, ModelFamily, Tokenizer, hookimpl
 
 MINI = Path(__file__).parent / "mini"
 
@@ -57,6 +57,7 @@ def gpteval_register_models() -> list[ModelFamily]:
             layer=_huggingface_layer,
             prefix="hf:",
             recognises=_recognise_huggingface,
+            save=_save_huggingface,
         ),
     ]
 
@@ -70,6 +71,7 @@ def _openai(name: str, splitting: str) -> ModelFamily:
         references={name: f"openai-community/openai-gpt of the hub, {manner} tokens"},
         prefix=f"{name}:",
         recognises=_recognise_openai if splitting == "openai" else None,
+        save=lambda model, tokenizer, directory: _save(directory, name, model, tokenizer),
     )
 
 
@@ -129,6 +131,18 @@ def _huggingface_layer(name: str) -> int:
     """Blocks stand in a list; what stands outside it (embeddings, last norm, output) is kept."""
     numbers = [int(part) for part in name.split(".") if part.isdecimal()]
     return numbers[0] + 1 if numbers else 0
+
+
+def _save(directory: Path, name: str, model: Model, tokenizer: Tokenizer) -> None:
+    from gpteval import save_checkpoint
+
+    save_checkpoint(directory, name, model, tokenizer)
+
+
+def _save_huggingface(model: Model, tokenizer: Tokenizer, directory: Path) -> None:
+    from gpteval_models.huggingface import save
+
+    save(model, tokenizer, directory)
 
 
 def _recognise_huggingface(directory: Path) -> bool:
