@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Suite,
         Task,
     )
+    from gpteval.train.answering import Answer, Finetuned, load_finetuned
     from gpteval.tree import Span, Trees
     from gpteval.weights.checkpoint import (
         load_weights,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from gpteval.weights.load import load_model
 
 __all__ = [
+    "Answer",
     "BpeTokenizer",
     "Candidate",
     "CheckpointError",
@@ -58,6 +60,7 @@ __all__ = [
     "DataError",
     "Example",
     "FinetuneConfig",
+    "Finetuned",
     "GptevalError",
     "Loaded",
     "Metric",
@@ -82,6 +85,7 @@ __all__ = [
     "Trees",
     "cache_directory",
     "hookimpl",
+    "load_finetuned",
     "load_model",
     "load_weights",
     "read_config",
@@ -98,12 +102,14 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Answer": "gpteval.train.answering",
     "BpeTokenizer": "gpteval.encode.tokenizer",
     "Candidate": "gpteval.task",
     "Columns": "gpteval.columns",
     "Compute": "gpteval.config",
     "Example": "gpteval.task",
     "FinetuneConfig": "gpteval.config",
+    "Finetuned": "gpteval.train.answering",
     "Loaded": "gpteval.model",
     "Metric": "gpteval.metric",
     "Model": "gpteval.model",
@@ -125,6 +131,7 @@ _LAZY = {
     "Tokenizer": "gpteval.model",
     "Trees": "gpteval.tree",
     "cache_directory": "gpteval.encode.cache",
+    "load_finetuned": "gpteval.train.answering",
     "load_model": "gpteval.weights.load",
     "load_weights": "gpteval.weights.checkpoint",
     "read_config": "gpteval.weights.checkpoint",

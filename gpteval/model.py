@@ -116,6 +116,8 @@ class ModelFamily:
         layer: Name of a weight (as in its `state_dict`) → the layer it belongs to, from 1; 0 for
             embeddings. None where layers can't be transferred one by one.
         recognises: Whether a directory that is no checkpoint of gpteval's is one `load` can read.
+        save: Writes a model with its tokenizer as a directory, which is not there yet, that `load`
+            reads; None: a checkpoint of gpteval's, where the family has `build`.
     """
 
     name: str
@@ -127,3 +129,4 @@ class ModelFamily:
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     layer: Callable[[str], int] | None = None
     recognises: Callable[[Path], bool] | None = None
+    save: Callable[[Model, Tokenizer, Path], None] | None = None

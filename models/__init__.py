@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from gpteval import hookimpl
 
 if TYPE_CHECKING:
-    from gpteval import Loaded, Model, ModelFamily
+    from gpteval import Loaded, Model, ModelFamily, Tokenizer
 
 MINI = Path(__file__).parent / "mini"
 
@@ -62,6 +62,7 @@ def gpteval_register_models() -> list[ModelFamily]:
             layer=_huggingface_layer,
             prefix="hf:",
             recognises=_recognise_huggingface,
+            save=_save_huggingface,
         ),
     ]
 
@@ -77,6 +78,7 @@ def _openai(name: str, splitting: str) -> ModelFamily:
         references={name: f"openai-community/openai-gpt of the hub, {manner} tokens"},
         prefix=f"{name}:",
         recognises=_recognise_openai if splitting == "openai" else None,
+        save=lambda model, tokenizer, directory: _save(directory, name, model, tokenizer),
     )
 
 
@@ -136,6 +138,18 @@ def _huggingface_layer(name: str) -> int:
     """Blocks stand in a list; what stands outside it (embeddings, last norm, output) is kept."""
     numbers = [int(part) for part in name.split(".") if part.isdecimal()]
     return numbers[0] + 1 if numbers else 0
+
+
+def _save(directory: Path, name: str, model: Model, tokenizer: Tokenizer) -> None:
+    from gpteval import save_checkpoint
+
+    save_checkpoint(directory, name, model, tokenizer)
+
+
+def _save_huggingface(model: Model, tokenizer: Tokenizer, directory: Path) -> None:
+    from gpteval_models.huggingface import save
+
+    save(model, tokenizer, directory)
 
 
 def _recognise_huggingface(directory: Path) -> bool:

@@ -225,6 +225,19 @@ def build(config: Mapping[str, Any]) -> HuggingFaceModel:
     return model
 
 
+def save(model: Any, tokenizer: Any, directory: Path) -> None:
+    """Write a model and its tokenizer as transformers does.
+
+    Args:
+        model: A `HuggingFaceModel`.
+        tokenizer: Its `HuggingFaceTokenizer`.
+        directory: Where they go.
+    """
+    with _quiet():
+        model.lm.save_pretrained(directory)
+    tokenizer.save(directory)
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without transformers' progress bars and loading reports: errors here are one line."""

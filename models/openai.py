@@ -24,7 +24,7 @@ from gpteval import (
     read_json,
     read_tensors,
 )
-from gpteval_models.checkpoints import identify
+from gpteval_models.checkpoints import identify, load_gpt
 from gpteval_models.gpt import GPT, GPTConfig
 from gpteval_models.hub import snapshot
 
@@ -60,6 +60,8 @@ def load_openai(reference: str, source: str, splitting: str) -> Loaded:
     directory = Path(source) if source else snapshot(HUB, HUB_FILES)
     if not directory.is_dir():
         raise CheckpointError(f"no such directory: {directory}")
+    if (directory / "config.json").is_file() and "family" in read_config(directory):
+        return load_gpt(reference, directory)  # saved by gpteval, with the way to split text
     ours = (directory / SHAPES).is_file()
     config, tensors = _read_numpy(directory) if ours else _read_transformers(directory)
     model = GPT(config)

@@ -13,6 +13,7 @@ from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel
 
 from gpteval import BpeTokenizer, CheckpointError, Loaded, load_model
 from gpteval.encode.batch import Encoded, pack
+from gpteval.testing import check_model
 from gpteval.tree import fold
 
 TEXT = "the captain couldn't say whether the café by the sea was open on sunday ."
@@ -197,3 +198,7 @@ def test_an_unreachable_hub_is_one_line(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(CheckpointError, match="can't get openai-community/openai-gpt from the hub"):
         load_model("openai-gpt")
+
+
+def test_they_pass_the_kit_and_come_back_as_they_were_saved(numpy_directory: Path) -> None:
+    check_model("openai-gpt-bert", f"openai-gpt-bert:{numpy_directory}")

@@ -92,6 +92,11 @@ def test_breaking_nli_is_scored_with_the_model_fine_tuned_on_snli(
     assert any(name.startswith("accuracy/") for name in result.scores)
 
 
+def test_choices_are_scored_with_a_model_of_another_task(settings: dict[str, object]) -> None:
+    (result,) = gpteval.run("wsc273", **settings | {"limit": 8})
+    assert (result.task, result.n) == ("wsc273", 8)
+
+
 def test_a_setting_that_changes_is_on_record(settings: dict[str, object]) -> None:
     found = gpteval.run("wnli", **settings | {"changes": {"epochs": 1, "lm_weight": 0.0}})
     assert found[0].changed["lm_weight"] == 0.0

@@ -28,6 +28,7 @@ COMMANDS = {
     "baselines": "Score what needs no language model, for comparison.",
     "pretrain": "Train a language model on text files, to fine-tune later.",
     "curve": "Score every checkpoint of a pre-training and draw the curves.",
+    "predict": "Have a fine-tuned model that was kept answer rows.",
     "leaderboard": "Show results beside the paper's.",
     "compare": "Compare two sides example by example: more than chance?",
     "diff": "Show the examples that two sides answer differently.",

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from gpteval.cli.options import (
+    DIRECTORY,
     Tasks,
     changes_from,
     chosen_seeds,
@@ -39,6 +40,12 @@ from gpteval.config import ALL, NOTHING, Compute, FinetuneConfig
 )
 @click.option("--no-pretraining", is_flag=True, help="The same shape with fresh weights only.")
 @click.option("--no-aux-lm", is_flag=True, help="Without the auxiliary loss: --lm-weight 0.")
+@click.option(
+    "--save-model",
+    type=DIRECTORY,
+    help="Keep the fine-tuned model in this directory, for `gpteval predict`; of several each in "
+    "one below it.",
+)
 @json_option
 @changes_from(FinetuneConfig, "changes")
 @options_from(Compute, "compute")
@@ -67,6 +74,7 @@ def command(
     gpteval run --tasks rte,cola --data-dir DATA --model mini --seeds 3
     gpteval run --task-file irony.toml --model mini   # a task of your own
     gpteval run my-run.toml --seed 1                  # options from a file, but for the seed
+    gpteval run --tasks rte --sample --save-model my-rte   # then: gpteval predict my-rte new.csv
     gpteval run --tasks all --model openai-gpt        # rows and weights from the hub
     gpteval run --tasks rte --sample --no-pretraining # what the weights are worth
     gpteval run --tasks rte --sample --transfer-layers 0..4   # and each layer of them

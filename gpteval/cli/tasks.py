@@ -151,9 +151,11 @@ def describe(task: Task, owner: Plugin) -> dict[str, Any]:
         "title": task.title,
         "version": task.version,
         "kind": task.kind,
+        "columns": list(source.columns),
         "labels": list(task.labels),
         "metrics": list(task.metrics),
         "groups": list(task.groups),
+        "aliases": list(task.aliases),
         "train_task": task.train_task,
         "zero_shot": "" if task.prompt is None else task.rule,
         "splits": {

@@ -20,7 +20,7 @@ def examples_of(task: Task, rows: SplitRows) -> list[Example]:
         DataError: A row that makes no example, or two that make examples of one id; with file:line.
     """
     with located(task, rows):
-        return _made(rows.rows, task, task.example)
+        return made(rows.rows, task, task.example)
 
 
 def prompts_of(task: Task, rows: SplitRows) -> list[Prompt]:
@@ -31,7 +31,7 @@ def prompts_of(task: Task, rows: SplitRows) -> list[Prompt]:
     """
     assert task.prompt is not None
     with located(task, rows):
-        return _made(rows.rows, task, task.prompt)
+        return made(rows.rows, task, task.prompt)
 
 
 @contextmanager
@@ -67,7 +67,12 @@ def wrong_with(task: Task, item: Any) -> str:
     return f"{wrong!r:.40}: expected text" if wrong != "" else _wrong_label(task, item, choices)
 
 
-def _made(rows: Iterable[Row], task: Task, make: Callable[[Row], Made]) -> list[Made]:
+def made(rows: Iterable[Row], task: Task, make: Callable[[Row], Made]) -> list[Made]:
+    """What a task's function makes of rows, each held to what a model can read.
+
+    Raises:
+        ExampleError: A row that makes nothing of the kind, or a second one of an id.
+    """
     items: list[Made] = []
     known: set[str] = set()
     for place, row in enumerate(rows):

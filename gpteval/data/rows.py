@@ -131,7 +131,7 @@ def load_split(task: Task, split: str, origin: Origin, limit: int | None = None)
     counted = bool(official.rows) and origin.kind != "sample"
     rows: list[Row] = []
     left_out = 0
-    for _, row in _rows(task, _read(task, split, origin), labelled=labelled):
+    for _, row in task_rows(task, _read(task, split, origin), labelled=labelled):
         if labelled and row["label"] is None:
             left_out += 1
             continue
@@ -167,7 +167,7 @@ def place_of(task: Task, rows: SplitRows, place: int) -> str:
         place: The row's place in them, from 0.
     """
     wanted = rows.rows[place]
-    pairs = _rows(
+    pairs = task_rows(
         task,
         _read(task, rows.split, rows.origin),
         labelled=_labelled(task, rows.split, rows.origin),
@@ -234,7 +234,9 @@ def _part(raws: Iterator[RawRow], part: Part) -> Iterator[RawRow]:
     return (everything[place] for place in (train if part.take == "train" else test))
 
 
-def _rows(task: Task, raws: Iterable[RawRow], *, labelled: bool) -> Iterator[tuple[RawRow, Row]]:
+def task_rows(
+    task: Task, raws: Iterable[RawRow], *, labelled: bool
+) -> Iterator[tuple[RawRow, Row]]:
     """Raw rows, and each as the task's: columns as text, a unique id, the label by name.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,10 @@ from gpteval.methods.identity import computed, key
 from gpteval.methods.job import JobData
 from gpteval.methods.settings import RunConfig
 from gpteval.methods.unit import Answers, circumstances, rounded
+from gpteval.plugins import registry
 from gpteval.progress import Progress
 from gpteval.records import Mode, Prediction
+from gpteval.results import provenance
 from gpteval.task import Label, Task
 from gpteval.weights.transfer import EVERYTHING, Transfer
 
@@ -36,11 +38,22 @@ class Finetune:
         seed: int,
         session: Session,
         transfer: Transfer = EVERYTHING,
+        place: Callable[[Task, Transfer, int], Path | None] = lambda task, transfer, seed: None,
     ) -> None:
-        """The loaded model is copied before training: every one begins with its weights."""
+        """The loaded model is copied before training: every one begins with its weights.
+
+        Args:
+            data: Of the job.
+            config: The run's.
+            seed: Of fresh weights, order and masks.
+            session: What the run's units share.
+            transfer: What is kept of the loaded model.
+            place: Task, transfer and seed → directory that the model is kept in; None: it is not.
+        """
         self.data, self.config, self.seed = data, config, seed
         self.job, self.loaded = data.job, data.loaded
         self.machine, self.world, self.transfer = session.machine, session.world, transfer
+        self.place = place(self.job.task, transfer, seed)
 
     @property
     def scored(self) -> Sequence[tuple[Task, str]]:
@@ -57,6 +70,21 @@ class Finetune:
         """Where the training is saved until its results are."""
         directory = self.config.results_directory / "unfinished"
         return directory / f"{self.key(self.job.task)[:16]}.safetensors"
+
+    @property
+    def kept(self) -> bool:
+        """Whether the fine-tuned model is in its place, or has none."""
+        return self.check() if self.place else True
+
+    def check(self) -> bool:
+        """Whether the fine-tuned model is in its place, where it has one.
+
+        Raises:
+            GptevalError: It is not, and can't be written there (see `check_place`).
+        """
+        from gpteval.train.finetuned import check_place
+
+        return self.place is not None and check_place(self.place, self.key(self.job.task))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -81,6 +109,7 @@ class Finetune:
             (task.name, split): self._predict(model, task, encoded, split, evaluated, progress)
             for task, split in self.scored
         }
+        self._keep(model)
         return Answers(predictions, self._account(model, training))
 
     def scores(self, task: Task, predictions: Sequence[Prediction]) -> dict[str, float]:
@@ -178,6 +207,24 @@ class Finetune:
         evaluated.seconds += time.perf_counter() - began
         evaluated.add(encoded[name])
         return predictions
+
+    def _keep(self, model: TaskModel) -> None:
+        """Write the fine-tuned model to its place, if it has one; the first process does."""
+        from gpteval.train.finetuned import save_finetuned
+
+        if self.place is None or not self.world.first:
+            return
+        made = {
+            **circumstances(self.loaded, self.machine),
+            "recipe": self.config.recipe_name,
+            "config": self.settings,
+            "seed": self.seed,
+            "versions": dict(provenance.versions()),
+            "plugins": registry().versions(),
+            "commit": provenance.commit(),
+        }
+        shared, key = self.data.share, self.key(self.job.task)
+        save_finetuned(self.place, model, self.loaded, key=key, shared=shared, made=made)
 
     def _account(self, model: TaskModel, training: Training) -> dict[str, Any]:
         """What the training and the predictions took: fields of every result."""

@@ -179,6 +179,7 @@ class Linear:
     mode: Mode = "baseline"
     world = None
     unfinished = None
+    kept = True
 
     def __init__(
         self,

@@ -6,9 +6,10 @@ disk before the next task begins.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import count, product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpteval.errors import DataError, PluginError
@@ -16,6 +17,7 @@ from gpteval.methods.job import Job, JobData
 from gpteval.methods.outcome import Asked, Results
 from gpteval.methods.settings import RunConfig, settled
 from gpteval.methods.unit import complete
+from gpteval.paths import file_name, user_path
 from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
 from gpteval.records import Result
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from gpteval.data.rows import Origin
     from gpteval.methods.session import Session
     from gpteval.model import Loaded
+    from gpteval.weights.transfer import Transfer
 
 STATE = 4
 """Times its weights that the state of an unfinished training takes: best weights, two moments."""
@@ -79,26 +82,49 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
     asked = Asked(config.tasks, told, skip_missing=config.skip_missing)
     with session.world.in_turn():  # what the first one downloads, the others find
         loaded = session.model(config.model_reference)
-        begin_with = transfers(config.transfer_layers, loaded)
+        variants = list(product(transfers(config.transfer_layers, loaded), config.seeds))
         store.prepare(STATE * sum(p.nbytes for p in loaded.model.parameters()))
-        jobs = [
-            data
-            for job in plan(tasks, session.origin)
-            if (data := _usable(job, config, session, loaded, asked))
-        ]
+        planned = plan(tasks, session.origin)
+        jobs = [data for job in planned if (data := _usable(job, config, session, loaded, asked))]
+        place = _places(config, loaded, several=len(planned) * len(variants) > 1)
+        for data, (transfer, seed) in product(jobs, variants):
+            Finetune(data, config, seed, session, transfer, place).check()
     asked.refuse_none(jobs)
     results: list[Result] = []
-    variants = list(product(begin_with, config.seeds))
     sizes = [data.work(config.config.epochs) for data in jobs for _ in variants]
     number, noun = count(1), "task" if len(variants) == 1 else "fine-tuning"
     while jobs:
         data = jobs.pop(0)
         for transfer, seed in variants:
             told.part(next(number), sizes, noun)
-            results += complete(Finetune(data, config, seed, session, transfer), store, told)
+            unit = Finetune(data, config, seed, session, transfer, place)
+            results += complete(unit, store, told)
         if alone:
             session.forget(data.rows)
     return asked.results(results)
+
+
+def _places(
+    config: RunConfig, loaded: Loaded, *, several: bool
+) -> Callable[[Task, Transfer, int], Path | None]:
+    """Where the model of each fine-tuning is kept: its task, what was transferred, its seed.
+
+    Raises:
+        ConfigError: Some are to be, and the model's family can't write one.
+    """
+    from gpteval.weights.load import refuse_unsavable
+
+    if config.save_model is None:
+        return lambda task, transfer, seed: None
+    refuse_unsavable(loaded)
+    root = user_path(config.save_model)
+
+    def place(task: Task, transfer: Transfer, seed: int) -> Path:
+        words = [file_name(task.name), *transfer.label.split()]
+        words += [f"seed{seed}"] if len(config.seeds) > 1 else []
+        return root / "-".join(words) if several else root
+
+    return place
 
 
 def _usable(

@@ -148,6 +148,8 @@ class RunConfig(Subject):
         transfer_layers: How much of the pre-trained model to keep (paper §5): "all"; a number of
             layers beside the embeddings, the rest with fresh weights; "none" of it. Several
             ("0..4", "none,0,2") are one run each.
+        save_model: Directory that the fine-tuned model is kept in, for `load_finetuned`; of several
+            fine-tunings each has one below it. None: none is kept.
         run_file: What the file of `gpteval run FILE` says, for the record.
     """
 
@@ -156,6 +158,7 @@ class RunConfig(Subject):
     seeds: tuple[int, ...] = (0,)
     save_seconds: float = option(60.0, "Time between two saves.", least=0, most=10**9)
     transfer_layers: str = ALL
+    save_model: PathLike | None = None
     run_file: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -73,6 +73,10 @@ class Unit(Protocol):
     def unfinished(self) -> Path | None:
         """Where its state is saved until its results are; None where it saves none."""
 
+    @property
+    def kept(self) -> bool:
+        """Whether all else that it is asked to leave beside results is there."""
+
     def key(self, task: Task) -> str:
         """Digest of everything the scores of one of its tasks depend on."""
 
@@ -105,7 +109,8 @@ def complete(unit: Unit, store: ResultStore, progress: Progress) -> list[Result]
 def _made(unit: Unit, store: ResultStore, progress: Progress, *, first: bool) -> list[Result]:
     world = unit.world
     earlier = finished(unit, store) if first else []
-    if world.sums(len(earlier))[0] if world else earlier:
+    done = bool(earlier) and unit.kept
+    if world.sums(done)[0] if world else done:
         _forget(unit, first)  # a kill may have come just before
         return earlier
     provenance.commit()  # of the code that computes: the checkout may move on meanwhile
@@ -113,7 +118,10 @@ def _made(unit: Unit, store: ResultStore, progress: Progress, *, first: bool) ->
     if not first:
         return []
     results = [_result(unit, store, answers, task, split) for task, split in unit.scored]
-    store.append(results)
+    if earlier:  # made again for what it had to leave beside them
+        store.rewrite(zip(earlier, results, strict=True))
+    else:
+        store.append(results)
     _forget(unit, first)
     return results
 

@@ -29,6 +29,7 @@ class Window:
     mode: Mode = "baseline"
     world = None
     unfinished = None
+    kept = True
 
     def __init__(self, task: Task, rows: Mapping[SplitName, SplitRows], limit: int | None) -> None:
         """`rows` of the task's scored splits, read with `limit`, and of its training split."""

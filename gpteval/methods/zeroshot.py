@@ -134,6 +134,7 @@ class Zeroshot:
     mode: Mode = "zeroshot"
     world = None
     unfinished = None
+    kept = True
 
     def __init__(
         self, task: Task, loaded: Loaded, config: ZeroshotConfig, session: Session

@@ -23,10 +23,19 @@ class TaskModel(nn.Module):
     states of both orders; multiple choice scores every sequence and compares them.
     """
 
-    def __init__(self, model: Model, task: Task, dropout: float) -> None:
-        """Adds tokens to `model` in place and draws the new weights from torch's random state."""
+    def __init__(
+        self, model: Model, task: Task, dropout: float, specials: Specials | None = None
+    ) -> None:
+        """Adds tokens to `model` in place and draws the new weights from torch's random state.
+
+        Args:
+            model: The language model.
+            task: What its head answers.
+            dropout: Of the states that the head reads, in training.
+            specials: The tokens, where the model has them already.
+        """
         super().__init__()
-        self.specials = Specials.after(model.add_tokens(Specials.COUNT))
+        self.specials = specials or Specials.after(model.add_tokens(Specials.COUNT))
         self.model = model
         self.task = task
         self.dropout = dropout

@@ -49,14 +49,11 @@ def predict(
         TrainingError: One example alone does not fit in memory.
     """
     own = dealt(encoded, world.rank, world.size) if world else encoded
-    answers = model.task.outputs
     shown = progress or Silent()
     shown.begin(title, len(own))
-    likely = probabilities(model, answers, own, autocast=autocast, done=shown.advance)
+    likely = probabilities(model, own, autocast=autocast, done=shown.advance)
     shown.end()
-    if task.kind == "choose":
-        answers = max((len(e.tree.ends) for e in encoded), default=0)
-    table = torch.zeros(len(examples), answers)
+    table = torch.zeros(len(examples), _outputs(model, encoded))
     for index, row in likely.items():
         table[index, : len(row)] = row
     if world:
@@ -83,7 +80,6 @@ def renamed(table: Tensor, trained: Task, task: Task) -> Tensor:
 @torch.inference_mode()
 def probabilities(
     model: TaskModel,
-    outputs: int,
     encoded: Sequence[Encoded],
     *,
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
@@ -106,7 +102,7 @@ def probabilities(
         group = waiting.pop()
         try:
             with autocast():
-                logits = model(pack(group, outputs, lm=False).to(device))
+                logits = model(pack(group, _outputs(model, group), lm=False).to(device))
         except torch.OutOfMemoryError:
             waiting += _halves(group)
             continue
@@ -114,6 +110,13 @@ def probabilities(
         table |= {example.index: row for example, row in zip(group, rows, strict=True)}
         done(len(group))
     return table
+
+
+def _outputs(model: TaskModel, encoded: Sequence[Encoded]) -> int:
+    """Labels or whole scores of a task; of choices the most answers, which no target tells."""
+    if model.task.kind != "choose":
+        return model.task.outputs
+    return max((len(e.tree.ends) for e in encoded), default=0)
 
 
 def _halves(group: list[Encoded]) -> list[list[Encoded]]:

@@ -1,4 +1,4 @@
-"""From what the user asked for ("mini", "hf:gpt2", a directory) to a model ready to use."""
+"""From what the user asked for ("mini", "hf:gpt2", a directory) to a model, and to a directory."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpteval.errors import CheckpointError, UnknownNameError
+from gpteval.errors import CheckpointError, ConfigError, UnknownNameError, refuse_unknown
 from gpteval.paths import user_path, user_reference
 from gpteval.plugins import registry
 
 if TYPE_CHECKING:
-    from gpteval.model import Loaded, ModelFamily
+    from gpteval.model import Loaded, Model, ModelFamily, Tokenizer
 
 
 def load_model(reference: str) -> Loaded:
@@ -21,15 +21,70 @@ def load_model(reference: str) -> Loaded:
         UnknownNameError: No family answers, and there is no such directory.
         CheckpointError: What was found can't be used (see `gpteval.weights.probe`).
     """
+    reference = user_reference(reference)
+    return load_as(_family(reference, registry().models()), reference)
+
+
+def load_as(name: str, reference: str) -> Loaded:
+    """Load a model of a family.
+
+    Args:
+        name: The family's.
+        reference: As it takes them, or a directory that `save_model` wrote.
+
+    Raises:
+        UnknownNameError: There is no such family.
+        CheckpointError: What was found can't be used (see `gpteval.weights.probe`).
+    """
     from gpteval.weights.probe import probe
 
-    families, reference = registry().models(), user_reference(reference)
-    name = _family(reference, families)
+    family = _named(name)
     with registry().guard("gpteval_register_models", name):
-        loaded = families[name].load(reference)
-        loaded = replace(loaded, family=name)
+        loaded = replace(family.load(reference), family=name)
         probe(loaded)
     return loaded
+
+
+def save_model(directory: Path, name: str, model: Model, tokenizer: Tokenizer) -> None:
+    """Write a model as its family reads it: `load_as` gives it back.
+
+    Args:
+        directory: Where it goes; not there yet.
+        name: The family's.
+        model: Any of its models, also with added tokens.
+        tokenizer: The model's.
+
+    Raises:
+        UnknownNameError: There is no such family.
+    """
+    from gpteval.weights.checkpoint import save_checkpoint
+
+    save = _named(name).save
+    with registry().guard("gpteval_register_models", name):
+        if save is None:
+            save_checkpoint(directory, name, model, tokenizer)
+        else:
+            save(model, tokenizer, directory)
+
+
+def refuse_unsavable(loaded: Loaded) -> None:
+    """Refuse a model that `save_model` can't write.
+
+    Raises:
+        ConfigError: Its family neither says how, nor is one that `gpteval pretrain` writes.
+    """
+    family = _named(loaded.family)
+    if family.save is None and family.build is None:
+        raise ConfigError(
+            f"{loaded.reference} can't be saved: its family {family.name!r} has no `save` "
+            "(see help(gpteval.ModelFamily))"
+        )
+
+
+def _named(name: str) -> ModelFamily:
+    families = registry().models()
+    refuse_unknown("model family", [name], families)
+    return families[name]
 
 
 def _family(reference: str, families: dict[str, ModelFamily]) -> str:
