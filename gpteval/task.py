@@ -198,8 +198,9 @@ class Source:
         no_gold: Raw labels that mean "no gold label": the row is left out and counted.
         ask: Where to get the set, shown when it is not found.
         sample: Package directory of the bundled sample ("gpteval_tasks:samples/rte").
-        lists: Those of the columns that hold a list of texts (RACE's options); all others hold
-            text. Anything else is refused.
+        lists: Those of the columns that hold a list of texts (RACE's options).
+        numbers: Those that hold whole numbers (the place of a word), read as their digits. All
+            others hold text; anything else is refused.
         directory: Where the files are that come with the task, "package:folder" or a directory:
             they are looked for there first. "" where none do.
     """
@@ -219,6 +220,7 @@ class Source:
     ask: str = ""
     sample: str = ""
     lists: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
     directory: str = ""
 
 

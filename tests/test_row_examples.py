@@ -54,6 +54,18 @@ def test_an_id_is_text_or_a_whole_number(tmp_path: Path, value: object) -> None:
     assert "dataset.jsonl:1: column 'pairID' is " in said
 
 
+def test_a_column_of_whole_numbers_is_read_as_its_digits(tmp_path: Path) -> None:
+    splits = {"dev": Split(0, ("x.jsonl",))}
+    source = Source("", splits, ("text", "place"), reader="jsonl", label="", numbers=("place",))
+    placed = replace(task("sst2"), name="placed", source=source)
+    (tmp_path / "x.jsonl").write_text('{"text": "a b", "place": 1}\n{"text": "c", "place": "0"}\n')
+    rows = load_split(placed, "dev", Origin("files", tmp_path)).rows
+    assert [row["place"] for row in rows] == ["1", "0"]
+    (tmp_path / "x.jsonl").write_text('{"text": "a b", "place": 1.5}\n')
+    with pytest.raises(DataError, match=r"x\.jsonl:1: column 'place' is 1\.5"):
+        load_split(placed, "dev", Origin("files", tmp_path))
+
+
 def every_task() -> list[Task]:
     return list(registry().tasks().values())
 

@@ -24,7 +24,7 @@ from gpteval.data.raw import AbsentError, RawRow
 from gpteval.data.samples import read_sample, sample_splits
 from gpteval.errors import ConfigError, DataError
 from gpteval.paths import PathLike, user_paths, variable_paths
-from gpteval.task import Part, Row, Task
+from gpteval.task import Part, Row, Source, Task
 
 DATA_VARIABLE = "GPTEVAL_DATA"
 
@@ -248,10 +248,7 @@ def task_rows(
         if row_id in seen:
             raise DataError.at(raw.path, raw.line, f"id {row_id!r} stands on an earlier row too")
         seen.add(row_id)
-        row: dict[str, Any] = {
-            name: _texts(raw, name) if name in source.lists else _text(raw, name)
-            for name in source.columns
-        }
+        row: dict[str, Any] = {name: _column(source, raw, name) for name in source.columns}
         row["id"] = row_id
         row["label"] = read_label(raw) if labelled else None
         yield raw, row
@@ -262,15 +259,22 @@ def _identified(task: Task, raws: Iterable[RawRow]) -> Iterator[tuple[str, RawRo
     source = task.source
     members: Counter[str] = Counter()
     for number, raw in enumerate(raws):
-        row_id = _identity(raw, source.id) if source.id else str(number)
+        row_id = _digits(raw, source.id) if source.id else str(number)
         if source.numbered:
             group, row_id = row_id, f"{row_id}/{members[row_id]}"
             members[group] += 1
         yield row_id, raw
 
 
-def _identity(raw: RawRow, column: str) -> str:
-    """A row's id: text, or a whole number."""
+def _column(source: Source, raw: RawRow, name: str) -> str | list[str]:
+    """A column as the source says that it is."""
+    if name in source.lists:
+        return _texts(raw, name)
+    return _digits(raw, name) if name in source.numbers else _text(raw, name)
+
+
+def _digits(raw: RawRow, column: str) -> str:
+    """Text, or the digits of a whole number."""
     value = raw.fields[column]
     return str(value) if type(value) is int else _text(raw, column)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,7 +19,8 @@ import gpteval
 @click.option("--limit", type=click.IntRange(1), help="Most rows of every split, for a quick try.")
 def babylm(model: str, data_dir: tuple[str, ...], results: str, limit: int | None) -> None:
     """Score a submission's text tasks: BLiMP by likelihood, seven tasks by fine-tuning."""
-    settings = {"model": model, "data_dir": data_dir or None, "results": results, "limit": limit}
+    settings: dict[str, Any] = {"model": model, "results": results, "limit": limit}
+    settings["data_dir"] = data_dir or None
     asked = gpteval.score_zeroshot("blimp", untrained=False, **settings)
     click.echo("\n".join(table(asked[0].scores)))
     tasks = ("boolq", "multirc", "wsc", "rte", "mrpc", "mnli_10k", "qqp_10k")
@@ -36,7 +39,7 @@ def blimp(results: Path) -> None:
             click.echo("\n".join([record["model"], *table(record["scores"])]))
 
 
-def table(scores: dict[str, float]) -> list[str]:
+def table(scores: Mapping[str, float]) -> list[str]:
     """A line for the whole and for every slice."""
     return [
         f"{100 * score:5.1f}  {metric.partition('/')[2] or 'all'}"

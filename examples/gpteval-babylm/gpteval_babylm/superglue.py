@@ -1,7 +1,11 @@
-"""BoolQ, MultiRC and WSC, from SuperGLUE's official files or the hub."""
+"""BoolQ, MultiRC and WSC, from SuperGLUE's official files or the hub.
+
+Rows of every split as the hub's card of aps/super_glue counts them; MultiRC's are answers.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -53,26 +57,19 @@ def boolq(row: Row) -> Example:
 
 def multirc(row: Row) -> Example:
     """Passage as context; question, answer. Answers to one passage belong together."""
-    more = {"context": row["paragraph"], "cluster": row["place"]}
-    return Example.pair(row, row["question"], row["answer"], **more)
+    passage = row["paragraph"]
+    cluster = hashlib.sha256(passage.encode()).hexdigest()[:12]
+    return Example.pair(row, row["question"], row["answer"], context=passage, cluster=cluster)
 
 
 def read_multirc(path: Path) -> Rows:
     """A passage with all its questions stands on a line; each answer is a row."""
-    for line, passage in objects(path):
-        place = str(passage["idx"])
-        for question in passage["passage"]["questions"]:
-            for answer in question["answers"]:
-                yield (
-                    line,
-                    {
-                        "place": place,
-                        "paragraph": passage["passage"]["text"],
-                        "question": question["question"],
-                        "answer": answer["text"],
-                        **named(answer.get("label")),
-                    },
-                )
+    for line, item in objects(path):
+        passage = {"paragraph": item["passage"]["text"]}
+        for asked in item["passage"]["questions"]:
+            question = passage | {"question": asked["question"]}
+            for answer in asked["answers"]:
+                yield line, question | {"answer": answer["text"]} | named(answer.get("label"))
 
 
 def wsc(row: Row) -> Example:
@@ -90,7 +87,7 @@ def read_wsc(path: Path) -> Rows:
         columns = {
             "text": item["text"],
             "span1_text": target["span1_text"],
-            "span2_index": str(target["span2_index"]),
+            "span2_index": target["span2_index"],
         }
         yield line, columns | named(item.get("label"))
 
@@ -114,7 +111,7 @@ BOOLQ = Task(
     ),
     example=boolq,
     title="BoolQ",
-    licence="CC BY-SA 3.0",
+    licence="CC BY-SA 3.0 (the hub's card of google/boolq)",
     citation="Clark et al. 2019, BoolQ",
 )
 
@@ -125,18 +122,19 @@ MULTIRC = Task(
     labels=LABELS,
     metrics=("accuracy", "f1"),
     groups=("babylm", "superglue"),
-    # The hub has the same rows under "paragraph", "question", "answer", with no id of the passage.
     source=Source(
-        hub="",
+        hub=HUB,
+        config="multirc",
+        revision=REVISION,
         splits=splits("MultiRC", 27_243, 4848, 9693),
-        columns=("place", "paragraph", "question", "answer"),
+        columns=("paragraph", "question", "answer"),
         reader=read_multirc,
         label_names=NAMES,
         ask=ASK,
     ),
     example=multirc,
     title="Multi-Sentence Reading Comprehension",
-    licence="research only",
+    licence="none stated; SuperGLUE's authors: may be used in research",
     citation="Khashabi et al. 2018, Looking Beyond the Surface",
 )
 
@@ -148,15 +146,18 @@ WSC = Task(
     metrics=("accuracy",),
     groups=("babylm", "superglue"),
     source=Source(
-        hub="",
+        hub=HUB,
+        config="wsc",
+        revision=REVISION,
         splits=splits("WSC", 554, 104, 146),
         columns=("text", "span1_text", "span2_index"),
+        numbers=("span2_index",),
         reader=read_wsc,
         label_names=NAMES,
         ask=ASK,
     ),
     example=wsc,
     title="Winograd Schema Challenge, of SuperGLUE",
-    licence="CC BY 4.0",
+    licence="CC BY 4.0 (the hub's card of ErnestSDavis/winograd_wsc)",
     citation="Levesque et al. 2012; Wang et al. 2019, SuperGLUE",
 )

@@ -18,6 +18,7 @@ from gpteval.plugins import registry
 from gpteval.testing import check_plugin, task_faults
 
 PAIR = {"field": "syntax/semantics", "linguistics_term": "binding", "UID": "principle_A"}
+TEXT = "Ann met Bob."
 FILES: dict[str, list[dict[str, object]]] = {
     "blimp/principle_A.jsonl": [
         {"sentence_good": f"The {noun} sleeps.", "sentence_bad": f"The {noun} sleep.", **PAIR}
@@ -31,7 +32,7 @@ FILES: dict[str, list[dict[str, object]]] = {
         {
             "idx": 7,
             "passage": {
-                "text": "Ann met Bob.",
+                "text": TEXT,
                 "questions": [
                     {
                         "question": "Whom did Ann meet?",
@@ -44,10 +45,11 @@ FILES: dict[str, list[dict[str, object]]] = {
     "WSC/train.jsonl": [
         {
             "text": "Ann saw Eve when she left.",
-            "target": {"span1_text": "Ann", "span2_index": 4, "span2_text": "she"},
-            "label": True,
-            "idx": 0,
+            "target": {"span1_text": noun, "span2_index": 4, "span2_text": "she"},
+            "label": noun == "Ann",
+            "idx": number,
         }
+        for number, noun in enumerate(["Ann", "Eve"])
     ],
 }
 
@@ -71,7 +73,7 @@ def test_the_package_is_found_and_sound() -> None:
     check_plugin("gpteval-babylm")
 
 
-@pytest.mark.parametrize("name", ["blimp", "boolq"])
+@pytest.mark.parametrize("name", ["blimp", "boolq", "multirc", "wsc"])
 def test_its_tasks_conform(name: str, data: Path) -> None:
     assert task_faults(registry().tasks()[name], data_dir=data, learn=False) == []
 
@@ -88,16 +90,17 @@ def test_of_a_pair_the_acceptable_sentence_is_the_label(data: Path) -> None:
 
 def test_an_answer_is_a_row_and_a_passage_its_context(data: Path) -> None:
     made = examples_of(registry().tasks()["multirc"], rows("multirc", "train", data))
-    assert [(e.label, e.context, e.cluster) for e in made] == [
-        ("true", "Ann met Bob.", "7"),
-        ("false", "Ann met Bob.", "7"),
-    ]
+    assert [(e.label, e.context) for e in made] == [("true", TEXT), ("false", TEXT)]
+    assert made[0].cluster == made[1].cluster != ""
     assert made[0].sequences == (("Whom did Ann meet?", "Bob"),)
 
 
 def test_the_pronoun_is_marked_and_the_noun_stands_behind(data: Path) -> None:
-    (made,) = examples_of(registry().tasks()["wsc"], rows("wsc", "train", data))
-    assert (made.label, made.sequences) == ("true", (("Ann saw Eve when *she* left.", "Ann"),))
+    made = examples_of(registry().tasks()["wsc"], rows("wsc", "train", data))
+    assert [(example.label, *example.sequences) for example in made] == [
+        ("true", ("Ann saw Eve when *she* left.", "Ann")),
+        ("false", ("Ann saw Eve when *she* left.", "Eve")),
+    ]
 
 
 def test_true_and_false_are_boolqs_labels(data: Path) -> None:
