@@ -32,6 +32,7 @@ COMMANDS = {
     "leaderboard": "Show results beside the paper's.",
     "compare": "Compare two sides example by example: more than chance?",
     "diff": "Show the examples that two sides answer differently.",
+    "show": "Browse the predictions of a result, wrong ones alone or all.",
     "check": "Hold results against a baseline: a gate for CI.",
     "bless": "Make results the baseline that later ones are held against.",
     "noise": "Measure how much scores move with the seed.",

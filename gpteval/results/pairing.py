@@ -61,6 +61,7 @@ class Measurement:
         scores: Seed → metric → fraction.
         answered: Reads the answers of the runs, in the order of `scores`.
         runs: Reads all that was predicted; None of a baseline file, which has the answers alone.
+        origin: Where the rows came from: "files", "hub", "sample"; "" of a baseline file.
     """
 
     task: str
@@ -78,6 +79,7 @@ class Measurement:
     scores: Mapping[int, Mapping[str, float]]
     answered: Callable[[], Answered]
     runs: Callable[[], list[list[Prediction]]] | None = None
+    origin: str = ""
 
     @property
     def where(self) -> tuple[str, str]:
@@ -167,6 +169,7 @@ def _measurement(store: ResultStore, group: Sequence[Result]) -> Measurement:
         scores={result.seed: result.scores for result in group},
         answered=lambda: answered([_lines(store, result, _answer_kind()) for result in group]),
         runs=lambda: [predictions(store, result) for result in group],
+        origin=first.data.origin,
     )
 
 

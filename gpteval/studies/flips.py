@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from gpteval.errors import ResultError
-from gpteval.plugins import registry
 from gpteval.results.pairing import Measurement, answered
+from gpteval.studies.browse import answer, margin, runs_of
 from gpteval.studies.compare import joined
 
 if TYPE_CHECKING:
-    from gpteval.data.rows import Origin
     from gpteval.records import Prediction
-    from gpteval.task import Example
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +43,7 @@ def flips(first: Measurement, second: Measurement) -> list[Flip]:
         ResultError: A side has no predictions: a baseline file has the answers alone.
         IncomparableError: They answered different examples.
     """
-    if first.runs is None or second.runs is None:
-        raise ResultError("a baseline file has no predictions: name two results directories")
-    sides = [first.runs(), second.runs()]
+    sides = [runs_of(first), runs_of(second)]
     joined(*(answered(side) for side in sides))
     by_id = [[{p.id: p for p in run} for run in side] for side in sides]
     made = (_flip([[run[name] for run in side] for side in by_id]) for name in by_id[0][0])
@@ -60,38 +54,16 @@ def _flip(sides: Sequence[Sequence[Prediction]]) -> Flip | None:
     example = sides[0][0]
     if isinstance(example.prediction, float):
         return _moved(sides)
-    answers = [Counter(p.prediction for p in side).most_common(1)[0][0] for side in sides]
+    answers = [answer(side) for side in sides]
     if answers[0] == answers[1]:
         return None
     before, after = (answer == example.label for answer in answers)
-    sureness = fmean(_margin(p) for side in sides for p in side)
+    sureness = fmean(margin(p) for side in sides for p in side)
     return Flip(example.id, example.label, answers[0], answers[1], after - before, sureness)
 
 
 def _moved(sides: Sequence[Sequence[Prediction]]) -> Flip | None:
     label = sides[0][0].label
-    before, after = (fmean(float(p.prediction) for p in side) for side in sides)
+    before, after = (answer(side) for side in sides)
     gain = abs(before - float(label or 0)) - abs(after - float(label or 0))
     return Flip(sides[0][0].id, label, before, after, gain, abs(gain)) if gain else None
-
-
-def _margin(prediction: Prediction) -> float:
-    """By how much the best score exceeds the next."""
-    if len(prediction.scores) < 2:
-        return 0.0
-    *_, next_best, best = sorted(prediction.scores)
-    return best - next_best
-
-
-def texts(task: str, split: str, origin: Origin) -> dict[str, Example]:
-    """The examples of a split by id.
-
-    Raises:
-        DataError: Its rows are not there.
-    """
-    from gpteval.data.examples import examples_of
-    from gpteval.data.rows import load_split
-
-    (found,) = registry().select([task])
-    rows = load_split(found, split, origin)
-    return {example.id: example for example in examples_of(found, rows)}
