@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -54,6 +55,18 @@ def test_both_sides_of_scoring_agree_and_are_timed() -> None:
     compared = [line for line in lines if "x [" in line]
     cases = ["race-question fp32", "race-question bf16", "copa fp32", "copa bf16"]
     assert [" ".join(line.split()[:2]) for line in compared] == cases
+
+
+@pytest.mark.data
+@pytest.mark.skipif("GPTEVAL_DATA" not in os.environ, reason="GPTEVAL_DATA names no real data")
+def test_both_sides_of_scoring_minimal_pairs_agree_and_are_timed() -> None:
+    pytest.importorskip("lm_eval", reason="needs lm-evaluation-harness: gpteval[bench]")
+    pytest.importorskip("transformers")
+    options = ["--shape", "small", "--rows", "1", "--pairs", "1", "--threads", "1"]
+    # A likelihood in fp32 that differs is exit code 1.
+    lines = run("blimp.py", *options, "--batch-size", "8").splitlines()
+    assert lines[1].endswith(" 0 answers differ")
+    assert lines[-1].endswith("of what the work allows")
 
 
 def test_all_sides_of_pre_training_have_one_objective_and_are_timed() -> None:
