@@ -19,9 +19,8 @@ from gpteval.cli.options import (
     options_from,
     sample_option,
 )
-from gpteval.config import Compute, task_names
+from gpteval.config import CURVE_RESULTS, Compute
 from gpteval.errors import ResultError
-from gpteval.methods.settings import ZeroshotConfig
 
 if TYPE_CHECKING:
     from gpteval.studies.curve import Point
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--results",
     type=DIRECTORY,
-    default="curve",
+    default=CURVE_RESULTS,
     show_default=True,
     help="Directory of records, and of points.jsonl and curve.png.",
 )
@@ -67,15 +66,14 @@ def command(
     gpteval curve mine --data-dir DATA
     gpteval curve mine lstm --sample --tasks race,copa --results gpt-and-lstm
     """
+    from gpteval.api.measure import curve
     from gpteval.cli.progress import listener
     from gpteval.report.curve import figure_class
     from gpteval.report.curve import picture as drawn
-    from gpteval.studies.curve import points
 
     if picture:
         figure_class()  # so that it is missed before anything is scored
-    config = ZeroshotConfig(tasks=task_names(tasks), results=results, **settings)
-    scored = list(points(directory, config, listener()))
+    scored = list(curve(directory, tasks, results=results, progress=listener(), **settings))
     lines = "".join(json.dumps(asdict(point)) + "\n" for point in scored)
     _write(results / "points.jsonl", lines.encode())
     if picture:

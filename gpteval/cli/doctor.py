@@ -16,8 +16,7 @@ from gpteval.cli.options import (
     options_from,
     sample_option,
 )
-from gpteval.config import Compute, task_names
-from gpteval.methods.settings import Subject
+from gpteval.config import EXAMINED_ROWS, Compute
 
 if TYPE_CHECKING:
     from gpteval.studies.doctor import Change
@@ -38,7 +37,11 @@ if TYPE_CHECKING:
 @data_dir_option
 @sample_option
 @click.option(
-    "--limit", type=click.IntRange(1), default=100, show_default=True, help="Most rows of a split."
+    "--limit",
+    type=click.IntRange(1),
+    default=EXAMINED_ROWS,
+    show_default=True,
+    help="Most rows of a split.",
 )
 @json_option
 @options_from(Compute, "compute")
@@ -54,11 +57,12 @@ def command(*, tasks: str, as_json: bool, **settings: Any) -> None:
     gpteval doctor --sample
     gpteval doctor --tasks race,copa --model hf:HuggingFaceTB/SmolLM2-135M
     """
+    from gpteval.api.measure import doctor
     from gpteval.cli.progress import listener
-    from gpteval.studies.doctor import LIMIT, batch_invariance
+    from gpteval.studies.doctor import LIMIT
 
     changes = []
-    for change in batch_invariance(Subject(tasks=task_names(tasks), **settings), listener()):
+    for change in doctor(tasks, progress=listener(), **settings):
         changes.append(change)
         if as_json:
             output.show_json(asdict(change))

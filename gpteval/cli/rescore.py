@@ -8,8 +8,6 @@ import click
 
 from gpteval.cli import output
 from gpteval.cli.options import DIRECTORY
-from gpteval.config import task_names
-from gpteval.plugins import registry
 
 
 @click.command()
@@ -26,15 +24,12 @@ def command(directory: Path, tasks: str | None, dry_run: bool) -> None:
     gpteval rescore results --dry-run
     gpteval rescore results --tasks stsb
     """
+    from gpteval.api.results import rescore
     from gpteval.results.store import ResultStore
-    from gpteval.studies.rescore import differs, rescore
+    from gpteval.studies.rescore import differs
 
-    names = None if tasks is None else [t.name for t in registry().select(task_names(tasks))]
-    store = ResultStore(directory)
-    changed = rescore(store, names)
+    changed = rescore(directory, tasks, dry_run=dry_run)
     for old, new in changed:
         output.show(f"{old.task} {old.split} {old.model} seed {old.seed}: {differs(old, new)}")
-    if changed and not dry_run:
-        store.rewrite(changed)
     told = "would change" if dry_run else "changed"
-    output.show(f"{len(changed)} of {len(store.read())} results {told}")
+    output.show(f"{len(changed)} of {len(ResultStore(directory).read())} results {told}")

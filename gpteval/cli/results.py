@@ -24,17 +24,16 @@ def verify(directory: Path) -> int:
     missing or damaged, predictions that don't give the score on record, and records whose facts
     contradict each other. A task that is not installed is not scored again.
     """
+    from gpteval.api.results import verify_results
     from gpteval.results.store import ResultStore
-    from gpteval.studies.rescore import faults
 
-    store = ResultStore(directory)
-    found = list(faults(store))
+    found = verify_results(directory)
     for line in found:
         stdout.show(line)
     if found:
         stdout.tell(f"{directory}: {len(found)} faults")
         return 1
-    stdout.show(f"{len(store.read())} results, nothing wrong")
+    stdout.show(f"{len(ResultStore(directory).read())} results, nothing wrong")
     return 0
 
 
@@ -47,13 +46,7 @@ def merge_command(directories: tuple[Path, ...], output: Path) -> None:
     What is there already is not added again. Of predictions with one name and other content, both
     are kept.
     """
-    from gpteval.errors import ResultError
-    from gpteval.results.merging import merge
-    from gpteval.results.store import ResultStore
+    from gpteval.api.results import merge_results
 
-    sources = [ResultStore(directory) for directory in directories]
-    for source in sources:
-        if not source.records.is_file():
-            raise ResultError(f"no results in {source.directory}: name a directory of records")
-    added, there = merge(sources, ResultStore(output))
+    added, there = merge_results(directories, output)
     stdout.show(f"{added} results added to {output}, {there} were there")
