@@ -39,7 +39,7 @@ CPU = "--model {model} --device cpu"
 ASKED = {
     "run": f"run {SAMPLE} {CPU} --epochs 1 --save-model {{kept}}",
     "predict": "predict {kept} {rows} --device cpu",
-    "show": "show {results}@tfidf --wrong",
+    "show": "show {results}@tfidf --task wnli --wrong",
     "ablate": f"ablate {SAMPLE} {CPU} --epochs 1",
     "zeroshot": f"zeroshot --tasks copa --sample --limit 2 --results {{results}} {CPU}",
     "baselines": f"baselines {SAMPLE}",

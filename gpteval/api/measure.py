@@ -111,9 +111,9 @@ def noise(
     from gpteval.results.store import ResultStore
     from gpteval.studies.noise import noise as measured
 
+    config = settled(RunConfig, tasks, {**settings, "seeds": seeds})
     if len(seeds) < 2:
         raise ConfigError(f"--seeds {len(seeds)}: noise is between runs, give at least 2, better 5")
-    config = settled(RunConfig, tasks, {**settings, "seeds": seeds})
     before = read_baseline(user_path(baseline)) if baseline else None
     results = run(tasks, seeds=seeds, progress=progress, **settings)
     found = measured(measurements(ResultStore(config.results_directory), results))
