@@ -12,18 +12,43 @@ from gpteval.errors import CheckpointError, ConfigError, DataError, GptevalError
 from gpteval.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from gpteval.api.compare import bless, check, compare, diff, show
+    from gpteval.api.measure import (
+        ablate,
+        ablate_layers,
+        curve,
+        doctor,
+        noise,
+        pretrain_model,
+        run,
+        score_baselines,
+        score_zeroshot,
+    )
+    from gpteval.api.offers import (
+        list_metrics,
+        list_models,
+        list_plugins,
+        list_tasks,
+        preview_tasks,
+        verify_data,
+    )
+    from gpteval.api.results import (
+        leaderboard,
+        load_results,
+        merge_results,
+        rescore,
+        verify_results,
+    )
     from gpteval.columns import Columns, Question
     from gpteval.config import Compute, FinetuneConfig, PretrainConfig
     from gpteval.encode.cache import cache_directory
     from gpteval.encode.tokenizer import BpeTokenizer
     from gpteval.files import replacing
-    from gpteval.methods.linear import score_baselines
-    from gpteval.methods.run import run
     from gpteval.methods.settings import recipe
-    from gpteval.methods.zeroshot import score_zeroshot
     from gpteval.metric import Metric
     from gpteval.model import Loaded, Model, ModelFamily, Tokenizer
     from gpteval.records import Prediction, Result
+    from gpteval.scaffold import new_package
     from gpteval.table import Table, read_table
     from gpteval.task import (
         Candidate,
@@ -37,6 +62,7 @@ if TYPE_CHECKING:
         Suite,
         Task,
     )
+    from gpteval.testing.plugins import plugin_faults
     from gpteval.train.answering import Answer, Finetuned, load_finetuned
     from gpteval.tree import Span, Trees
     from gpteval.weights.checkpoint import (
@@ -83,21 +109,45 @@ __all__ = [
     "Task",
     "Tokenizer",
     "Trees",
+    "ablate",
+    "ablate_layers",
+    "bless",
     "cache_directory",
+    "check",
+    "compare",
+    "curve",
+    "diff",
+    "doctor",
     "hookimpl",
+    "leaderboard",
+    "list_metrics",
+    "list_models",
+    "list_plugins",
+    "list_tasks",
     "load_finetuned",
     "load_model",
+    "load_results",
     "load_weights",
+    "merge_results",
+    "new_package",
+    "noise",
+    "plugin_faults",
+    "pretrain_model",
+    "preview_tasks",
     "read_config",
     "read_json",
     "read_table",
     "read_tensors",
     "recipe",
     "replacing",
+    "rescore",
     "run",
     "save_checkpoint",
     "score_baselines",
     "score_zeroshot",
+    "show",
+    "verify_data",
+    "verify_results",
     "weights_digest",
 ]
 
@@ -130,20 +180,44 @@ _LAZY = {
     "Task": "gpteval.task",
     "Tokenizer": "gpteval.model",
     "Trees": "gpteval.tree",
+    "ablate": "gpteval.api.measure",
+    "ablate_layers": "gpteval.api.measure",
+    "bless": "gpteval.api.compare",
     "cache_directory": "gpteval.encode.cache",
+    "check": "gpteval.api.compare",
+    "compare": "gpteval.api.compare",
+    "curve": "gpteval.api.measure",
+    "diff": "gpteval.api.compare",
+    "doctor": "gpteval.api.measure",
+    "leaderboard": "gpteval.api.results",
+    "list_metrics": "gpteval.api.offers",
+    "list_models": "gpteval.api.offers",
+    "list_plugins": "gpteval.api.offers",
+    "list_tasks": "gpteval.api.offers",
     "load_finetuned": "gpteval.train.answering",
     "load_model": "gpteval.weights.load",
+    "load_results": "gpteval.api.results",
     "load_weights": "gpteval.weights.checkpoint",
+    "merge_results": "gpteval.api.results",
+    "new_package": "gpteval.scaffold",
+    "noise": "gpteval.api.measure",
+    "plugin_faults": "gpteval.testing.plugins",
+    "pretrain_model": "gpteval.api.measure",
+    "preview_tasks": "gpteval.api.offers",
     "read_config": "gpteval.weights.checkpoint",
     "read_json": "gpteval.weights.checkpoint",
     "read_table": "gpteval.table",
     "read_tensors": "gpteval.weights.checkpoint",
     "recipe": "gpteval.methods.settings",
     "replacing": "gpteval.files",
-    "run": "gpteval.methods.run",
+    "rescore": "gpteval.api.results",
+    "run": "gpteval.api.measure",
     "save_checkpoint": "gpteval.weights.checkpoint",
-    "score_baselines": "gpteval.methods.linear",
-    "score_zeroshot": "gpteval.methods.zeroshot",
+    "score_baselines": "gpteval.api.measure",
+    "score_zeroshot": "gpteval.api.measure",
+    "show": "gpteval.api.compare",
+    "verify_data": "gpteval.api.offers",
+    "verify_results": "gpteval.api.results",
     "weights_digest": "gpteval.weights.checkpoint",
 }
 

@@ -30,9 +30,11 @@ FORM_METRICS: Mapping[str, tuple[str, ...]] = {
     "regress": ("pearson", "spearman"),
 }
 """The metrics of a task that is told by its columns and names none, by its form."""
-RESULTS, SAMPLE_RESULTS = "results", "runs"
-"""The results directories likewise."""
+RESULTS, SAMPLE_RESULTS, CURVE_RESULTS = "results", "runs", "curve"
+"""The results directories likewise, and that of scores along a pre-training."""
 
+EXAMINED_ROWS = 100
+"""Most rows of a split that a model is examined with."""
 
 SEEDS = 2**32
 """How many seeds there are: NumPy takes those below."""

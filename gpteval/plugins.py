@@ -269,7 +269,8 @@ class Registry(Plugins):
         return {name: self._rows[plugin.name] for name, (plugin, _) in table.items()}
 
     @property
-    def _task_names(self) -> Names:
+    def task_names(self) -> Names:
+        """What the tasks answer to."""
         packages = {name: plugin.package for name, plugin in self.owners().items()}
         return Names(self.tasks().values(), packages)
 
@@ -283,7 +284,7 @@ class Registry(Plugins):
             UnknownNameError: A name that nobody registered, with the nearest that somebody did.
             PluginError: A name that two packages use, or of a package that failed.
         """
-        known, chosen = self._task_names, set[str]()
+        known, chosen = self.task_names, set[str]()
         for name in names:
             tasks = known.tasks(name)
             if not tasks:
@@ -293,7 +294,7 @@ class Registry(Plugins):
 
     def named(self, names: Iterable[str]) -> set[str]:
         """The tasks that are named by themselves, not as part of a group or a pattern."""
-        known = self._task_names
+        known = self.task_names
         return set().union(*(known.alone(name) for name in names))
 
     def _unmeasured(self, task: Task) -> str:

@@ -230,9 +230,10 @@ QUICK = {
     "bless": [RESULTS, "--output", "baseline.json"],
     "rescore": [RESULTS, "--dry-run"],
     "results": ["verify", RESULTS],
+    "show": [f"{RESULTS}@tfidf", "--task", "sst2", "--wrong"],
     "noise": ["--tasks", "polarity", "--sample", "--recipe", "hasty", "--limit", 16, "--seeds", 2],
 }
-LONGER = ("pretrain", "curve", "check", "diff")
+LONGER = ("pretrain", "curve", "check", "diff", "predict")
 """What needs another command before it."""
 
 
@@ -249,6 +250,11 @@ def test_every_command_works_beside_them(
     elif command == "check":
         assert not gpteval("bless", *QUICK["bless"]).returncode
         done = gpteval("check", RESULTS, "--baseline", "baseline.json")
+    elif command == "predict":
+        (tmp_path / "rows.csv").write_text("sentence\nIt is good.\n")
+        options = ["--model", tiny_directory, "--save-model", "kept"]
+        assert not gpteval("run", *QUICK["run"], *options).returncode
+        done = gpteval("predict", "kept", "rows.csv")
     elif command == "diff":
         for seed in (0, 1):
             options = ["--model", tiny_directory, "--results", str(seed), "--seed", seed]

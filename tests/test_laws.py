@@ -30,6 +30,7 @@ FLOORS = (
     {"methods"},
     {"studies"},
     {"report", "launch", "testing", "scaffold"},
+    {"api"},
     {"cli"},
 )
 """The house, from the ground up: a room imports its own floor and those below."""

@@ -37,7 +37,9 @@ HOSTILE = "\x1b[2J\x9b31m\x07|`a`<b>[c](d)*e*é–λ✓\u202e\r\n# f"
 SAMPLE = "--tasks wnli --sample --limit 8 --results {results}"
 CPU = "--model {model} --device cpu"
 ASKED = {
-    "run": f"run {SAMPLE} {CPU} --epochs 1",
+    "run": f"run {SAMPLE} {CPU} --epochs 1 --save-model {{kept}}",
+    "predict": "predict {kept} {rows} --device cpu",
+    "show": "show {results}@tfidf --task wnli --wrong",
     "ablate": f"ablate {SAMPLE} {CPU} --epochs 1",
     "zeroshot": f"zeroshot --tasks copa --sample --limit 2 --results {{results}} {CPU}",
     "baselines": f"baselines {SAMPLE}",
@@ -110,6 +112,8 @@ def places(tmp_path_factory: pytest.TempPathFactory, roomy_directory: Path) -> d
     root = tmp_path_factory.mktemp("printed")
     names = {name: str(root / name) for name in ("results", "curve", "pretrained", "hostile")}
     names |= {"baseline": str(root / "b.json"), "merged": str(root / "merged")}
+    names |= {"kept": str(root / "kept"), "rows": str(root / "rows.jsonl")}
+    (root / "rows.jsonl").write_text(json.dumps({"sentence1": HOSTILE, "sentence2": "It is."}))
     names |= {"model": str(roomy_directory), "corpus": str(root / "books.jsonl")}
     line = json.dumps({"text": "the captain looked at the sea and said nothing . " * 9})
     (root / "books.jsonl").write_text(f"{line}\n" * 40)

@@ -26,6 +26,9 @@ NEEDED = {
     "second": "nowhere",
     "directories": "nowhere",
     "--task": "nowhere",
+    "task": "nowhere",
+    "file": "nowhere.csv",
+    "result": "nowhere",
 }
 """What commands need beside the option that is tried: nothing that is there."""
 

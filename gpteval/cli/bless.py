@@ -33,15 +33,12 @@ def command(candidate: str, output: Path, tasks: str | None) -> None:
     gpteval bless results --output baseline.json
     gpteval bless runs@mini,finetune --tasks rte,sst2 --output baseline.json
     """
-    from gpteval.results.baseline import Baseline, read_baseline, write_baseline
-    from gpteval.results.named import of_tasks
-    from gpteval.results.pairing import side
-    from gpteval.results.provenance import commit
+    from gpteval.api.compare import bless
+    from gpteval.results.baseline import read_baseline
 
-    measurements = of_tasks(side(candidate), tasks)
-    earlier = read_baseline(output) if output.exists() else Baseline(())
-    write_baseline(output, Baseline(tuple(measurements), earlier.noise, commit()))
-    for line in _changes(earlier.measurements, measurements):
+    earlier = read_baseline(output).measurements if output.exists() else ()
+    blessed = bless(candidate, output, tasks)
+    for line in _changes(earlier, blessed.measurements):
         stdout.show(line)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +10,10 @@ import click
 
 from gpteval.cli import output as stdout
 from gpteval.cli.options import UserPath
-from gpteval.config import task_names
-from gpteval.errors import ConfigError
 from gpteval.files import append, write_whole, writing
 
 if TYPE_CHECKING:
-    from gpteval.studies.check import Verdict
+    from gpteval.api.compare import Verdicts
 
 FORMATS = ("text", "markdown", "json", "junit", "github")
 SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -63,20 +60,12 @@ def command(candidate: str, layout: str, output: Path | None, **options: Any) ->
     gpteval check runs/new --baseline baseline.json
     gpteval check runs/new --baseline baseline.json --format junit --output check.xml
     """
-    from gpteval.results.baseline import read_baseline
-    from gpteval.results.pairing import side
-    from gpteval.studies.check import check, exit_code
-    from gpteval.studies.gate_config import LISTS, settings
+    from gpteval.api.compare import check
 
     given = {name: value for name, value in options.items() if value is not None}
-    named = {name: task_names(given[name]) for name in LISTS if name in given}
-    place = {"baseline": str(given["baseline"])} if "baseline" in given else {}
-    config = settings(Path.cwd(), {**given, **named, **place})
-    if not config.baseline:
-        raise ConfigError("no baseline named: give --baseline, or set it in [tool.gpteval.check]")
-    verdicts = check(side(candidate), read_baseline(Path(config.baseline)), config)
-    code = exit_code(verdicts, strict=config.strict)
-    _show(_text(layout, verdicts, code, strict=config.strict), output)
+    verdicts = check(candidate, **given)
+    code = verdicts.code
+    _show(_text(layout, verdicts), output)
     if layout == "github" and (summary := os.environ.get(SUMMARY)):
         from gpteval.report.verdicts import markdown
 
@@ -85,10 +74,11 @@ def command(candidate: str, layout: str, output: Path | None, **options: Any) ->
     return code
 
 
-def _text(layout: str, verdicts: Sequence[Verdict], code: int, *, strict: bool) -> str:
+def _text(layout: str, verdicts: Verdicts) -> str:
     from gpteval.report import verdicts as report
     from gpteval.report.table import page, stdout_console
 
+    code, strict = verdicts.code, verdicts.strict
     if layout == "json":
         return stdout.json_lines(report.json_values(verdicts))
     if layout == "markdown":

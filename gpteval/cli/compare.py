@@ -37,13 +37,10 @@ def command(
     gpteval compare @tfidf @mini,finetune
     gpteval compare results@mini,finetune results/layers@pretraining=False --tasks sst2
     """
+    from gpteval.api.compare import compare
     from gpteval.report.comparison import ComparisonTable, json_rows, markdown
-    from gpteval.results.named import of_tasks
-    from gpteval.results.pairing import side
-    from gpteval.studies.compare import compare
 
-    sides = [of_tasks(side(text), tasks) for text in (first, second)]
-    comparison = compare(*sides, resamples=resamples)
+    comparison = compare(first, second, tasks, resamples=resamples)
     if as_json:
         output.show_json(*json_rows(comparison))
     elif layout == "markdown":

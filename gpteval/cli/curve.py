@@ -20,9 +20,8 @@ from gpteval.cli.options import (
     options_from,
     sample_option,
 )
-from gpteval.config import Compute, task_names
+from gpteval.config import CURVE_RESULTS, Compute
 from gpteval.errors import ResultError
-from gpteval.methods.settings import ZeroshotConfig
 
 if TYPE_CHECKING:
     from gpteval.studies.curve import Point
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 @click.option(
     "--results",
     type=DIRECTORY,
-    default="curve",
+    default=CURVE_RESULTS,
     show_default=True,
     help="Directory of records, and of points.jsonl and curve.png.",
 )
@@ -69,6 +68,8 @@ def command(
     gpteval curve mine lstm --sample --tasks race,copa --results gpt-and-lstm
     """
     from gpteval.cli.progress import listener
+    from gpteval.config import task_names
+    from gpteval.methods.settings import ZeroshotConfig
     from gpteval.report.curve import figure_class
     from gpteval.report.curve import picture as drawn
     from gpteval.studies.curve import points

@@ -11,7 +11,7 @@ import click
 from gpteval.cli import output
 from gpteval.cli.options import data_dir_option, json_option
 from gpteval.config import task_names
-from gpteval.errors import ConfigError, DataError
+from gpteval.errors import DataError
 from gpteval.plugins import registry
 
 if TYPE_CHECKING:
@@ -39,23 +39,21 @@ def verify_data(tasks: str, data_dir: tuple[Path, ...], sample: bool, as_json: b
     gpteval data verify --data-dir DATA
     gpteval data verify --tasks glue,race --sample
     """
+    from gpteval.api.offers import verify_data
     from gpteval.data.rows import origin
-    from gpteval.data.verify import lacking, verify, with_trained
+    from gpteval.data.verify import lacking
 
-    names = task_names(tasks)
-    chosen, rows_from = registry().select(names), origin(data_dir, sample)
-    if not chosen:
-        raise ConfigError("no task named: give names or groups, joined by commas")
     reports = []
-    for report in verify(with_trained(chosen), rows_from):
+    for report in verify_data(tasks, data_dir=data_dir, sample=sample):
         reports.append(report)
         if as_json:
             output.show_json(asdict(report))
     if not as_json:
         _print(reports)
     problems = [report.problem for report in reports if report.state == "unreadable"]
-    alone = registry().named(names)
-    splits = [lacking(task, rows_from, reports) for task in chosen if task.name in alone]
+    known, rows_from = registry().tasks(), origin(data_dir, sample)
+    alone = registry().named(task_names(tasks))
+    splits = [lacking(known[name], rows_from, reports) for name in sorted(alone)]
     problems += [report.problem for report in splits if report is not None]
     if not problems and all(report.state == "absent" for report in reports):
         problems = [reports[0].problem]

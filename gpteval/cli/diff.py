@@ -12,8 +12,6 @@ import click
 from gpteval.cli import output
 from gpteval.cli.examples import json_texts, read_texts, show_line, show_more, show_texts, shown
 from gpteval.cli.options import data_dir_option, json_option, sample_option
-from gpteval.errors import ResultError
-from gpteval.naming import spelt
 
 if TYPE_CHECKING:
     from gpteval.results.pairing import Measurement
@@ -48,15 +46,9 @@ def command(
     gpteval diff runs/main runs/branch --task rte --data-dir DATA
     gpteval diff @tfidf @mini,finetune --task sst2 --json
     """
-    from gpteval.results.pairing import paired, side
-    from gpteval.studies.flips import flips
+    from gpteval.studies.flips import flips, pair
 
-    sides = [[m for m in side(text) if spelt(task, [m.task])] for text in (first, second)]
-    pairs = [(a, b) for a, b in paired(*sides) if a and b and split in (None, a.split)]
-    if not pairs:
-        where = f"{task} {split}" if split else task
-        raise ResultError(f"nothing of {where} was scored on both sides")
-    one, other = pairs[-1]
+    one, other = pair(first, second, task, split)
     found = flips(one, other)
     texts = read_texts(one, data_dir, sample)
     if as_json:

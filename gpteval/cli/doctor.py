@@ -17,8 +17,7 @@ from gpteval.cli.options import (
     options_from,
     sample_option,
 )
-from gpteval.config import Compute, task_names
-from gpteval.methods.settings import Subject
+from gpteval.config import EXAMINED_ROWS, Compute
 
 if TYPE_CHECKING:
     from gpteval.studies.doctor import Change
@@ -39,7 +38,11 @@ if TYPE_CHECKING:
 @data_dir_option
 @sample_option
 @click.option(
-    "--limit", type=click.IntRange(1), default=100, show_default=True, help="Most rows of a split."
+    "--limit",
+    type=click.IntRange(1),
+    default=EXAMINED_ROWS,
+    show_default=True,
+    help="Most rows of a split.",
 )
 @json_option
 @options_from(Compute, "compute")
@@ -56,6 +59,8 @@ def command(*, tasks: str, as_json: bool, **settings: Any) -> None:
     gpteval doctor --tasks race,copa --model hf:HuggingFaceTB/SmolLM2-135M
     """
     from gpteval.cli.progress import listener
+    from gpteval.config import task_names
+    from gpteval.methods.settings import Subject
     from gpteval.studies.doctor import LIMIT, examined
 
     progress = listener()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,7 +13,7 @@ import click
 from gpteval.cli import output
 from gpteval.cli.options import DIRECTORY, UserPath, json_option, results_option
 from gpteval.config import RESULTS, SAMPLE_RESULTS
-from gpteval.errors import ConfigError, ResultError, UnknownNameError
+from gpteval.errors import ConfigError, ResultError
 from gpteval.paths import here
 
 if TYPE_CHECKING:
@@ -71,11 +71,11 @@ def command(
     """
     if directory is not None and results is not None:
         raise click.UsageError("DIRECTORY and --results name the same: give one of them")
-    from gpteval.results.named import of_tasks
+    from gpteval.api.results import load_results
 
     source = directory or results or _last_written()
     form = _form(layout, as_json, path)
-    chosen = _of_model(of_tasks(_read(source), only["tasks"]), only["model"])
+    chosen = load_results(source, **only)
     view = _costs(chosen) if cost else _scores(chosen, all_splits)
     if path is None and form == "terminal":
         output.show(view.table)
@@ -115,29 +115,6 @@ def _command(directory: Path, only: Mapping[str, str | None], switches: Mapping[
     given = [name for name, on in switches.items() if on]
     place = str(here(directory))
     return shlex.join(["gpteval", "leaderboard", place, *values, *given, "--format", "markdown"])
-
-
-def _read(directory: Path) -> list[Result]:
-    from gpteval.results.store import ResultStore
-
-    results = ResultStore(directory).read()
-    if not results:
-        raise ResultError(
-            f"no results in {directory}: make some with `gpteval run --tasks rte --results "
-            f"{directory}`, or name another directory (samples: `gpteval leaderboard runs`)"
-        )
-    return results
-
-
-def _of_model(results: list[Result], model: str | None) -> list[Result]:
-    known = {result.model for result in results}
-    if model is not None and model not in known:
-        raise UnknownNameError("model", model, known, f"(results of: {_listed(known)})")
-    return [result for result in results if model in (None, result.model)]
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names))
 
 
 def _scores(results: list[Result], all_splits: bool) -> View:

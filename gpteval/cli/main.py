@@ -9,7 +9,7 @@ import os
 import shlex
 import sys
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -20,6 +20,9 @@ from gpteval.errors import GptevalError
 from gpteval.loading import Plugin, reason
 from gpteval.plugins import Registry, registry
 from gpteval.text import one_line
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "run": "Fine-tune one model on every task and score it.",
@@ -45,6 +48,40 @@ COMMANDS = {
     "data": "Check data sets against their official counts.",
     "doctor": "Find out whether a model's numbers depend on how they are computed.",
 }
+
+FROM_PYTHON = {
+    "run": "run",
+    "ablate": "ablate",
+    "zeroshot": "score_zeroshot",
+    "baselines": "score_baselines",
+    "pretrain": "pretrain_model",
+    "curve": "curve",
+    "predict": "load_finetuned",
+    "leaderboard": "leaderboard",
+    "compare": "compare",
+    "diff": "diff",
+    "show": "show",
+    "check": "check",
+    "bless": "bless",
+    "noise": "noise",
+    "rescore": "rescore",
+    "results verify": "verify_results",
+    "results merge": "merge_results",
+    "tasks": "list_tasks",
+    "tasks list": "list_tasks",
+    "tasks show": "list_tasks",
+    "tasks check": "preview_tasks",
+    "metrics": "list_metrics",
+    "models": "list_models",
+    "plugins": "list_plugins",
+    "plugins list": "list_plugins",
+    "plugins show": "list_plugins",
+    "plugins new": "new_package",
+    "plugins check": "plugin_faults",
+    "data verify": "verify_data",
+    "doctor": "doctor",
+}
+"""Command → the public function that does the same."""
 
 RESUMED = {"run", "zeroshot", "baselines", "ablate", "pretrain", "curve", "noise"}
 """Commands that resume where they were interrupted."""
@@ -82,7 +119,7 @@ class Commands(click.Group):
                     end(0)  # the first process does it all
                 stay_alone()
             command: click.Command = import_module(f"gpteval.cli.{cmd_name}").command
-            return strict(command)
+            return told(strict(command), cmd_name)
         if cmd_name in self.owners:
             self.running = self.owners[cmd_name]
         return super().get_command(ctx, cmd_name)
@@ -113,13 +150,22 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, with the nearest name where there is none of that name."""
-        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+        unknown = args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None
+        if unknown and not ctx.resilient_parsing:
             import difflib
 
             close = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             ctx.fail(f"No such command {args[0]!r}.{hint}")
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands that begin so, without importing any; options after a dash."""
+        from click.shell_completion import CompletionItem
+
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        items = [CompletionItem(name, help=COMMANDS.get(name)) for name in names]
+        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One line a command, without importing any."""
@@ -130,9 +176,18 @@ class Commands(click.Group):
             formatter.write_dl(rows)
 
 
+def told(command: click.Command, path: str) -> click.Command:
+    """A command whose help names its function, and so every command below it."""
+    if path in FROM_PYTHON:
+        command.epilog = f"From Python: gpteval.{FROM_PYTHON[path]}."
+    for name, below in getattr(command, "commands", {}).items():
+        told(below, f"{path} {name}")
+    return command
+
+
 def show_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
     """Print the version, and a line for each plug-in, which may change what commands do."""
-    if not asked:
+    if not asked or context.resilient_parsing:
         return
     for package, version in registry().versions().items():
         output.write(f"{package} {version}\n")
@@ -154,6 +209,10 @@ def cli() -> None:
         gpteval run --tasks glue,race --sample
     Then on real data:
         gpteval run --tasks rte,cola --data-dir DATA --model mini
+
+    \b
+    Tasks and models completed by the shell (also zsh_source, fish_source):
+        eval "$(_GPTEVAL_COMPLETE=bash_source gpteval)"
 
     GPTEVAL_DATA names the directory of official files, or several as in PATH; GPTEVAL_CACHE the one
     where token ids of whole splits are kept (default: ~/.cache/gpteval).

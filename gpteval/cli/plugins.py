@@ -10,7 +10,6 @@ import click
 
 from gpteval.cli import output
 from gpteval.cli.options import DIRECTORY, json_option
-from gpteval.errors import UnknownNameError
 from gpteval.loading import OWN, Plugin
 from gpteval.plugins import registry
 from gpteval.scaffold import KINDS, new_package
@@ -45,7 +44,9 @@ def list_plugins(as_json: bool) -> None:
 @json_option
 def show_plugin(name: str, as_json: bool) -> None:
     """Show all that is known of one plug-in: a package, or package:entry point."""
-    for plugin in named([name]):
+    from gpteval.api.offers import list_plugins
+
+    for plugin in list_plugins(name):
         facts = describe(plugin)
         if as_json:
             output.show_json(facts)
@@ -85,10 +86,14 @@ def check_plugins(names: tuple[str, ...], as_json: bool) -> None:
     Without a name: all but the built-ins. Tasks are checked on the rows that they bring along, and
     a small model learns some, which takes seconds; models where they have presets.
     """
-    plugins = named(names) if names else [p for p in registry().check() if p.package != OWN]
+    from gpteval.api.offers import list_plugins
+    from gpteval.testing.plugins import plugin_faults
+
+    plugins = list_plugins(names or None)
+    plugins = plugins if names else [p for p in plugins if p.package != OWN]
     failed = False
     for plugin in plugins:
-        faults = [*filter(None, [plugin.error]), *conformance(plugin)]
+        faults = plugin_faults(plugin)
         failed = failed or bool(faults)
         if as_json:
             output.show_json({**describe(plugin), "faults": faults})
@@ -98,37 +103,6 @@ def check_plugins(names: tuple[str, ...], as_json: bool) -> None:
             output.show(f"  {line}")
     if failed:
         raise click.exceptions.Exit(FAILED)
-
-
-def conformance(plugin: Plugin) -> list[str]:
-    """A line for every rule of the kit that something of a plug-in breaks."""
-    from gpteval.testing import metric_faults, model_faults, task_faults
-
-    known, offers = registry(), registry().offered(plugin)
-    tasks = [known.tasks()[name] for name in offers["tasks"]]
-    there = [task for task in tasks if task.source.sample or task.source.directory]
-    families = [known.models()[name] for name in offers["models"]]
-    lines = {f"task {task.name}": task_faults(task) for task in there}
-    lines |= {f"metric {name}": metric_faults(known.metric(name)) for name in offers["metrics"]}
-    lines |= {f"model {f.name}": model_faults(f) for f in families if f.presets}
-    return [f"{what}: {line}" for what, faults in lines.items() for line in faults]
-
-
-def named(names: tuple[str, ...] | list[str]) -> list[Plugin]:
-    """Plug-ins by package or whole name, each asked for all it offers.
-
-    Raises:
-        UnknownNameError: There is none of a name.
-    """
-    plugins = registry().check()
-    chosen: list[Plugin] = []
-    for name in names:
-        own = [plugin for plugin in plugins if name in (plugin.name, plugin.package)]
-        if not own:
-            known = [plugin.package for plugin in plugins]
-            raise UnknownNameError("plug-in", name, known, "(see `gpteval plugins`)")
-        chosen += own
-    return chosen
 
 
 def show_list(as_json: bool) -> None:

@@ -9,7 +9,7 @@ import click
 
 from gpteval.cli.options import DIRECTORY, UserPath, options_from
 from gpteval.cli.output import write
-from gpteval.config import MONITORED_ROWS, PretrainConfig, Reading, Sharing, Upkeep, task_names
+from gpteval.config import MONITORED_ROWS, PretrainConfig, Reading, Sharing, Upkeep
 from gpteval.plugins import registry
 from gpteval.text import duration, printable
 
@@ -37,9 +37,7 @@ PRESETS = [
 @options_from(Reading, "reading")
 @options_from(Upkeep, "upkeep")
 @options_from(Sharing, "compute")
-def command(
-    corpus: tuple[Path, ...], output: Path, monitor: str | None, reading: Reading, **settings: Any
-) -> None:
+def command(corpus: tuple[Path, ...], output: Path, monitor: str | None, **settings: Any) -> None:
     """Train a language model on a corpus, to fine-tune later.
 
     CORPUS is files and directories: text (.txt, a file is a document), JSONL (.jsonl, a line is
@@ -64,17 +62,11 @@ def command(
     torchrun --nproc-per-node 8 -m gpteval pretrain BOOKS --output gpt1 \\
         --preset gpt1 --merges 40000 --epochs 100
     """
+    from gpteval.api.measure import pretrain_model
     from gpteval.cli.progress import listener
     from gpteval.compute.processes import rank
-    from gpteval.pretrain.pretrain import pretrain
-    from gpteval.studies.monitor import read_monitors
 
-    progress, names, monitors = listener(), task_names(monitor or ()), None
-    if names and not rank():
-        monitors = read_monitors(names, reading.data_dir, progress).encoded
-    done = pretrain(
-        corpus, output, reading=reading, monitors=monitors, progress=progress, **settings
-    )
+    done = pretrain_model(corpus, output, watch=monitor or (), progress=listener(), **settings)
     if rank():
         return
     measured = "" if done.bits_per_byte is None else f", {done.bits_per_byte:.3f} bits per byte"

@@ -25,16 +25,17 @@ def verify(directory: Path) -> int:
     on record, and records whose facts contradict each other. A task that is not installed is not
     scored again; of a record without a digest, as earlier code wrote it, not every edit is seen.
     """
+    from gpteval.api.results import verify_results
     from gpteval.results.store import ResultStore
-    from gpteval.studies.rescore import faults, undigested
+    from gpteval.studies.rescore import undigested
 
-    store = ResultStore(directory)
-    found = list(faults(store))
+    found = verify_results(directory)
     for line in found:
         stdout.show(line)
     if found:
         stdout.tell(f"{directory}: {len(found)} faults")
         return 1
+    store = ResultStore(directory)
     older = undigested(store)
     told = f"; {older} without a digest: `gpteval rescore` gives them one" if older else ""
     stdout.show(f"{len(store.read())} results, nothing wrong{told}")
@@ -50,13 +51,7 @@ def merge_command(directories: tuple[Path, ...], output: Path) -> None:
     What is there already is not added again. Of predictions with one name and other content, both
     are kept.
     """
-    from gpteval.errors import ResultError
-    from gpteval.results.merging import merge
-    from gpteval.results.store import ResultStore
+    from gpteval.api.results import merge_results
 
-    sources = [ResultStore(directory) for directory in directories]
-    for source in sources:
-        if not source.records.is_file():
-            raise ResultError(f"no results in {source.directory}: name a directory of records")
-    added, there = merge(sources, ResultStore(output))
+    added, there = merge_results(directories, output)
     stdout.show(f"{added} results added to {output}, {there} were there")

@@ -1,11 +1,17 @@
-"""What every option takes and refuses: no empty text, no number beyond use."""
+"""What every option takes and refuses, and what a shell offers for it (click's own completion)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from copy import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from gpteval.plugins import registry
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class Text(click.ParamType[str]):
@@ -18,6 +24,44 @@ class Text(click.ParamType[str]):
         if not str(value).strip():
             self.fail("it is empty: leave the option out, or give it a value", param, ctx)
         return str(value)
+
+
+class TaskNames(Text):
+    """Names of tasks and groups, joined by commas; the last of them is completed."""
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Those that begin so."""
+        typed, comma, _ = incomplete.rpartition(",")
+        return _items((f"{typed}{comma}{own}" for own in registry().task_names.known), incomplete)
+
+
+class ModelName(Text):
+    """A model's reference: a name, a prefix, or a directory."""
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Names and prefixes that begin so; directories where there are none."""
+        from click.shell_completion import CompletionItem
+
+        families = registry().models().values()
+        names = [name for family in families for name in (*family.references, family.prefix)]
+        return _items(filter(None, names), incomplete) or [CompletionItem(incomplete, type="dir")]
+
+
+def _items(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+NAMED: Mapping[str, type[Text]] = {
+    **dict.fromkeys(("tasks", "task", "overlap", "monitor", "advisory"), TaskNames),
+    "model": ModelName,
+}
+"""Parameter → what its text is, where a shell can know."""
 
 
 class Number(click.types.FloatParamType):
@@ -52,7 +96,7 @@ def strict(command: click.Command) -> click.Command:
 def _strict(parameter: click.Parameter) -> click.Parameter:
     made, kind = copy(parameter), parameter.type
     if type(kind) is click.types.StringParamType:
-        made.type = Text()
+        made.type = NAMED.get(str(parameter.name), Text)()
     elif type(kind) is click.types.FloatParamType:
         made.type = Number()
     elif type(kind) is click.types.IntParamType:

@@ -10,13 +10,10 @@ import click
 
 from gpteval.cli import output
 from gpteval.cli.options import data_dir_option, json_option, sample_option
-from gpteval.errors import DataError
 from gpteval.loading import Plugin
-from gpteval.paths import user_path, user_reference
 from gpteval.plugins import registry
 
 if TYPE_CHECKING:
-    from gpteval.data.verify import SplitReport
     from gpteval.studies.preview import Previewed
     from gpteval.task import Task
 
@@ -38,13 +35,13 @@ def list_tasks(as_json: bool) -> None:
 
 
 @command.command("show")
-@click.argument("name")
+@click.argument("task", metavar="NAME")
 @json_option
-def show_task(name: str, as_json: bool) -> None:
+def show_task(task: str, as_json: bool) -> None:
     """Show one task: rows, labels, metrics, provenance, the paper's figures."""
     plugins = registry()
-    for task in plugins.select([name]):
-        facts = describe(task, plugins.owners()[task.name])
+    for own in plugins.select([task]):
+        facts = describe(own, plugins.owners()[own.name])
         if as_json:
             output.show_json(facts)
         else:
@@ -52,13 +49,13 @@ def show_task(name: str, as_json: bool) -> None:
 
 
 @command.command("check")
-@click.argument("name")
+@click.argument("task", metavar="NAME")
 @data_dir_option
 @sample_option
 @click.option("--model", help="The model that shall read it; default: the bundled one.")
 @json_option
 def check_task(
-    name: str, data_dir: tuple[Path, ...], sample: bool, model: str | None, as_json: bool
+    task: str, data_dir: tuple[Path, ...], sample: bool, model: str | None, as_json: bool
 ) -> None:
     """Check that all a run needs is there, and show what the model will read.
 
@@ -69,26 +66,16 @@ def check_task(
     gpteval tasks check rte --data-dir DATA
     gpteval tasks check irony.toml
     """
+    from gpteval.api.offers import preview_tasks
     from gpteval.config import SAMPLE_MODEL
-    from gpteval.data.rows import origin
-    from gpteval.data.verify import lacking, verify, with_trained
-    from gpteval.studies.preview import Previewed
-    from gpteval.weights.load import load_model
 
-    known, rows_from = registry(), origin(data_dir, sample)
-    names = known.tasks_of(known.add_file(user_path(name))) if name.endswith(".toml") else [name]
-    loaded = load_model(user_reference(model or SAMPLE_MODEL))
-    for task in known.select(names):
-        reports = list(verify(with_trained([task]), rows_from))
-        unread = [report.problem for report in reports if report.state == "unreadable"]
-        missing = lacking(task, rows_from, reports)
-        if problems := unread + ([missing.problem] if missing else []):
-            raise DataError(problems[0])
-        _show_check(task, reports, Previewed(task, rows_from, loaded), as_json)
+    for seen in preview_tasks(task, model or SAMPLE_MODEL, data_dir=data_dir, sample=sample):
+        _show_check(seen, as_json)
 
 
-def _show_check(task: Task, reports: list[SplitReport], seen: Previewed, as_json: bool) -> None:
+def _show_check(seen: Previewed, as_json: bool) -> None:
     """Print what was found of a task that can be run."""
+    task, reports = seen.task, seen.reports
     lengths, rows = seen.lengths(), list(seen.rows_shown())
     if as_json:
         found: dict[str, Any] = {

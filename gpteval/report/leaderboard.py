@@ -68,9 +68,15 @@ def markdown(rows: Sequence[Row], command: str) -> str:
         "*tfidf*: TF-IDF with logistic (or ridge) regression, trained on the training split. "
         "*hypothesis-only*, *ending-only*: the same, without premise or story.",
         "",
-        *(line for modes in HALVES for line in _section(rows, modes)),
-        *(f"- **{escaped(name)}**: {escaped(text)}" for name, text in footnotes(rows)),
+        tables(rows),
     ]
+    return "\n".join(lines)
+
+
+def tables(rows: Sequence[Row]) -> str:
+    """The tables in Markdown, and what their marks mean."""
+    lines = [line for modes in HALVES for line in _section(rows, modes)]
+    lines += [f"- **{escaped(name)}**: {escaped(text)}" for name, text in footnotes(rows)]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from gpteval.errors import ResultError
 from gpteval.files import append, parse_json, remove, write_whole
-from gpteval.paths import file_name, open_file, user_path
+from gpteval.paths import PathLike, file_name, open_file, user_path
 from gpteval.records import Prediction, Result
 from gpteval.results.lines import Known, parsed, predictions_of, reading, to_lines
 
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 class ResultStore:
     """The results of any number of runs in one directory, which is made when first written to."""
 
-    def __init__(self, directory: Path | str) -> None:
+    def __init__(self, directory: PathLike) -> None:
         self.directory = user_path(directory)
         self.records = self.directory / "records.jsonl"
         self._known = Known()

@@ -6,7 +6,7 @@ model and the rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gpteval.config import NOTHING, task_names
@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 
 
 def ablate(
-    tasks: str, *, lstm: str | None = None, progress: Progress | None = None, **settings: Any
+    tasks: str | Iterable[str],
+    *,
+    lstm: str | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
 ) -> dict[str, Results]:
     """Fine-tune as it is, without pre-training, without the auxiliary loss, and an LSTM (table 5).
 
     Args:
-        tasks: Names or groups, joined by commas.
+        tasks: Names or groups, as a list or joined by commas.
         lstm: Reference of a pre-trained LSTM; None leaves its row out.
         progress: Told where the runs stand.
         settings: Fields of `RunConfig`.
@@ -65,12 +69,12 @@ def ablate(
 
 
 def ablate_layers(
-    tasks: str, *, progress: Progress | None = None, **settings: Any
+    tasks: str | Iterable[str], *, progress: Progress | None = None, **settings: Any
 ) -> tuple[Results, int]:
     """Fine-tune with nothing, the embeddings, one layer … all layers transferred (figure 2, left).
 
     Args:
-        tasks: Names or groups, joined by commas.
+        tasks: Names or groups, as a list or joined by commas.
         progress: Told where the runs stand.
         settings: Fields of `RunConfig`.
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from gpteval.results.pairing import Measurement, answered
+from gpteval.errors import ResultError
+from gpteval.naming import spelt
+from gpteval.results.pairing import Measurement, answered, paired, side
 from gpteval.studies.browse import answer, margin, runs_of
 from gpteval.studies.compare import joined
 
@@ -48,6 +50,20 @@ def flips(first: Measurement, second: Measurement) -> list[Flip]:
     by_id = [[{p.id: p for p in run} for run in side] for side in sides]
     made = (_flip([[run[name] for run in side] for side in by_id]) for name in by_id[0][0])
     return sorted((flip for flip in made if flip), key=lambda flip: -flip.sureness)
+
+
+def pair(first: str, second: str, task: str, split: str | None) -> tuple[Measurement, Measurement]:
+    """What both sides (see `side`) scored of a task; without `split` the last.
+
+    Raises:
+        ResultError: Nothing.
+    """
+    sides = [[m for m in side(text) if spelt(task, [m.task])] for text in (first, second)]
+    found = [(a, b) for a, b in paired(*sides) if a and b and split in (None, a.split)]
+    if not found:
+        where = f"{task} {split}" if split else task
+        raise ResultError(f"nothing of {where} was scored on both sides")
+    return found[-1]
 
 
 def _flip(sides: Sequence[Sequence[Prediction]]) -> Flip | None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from gpteval.data.examples import examples_of, located, prompts_of
 from gpteval.data.rows import Origin, load_split, scored_splits
+from gpteval.data.verify import SplitReport, lacking, verify, with_trained
+from gpteval.errors import DataError
 from gpteval.task import Task
 
 if TYPE_CHECKING:
@@ -61,17 +63,38 @@ class Lengths:
 
 
 class Previewed:
-    """A task's headline split, as one model reads it."""
+    """A task's headline split, as one model reads it.
 
-    def __init__(self, task: Task, rows_from: Origin, loaded: Loaded) -> None:
+    Attributes:
+        task, loaded: Which, and the model.
+        reports: Of every split, where they were checked.
+    """
+
+    def __init__(
+        self, task: Task, rows_from: Origin, loaded: Loaded, reports: Sequence[SplitReport] = ()
+    ) -> None:
         """Read the split and make its examples.
 
         Raises:
             DataError: A row that can't be read, with file and line.
         """
-        self.task, self.loaded = task, loaded
+        self.task, self.loaded, self.reports = task, loaded, reports
         self.rows: SplitRows = load_split(task, scored_splits(task, rows_from)[-1], rows_from)
         self.examples = examples_of(task, self.rows)
+
+    @classmethod
+    def checked(cls, task: Task, rows_from: Origin, loaded: Loaded) -> Previewed:
+        """The same, once every split was read and all that a run needs is there.
+
+        Raises:
+            DataError: It is not, or a row can't be read.
+        """
+        reports = list(verify(with_trained([task]), rows_from))
+        unread = [report.problem for report in reports if report.state == "unreadable"]
+        missing = lacking(task, rows_from, reports)
+        if problems := unread + ([missing.problem] if missing else []):
+            raise DataError(problems[0])
+        return cls(task, rows_from, loaded, reports)
 
     def lengths(self) -> Lengths:
         """How long its sequences are, uncut."""

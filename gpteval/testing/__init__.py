@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from gpteval.testing.metrics import check_metric, metric_faults
 from gpteval.testing.models import check_model, model_faults
-from gpteval.testing.plugins import check_plugin
+from gpteval.testing.plugins import check_plugin, plugin_faults
 from gpteval.testing.rules import ConformanceError
 from gpteval.testing.tasks import check_task, task_faults
 
@@ -25,5 +25,6 @@ __all__ = [
     "check_task",
     "metric_faults",
     "model_faults",
+    "plugin_faults",
     "task_faults",
 ]

@@ -1,0 +1,122 @@
+"""Results directories: read, ranked, scored again, verified, joined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from gpteval.api.shown import Board, Results
+from gpteval.config import RESULTS, task_names
+from gpteval.errors import ResultError, UnknownNameError
+from gpteval.paths import PathLike, user_path
+from gpteval.plugins import registry
+from gpteval.report.standings import standings
+from gpteval.results.named import of_tasks
+from gpteval.results.store import ResultStore
+
+if TYPE_CHECKING:
+    from gpteval.records import Result
+
+Names = str | Iterable[str]
+
+
+def load_results(
+    directory: PathLike = RESULTS, tasks: Names | None = None, model: str | None = None
+) -> Results:
+    """The results in a directory, as they were written.
+
+        gpteval.load_results("runs").to_pandas()
+
+    Args:
+        directory: Where a run left them.
+        tasks: Only these: names, groups and patterns; None for all.
+        model: Only this model's.
+
+    Raises:
+        ResultError: There are none.
+        UnknownNameError: None is of that model.
+    """
+    place = user_path(directory)
+    results = ResultStore(place).read()
+    if not results:
+        raise ResultError(
+            f"no results in {place}: make some with `gpteval run --tasks rte --results {place}`, "
+            "or name another directory (samples: `gpteval leaderboard runs`)"
+        )
+    chosen = of_tasks(results, tasks)
+    known = sorted({result.model for result in chosen})
+    if model is not None and model not in known:
+        raise UnknownNameError("model", model, known, f"(results of: {', '.join(known)})")
+    return Results(result for result in chosen if model in (None, result.model))
+
+
+def leaderboard(
+    directory: PathLike = RESULTS,
+    tasks: Names | None = None,
+    model: str | None = None,
+    *,
+    all_splits: bool = False,
+) -> Board:
+    """The results in a directory beside the paper's.
+
+    Args:
+        directory: Where a run left them.
+        tasks: Only these: names, groups and patterns; None for all.
+        model: Only this model's.
+        all_splits: Every scored split, not only the last.
+
+    Raises:
+        ResultError: There are none.
+    """
+    return Board(standings(load_results(directory, tasks, model), all_splits=all_splits))
+
+
+def rescore(
+    directory: PathLike = RESULTS, tasks: Names | None = None, *, dry_run: bool = False
+) -> list[tuple[Result, Result]]:
+    """Compute metrics and intervals again from stored predictions, without the model.
+
+    Args:
+        directory: Of results; records whose numbers change are replaced, all or none.
+        tasks: Only these; None for all that are installed.
+        dry_run: Change nothing.
+
+    Returns:
+        Records as they were and as they are.
+
+    Raises:
+        ResultError: Predictions are missing or damaged, or nothing can be written.
+    """
+    from gpteval.studies.rescore import rescore as rescored
+
+    names = None if tasks is None else [t.name for t in registry().select(task_names(tasks))]
+    store = ResultStore(directory)
+    changed = rescored(store, names)
+    if not dry_run and store.records.is_file():
+        store.rewrite(changed)
+    return changed
+
+
+def verify_results(directory: PathLike = RESULTS) -> list[str]:
+    """What is wrong with a results directory, a line each: `gpteval results verify`."""
+    from gpteval.studies.rescore import faults
+
+    return list(faults(ResultStore(directory)))
+
+
+def merge_results(directories: Iterable[PathLike], output: PathLike) -> tuple[int, int]:
+    """Add the results and predictions of several directories to one.
+
+    Returns:
+        How many results were added, and how many were there.
+
+    Raises:
+        ResultError: A directory has none, or a file can't be read or written.
+    """
+    from gpteval.results.merging import merge
+
+    sources = [ResultStore(directory) for directory in directories]
+    for source in sources:
+        if not source.records.is_file():
+            raise ResultError(f"no results in {source.directory}: name a directory of records")
+    return merge(sources, ResultStore(output))
