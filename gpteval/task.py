@@ -184,7 +184,7 @@ class Source:
             "jsonl", "parquet", or a function from a path to rows, each with its line:
 
                 def read(path):
-                    for line, text in enumerate(path.read_text("utf-8").split("\n"), start=1):
+                    for line, text in enumerate(path.read_text("utf-8").split("\\n"), start=1):
                         question, _, answer = text.partition("|")
                         yield line, {"question": question, "answer": answer}
 
