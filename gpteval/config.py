@@ -33,6 +33,9 @@ FORM_METRICS: Mapping[str, tuple[str, ...]] = {
 RESULTS, SAMPLE_RESULTS = "results", "runs"
 """The results directories likewise."""
 
+SUBMITTED = "glue"
+"""The suite whose server a submission is for."""
+
 
 SEEDS = 2**32
 """How many seeds there are: NumPy takes those below."""

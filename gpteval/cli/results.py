@@ -34,7 +34,7 @@ def verify(directory: Path) -> int:
     if found:
         stdout.tell(f"{directory}: {len(found)} faults")
         return 1
-    stdout.show(f"{len(store.read())} results, nothing wrong")
+    stdout.show(f"{len(store.read_all())} results, nothing wrong")
     return 0
 
 

@@ -13,6 +13,7 @@ from gpteval.cli.options import (
     conclude,
     json_option,
     options_from,
+    predict_option,
     show_results,
     suite_options,
     task_file_option,
@@ -37,6 +38,7 @@ from gpteval.config import ALL, NOTHING, Compute, FinetuneConfig
 )
 @click.option("--no-pretraining", is_flag=True, help="The same shape with fresh weights only.")
 @click.option("--no-aux-lm", is_flag=True, help="Without the auxiliary loss: --lm-weight 0.")
+@predict_option
 @json_option
 @changes_from(FinetuneConfig, "changes")
 @options_from(Compute, "compute")
@@ -62,6 +64,7 @@ def command(
     gpteval run --tasks rte,cola --data-dir DATA --model mini --seeds 3
     gpteval run --task-file irony.toml --model mini   # a task of your own
     gpteval run --tasks all --model openai-gpt        # rows and weights from the hub
+    gpteval run --tasks glue --model mini --predict   # test sets too: see `gpteval submit`
     gpteval run --tasks rte --sample --no-pretraining # what the weights are worth
     gpteval run --tasks rte --sample --transfer-layers 0..4   # and each layer of them
     On eight GPUs; on two machines of eight, with a directory that both can write; by Slurm:

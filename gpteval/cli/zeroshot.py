@@ -67,7 +67,7 @@ def command(
     from gpteval.cli.progress import listener
     from gpteval.data.raw import AbsentError
     from gpteval.methods import linear, zeroshot
-    from gpteval.methods.settings import Subject, ZeroshotConfig, settled
+    from gpteval.methods.settings import Trained, ZeroshotConfig, settled
     from gpteval.plugins import registry
 
     if every == bool(tasks):
@@ -78,7 +78,7 @@ def command(
     if baselines:
         shared = {name: settings[name] for name in ("data_dir", "sample", "limit", "results")}
         try:
-            linears = linear.execute(settled(Subject, names, shared), progress)
+            linears = linear.execute(settled(Trained, names, shared), progress)
             results += linears
             results.left_out |= linears.left_out
         except AbsentError as error:  # likelihoods need no training split

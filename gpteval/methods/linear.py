@@ -25,7 +25,7 @@ from gpteval.methods.identity import content, key
 from gpteval.methods.job import Job
 from gpteval.methods.outcome import Asked, Results
 from gpteval.methods.run import plan, trainable
-from gpteval.methods.settings import Subject, settled
+from gpteval.methods.settings import Trained, settled
 from gpteval.methods.unit import Answers, SplitName, complete, data_record, rounded, without_model
 from gpteval.methods.window import Window
 from gpteval.plugins import ALL, registry
@@ -69,7 +69,7 @@ def score_baselines(
     Args:
         tasks: Names or groups, as a list or joined by commas; "all": every task there is.
         progress: Told where the work stands, and which splits are not there.
-        settings: Fields of `Subject`: data_dir, sample, limit, results.
+        settings: Fields of `Trained`: data_dir, sample, limit, results, predict.
 
     Returns:
         A result per task, baseline and split, earlier finished ones among them. A task whose
@@ -81,12 +81,12 @@ def score_baselines(
     """
     if strange := sorted({"model", "compute"} & settings.keys()):
         raise ConfigError(f"baselines have no {strange[0]}: leave it out")
-    results = execute(settled(Subject, tasks, settings), progress or Silent())
+    results = execute(settled(Trained, tasks, settings), progress or Silent())
     registry().run_finished(results)
     return results
 
 
-def execute(config: Subject, progress: Progress) -> Results:
+def execute(config: Trained, progress: Progress) -> Results:
     """Read, fit and score task by task."""
     from gpteval.data.rows import origin
     from gpteval.results.store import ResultStore
@@ -100,7 +100,7 @@ def execute(config: Subject, progress: Progress) -> Results:
     store.prepare()
     results: list[Result] = []
     absent: list[AbsentError] = []
-    jobs = plan(tasks, rows_from)
+    jobs = plan(tasks, rows_from, lambda task, split: config.predict)
     sizes = [job.task.source.splits["train"].rows for job in jobs]
     for number, job in enumerate(jobs, start=1):
         progress.part(number, sizes)
@@ -111,6 +111,9 @@ def execute(config: Subject, progress: Progress) -> Results:
             absent.append(error)
             continue
         loading = time.perf_counter() - began
+        for task, split in job.scored if config.predict else ():
+            if (task.name, split) not in rows:
+                progress.say(f"{task.name} {split} is not there, and is not predicted")
         with asked.attempt(*{task.name: task for task, _ in job.scored}.values()):
             for name in filter(None, (TFIDF, job.task.blind)):
                 unit = Linear(name, job, rows, config.limit, loading)
@@ -231,8 +234,8 @@ class Linear:
         return [(self.job.task, "train"), *(pair for pair in self.scored if pair[0] is task)]
 
     def _rows_digest(self, task: Task) -> str:
-        names = [(t.name, split) for t, split in self._used(task)]
-        return digest({"/".join(name): self.rows[name].digest for name in names})
+        used = {f"{t.name}/{split}": self.rows[t.name, split] for t, split in self._used(task)}
+        return digest({name: rows.digest for name, rows in used.items() if not rows.private})
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:

@@ -6,11 +6,13 @@ disk before the next task begins.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import count, product
 from typing import TYPE_CHECKING, Any
 
+from gpteval.data.raw import AbsentError
 from gpteval.errors import DataError, PluginError
 from gpteval.methods.job import Job, JobData
 from gpteval.methods.outcome import Asked, Results
@@ -39,7 +41,7 @@ def run(
         tasks: Names or groups, as a list or joined by commas ("glue,race").
         progress: Told where the run stands.
         settings: Fields of `RunConfig`: model, data_dir, sample, recipe, changes, seeds, limit,
-            results, compute, transfer_layers.
+            results, compute, transfer_layers, predict.
 
     Returns:
         A result per task, split, number of layers transferred and seed, earlier finished ones
@@ -83,7 +85,7 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
         store.prepare(STATE * sum(p.nbytes for p in loaded.model.parameters()))
         jobs = [
             data
-            for job in plan(tasks, session.origin)
+            for job in plan(tasks, session.origin, partial(_predicts, config, session, told))
             if (data := _usable(job, config, session, loaded, asked))
         ]
     asked.refuse_none(jobs)
@@ -99,6 +101,18 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
         if alone:
             session.forget(data.rows)
     return Results(results, asked.left_out)
+
+
+def _predicts(config: RunConfig, session: Session, told: Progress, task: Task, split: str) -> bool:
+    """Whether a split whose labels are private is asked for, and there: if not, it is told."""
+    if not config.predict:
+        return False
+    try:
+        session.rows(task, split)
+    except AbsentError as error:
+        told.say(f"{task.name} {split} is not predicted: {error}")
+        return False
+    return True
 
 
 def _usable(
@@ -163,18 +177,24 @@ def untrainable(task: Task) -> str:
     )
 
 
-def plan(selected: Sequence[Task], rows_from: Origin) -> list[Job]:
+def plan(
+    selected: Sequence[Task],
+    rows_from: Origin,
+    predicts: Callable[[Task, str], bool] = lambda task, split: False,
+) -> list[Job]:
     """One job per training task; a task with a `train_task` rides along with that one's model.
 
     Args:
         selected: Tasks that are `trainable`.
         rows_from: Says which splits there are.
+        predicts: Whether to predict a split whose labels are private.
     """
-    from gpteval.data.rows import scored_splits
+    from gpteval.data.rows import private_splits, scored_splits
 
     riders: dict[str, list[tuple[Task, str]]] = {}
     for task in selected:
-        splits = scored_splits(task, rows_from)
+        predicted = (s for s in private_splits(task, rows_from) if predicts(task, s))
+        splits = (*predicted, *scored_splits(task, rows_from))
         riders.setdefault(task.train_task or task.name, []).extend((task, s) for s in splits)
     known = registry().tasks()
     return [Job(known[name], tuple(scored)) for name, scored in riders.items()]

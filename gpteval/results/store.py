@@ -106,7 +106,11 @@ class ResultStore:
             write_whole(self.records, b"".join(lines.get(_normal(line), line) for line in kept))
 
     def read(self) -> list[Result]:
-        """Every result in the order written; none where the directory does not exist.
+        """Every scored result in the order written; none where the directory does not exist."""
+        return [result for result in self.read_all() if not result.private]
+
+    def read_all(self) -> list[Result]:
+        """The same, with those of splits whose labels are private.
 
         Lines that are no results, or those of a newer gpteval, are passed over and told once.
 
