@@ -36,6 +36,9 @@ RESULTS, SAMPLE_RESULTS, CURVE_RESULTS = "results", "runs", "curve"
 EXAMINED_ROWS = 100
 """Most rows of a split that a model is examined with."""
 
+SUBMITTED = "glue"
+"""The suite whose server a submission is for."""
+
 SEEDS = 2**32
 """How many seeds there are: NumPy takes those below."""
 

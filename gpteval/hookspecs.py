@@ -143,7 +143,8 @@ def gpteval_register_commands(cli: click.Group) -> None:
 def gpteval_run_finished(results: Sequence[Result]) -> None:
     """Called at the end of a run with all its results, after they are on disk.
 
-    What it prints goes nowhere: standard output is for results. Write to a file or a server.
+    What it prints goes nowhere: standard output is for results. Write to a file or a server. A
+    result of a split whose labels are private (`--predict`) has predictions and no scores.
 
     Example:
         import gpteval

@@ -77,7 +77,8 @@ class Result:
         key: Digest of model, task version, data, configuration, seed: what is finished is found by
             it and not run again. The splits of one run share it.
         task, version, mode, split, n: What was scored, and on how many examples.
-        scores: Metric → fraction (correlations from -1), also metric/part for the parts.
+        scores: Metric → fraction (correlations from -1), also metric/part for the parts. Empty, as
+            are interval and baselines, where the labels are private: predicted, not scored.
         interval: 95 % interval of the headline metric (see `gpteval.score.statistics`); None where
             the examples support none.
         baselines: Baseline → metric → fraction; "majority" always.
@@ -129,6 +130,11 @@ class Result:
     run_file: Mapping[str, Any] = field(default_factory=dict)
     schema: int = field(default=SCHEMA)
 
+    @property
+    def private(self) -> bool:
+        """Whether the labels are private, so that there is nothing but the predictions."""
+        return not (self.scores or self.interval or self.baselines)
+
 
 class NewerError(ValueError):
     """A record that a later gpteval wrote."""
@@ -169,7 +175,7 @@ def read_record(line: str | bytes, kind: type[Record]) -> Record:
     if unknown:
         raise ValueError(f"unknown field {min(unknown)!r:.40}")
     record = msgspec.convert(fields_read, kind)
-    if isinstance(record, Result) and all("/" in name for name in record.scores):
+    if isinstance(record, Result) and not record.private and all("/" in n for n in record.scores):
         raise ValueError("no scores of the whole split")
     return record
 

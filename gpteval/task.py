@@ -154,6 +154,7 @@ class Split:
             nobody published it: as many as are there.
         files: Paths below a data directory, globs allowed, read in sorted order and joined.
         hub: The split's name on the hub ("validation"); None where the hub has no such split.
+        config: The hub's configuration, where it is not the source's.
         labelled: False for test sets whose labels are private.
         without_gold: Official number of further rows without a gold label (SNLI's "-").
         part: Which rows of the files (and of the hub's split) belong here; None for all.
@@ -167,6 +168,7 @@ class Split:
     without_gold: int = 0
     part: Part | None = None
     header: tuple[str, ...] = ()
+    config: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +258,8 @@ class Suite:
         published: Figures of that mean, with the data versions they were measured on.
         table: Row of a published table of ablations → task → score in percent, "" → its average as
             printed; such a suite stands beside `gpteval ablate`, not on the leaderboard.
+        submission: File of the benchmark's server → task and split whose predictions it holds;
+            see `gpteval.report.submission`. Empty where there is no such server.
         title: Shown in reports.
     """
 
@@ -263,6 +267,7 @@ class Suite:
     members: Mapping[str, tuple[str, ...]]
     published: tuple[PaperScore, ...] = ()
     table: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    submission: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     title: str = ""
 
 

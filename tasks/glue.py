@@ -32,9 +32,26 @@ GLUE = Suite(
         "wnli": ("accuracy",),
     },
     published=(PaperScore("macro mean", 72.8, "test", "P t.4", data="QNLI v1", best_before=68.9),),
+    submission={
+        "CoLA.tsv": ("cola", "test"),
+        "SST-2.tsv": ("sst2", "test"),
+        "MRPC.tsv": ("mrpc", "test"),
+        "STS-B.tsv": ("stsb", "test"),
+        "QQP.tsv": ("qqp", "test"),
+        "MNLI-m.tsv": ("mnli", "test"),
+        "MNLI-mm.tsv": ("mnli", "test_mismatched"),
+        "QNLI.tsv": ("qnli", "test"),
+        "RTE.tsv": ("rte", "test"),
+        "WNLI.tsv": ("wnli", "test"),
+        "AX.tsv": ("mnli", "diagnostic"),
+    },
     title="GLUE",
 )
-"""The nine tasks of the official macro mean, with the metrics averaged first (Wang et al. 2018)."""
+"""The nine tasks of the official macro mean, with the metrics averaged first (Wang et al. 2018).
+
+The names of the server's files are those of jiant, its authors' toolkit (nyu-mll/jiant, commit
+daa5a25: `jiant/scripts/benchmarks/benchmarks.py`).
+"""
 
 _TASKS = {
     "cola": ("matthews",),

@@ -1,6 +1,7 @@
 """MultiNLI: entailment, neutral or contradiction, over ten genres; in GLUE.
 
-`dev` and `test` are matched (the genres of train), `…_mismatched` are other genres.
+`dev` and `test` are matched (the genres of train), `…_mismatched` are other genres. `diagnostic` is
+GLUE's own set of 1,104 pairs (AX), made to be predicted with the model of this task.
 """
 
 from __future__ import annotations
@@ -32,6 +33,13 @@ MNLI = Task(
             "dev_mismatched": _split(9832, "dev_mismatched", "validation_mismatched"),
             "test": _split(9796, "test_matched", "test_matched", labelled=False),
             "test_mismatched": _split(9847, "test_mismatched", "test_mismatched", labelled=False),
+            "diagnostic": Split(
+                1104,
+                ("glue/diagnostic/diagnostic.tsv",),
+                hub="test",
+                config="ax",
+                labelled=False,
+            ),
         },
         columns=("sentence1", "sentence2"),
         label="gold_label",

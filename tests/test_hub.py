@@ -64,6 +64,14 @@ def data_set(
     return files
 
 
+def joined(*sets: dict[str, bytes]) -> dict[str, bytes]:
+    """Several configurations in one repository: their cards are one."""
+    cards = [json.loads(files["README.md"].split(b"\n")[1]) for files in sets]
+    card = {name: [entry for own in cards for entry in own[name]] for name in cards[0]}
+    files = {name: content for own in sets for name, content in own.items()}
+    return files | {"README.md": f"---\n{json.dumps(card)}\n---\n".encode()}
+
+
 PAIR = {"sentence1": "It rains.", "sentence2": "It is wet.", "label": 0, "idx": 0}
 HIDDEN = PAIR | {"label": -1}
 CAPTIONS = [{"premise": "a", "hypothesis": str(n), "label": n} for n in (2, -1, 0, 1)]
@@ -73,11 +81,19 @@ QUESTIONS = [{"example_id": name, "article": "a", "question": "q", "options": li
               "answer": "C"} for name in ("high1.txt", "middle2.txt", "high1.txt")]  # fmt: skip
 TEXT, NUMBER = {"dtype": "string"}, {"dtype": "int32"}
 REPOSITORIES = {
-    "rte": data_set(
-        "rte",
-        {"sentence1": TEXT, "sentence2": TEXT, "label": label("entailment", "not_entailment"),
-         "idx": NUMBER},
-        {"train": [PAIR, PAIR | {"label": 1}], "validation": [PAIR], "test": [HIDDEN]},
+    "rte": joined(
+        data_set(
+            "rte",
+            {"sentence1": TEXT, "sentence2": TEXT, "label": label("entailment", "not_entailment"),
+             "idx": NUMBER},
+            {"train": [PAIR, PAIR | {"label": 1}], "validation": [PAIR], "test": [HIDDEN]},
+        ),
+        data_set(
+            "ax",
+            {"premise": TEXT, "hypothesis": TEXT,
+             "label": label("entailment", "neutral", "contradiction"), "idx": NUMBER},
+            {"test": [{"premise": "a", "hypothesis": "b", "label": -1, "idx": 0}]},
+        ),
     ),
     "snli": data_set(
         "plain_text",
@@ -176,8 +192,8 @@ def answers(endpoint: str, home: Path) -> dict[tuple[str, str], dict]:
     asked = [(name, split, revision) for name, split, revision in (
         ("rte", "dev", ""), ("rte", "train", ""), ("rte", "test", ""), ("snli", "dev", ""),
         ("copa", "train", ""), ("copa", "dev", ""), ("copa", "test", ""), ("race", "test", ""),
-        ("mnli", "dev", ""), ("snli", "test", ""), ("scitail", "test", ""),
-        ("rocstories", "test", ""),
+        ("mnli", "dev", ""), ("mnli", "diagnostic", ""), ("snli", "test", ""),
+        ("scitail", "test", ""), ("rocstories", "test", ""),
     )]  # fmt: skip
     found = ask(home, asked, HF_ENDPOINT=endpoint)
     return {key[:2]: answer for key, answer in zip(asked, found, strict=True)}
@@ -198,6 +214,11 @@ def test_class_labels_become_names(answers: dict) -> None:
 
 def test_private_labels_of_the_hub_are_none(answers: dict) -> None:
     assert [r["label"] for r in answers["rte", "test"]["rows"]] == [None]
+
+
+def test_a_split_of_another_configuration_is_read_from_there(answers: dict) -> None:
+    row = {"id": "0", "label": None, "sentence1": "a", "sentence2": "b"}
+    assert answers["mnli", "diagnostic"]["rows"] == [row]
 
 
 def test_hub_rows_without_gold_are_left_out_and_keep_their_places(answers: dict) -> None:

@@ -70,8 +70,9 @@ ASKED = {
 }
 
 
-ELSEWHERE = {"plugins check", "plugins new"}
-"""Commands that take long, or can't be asked twice: test_plugins and test_scaffold ask them."""
+ELSEWHERE = {"plugins check", "plugins new", "submit"}
+"""Commands that take long, or can't be asked twice: test_plugins, test_scaffold and test_submit ask
+them."""
 
 
 def commands(command: click.Command, *path: str) -> Iterator[tuple[str, click.Command]]:

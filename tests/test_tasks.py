@@ -14,7 +14,7 @@ from gpteval.plugins import registry
 
 # Rows found in a data directory as described by its SOURCES.md, in the order of the task's splits.
 FOUND = {
-    "snli": (19999, 9842, 9824), "mnli": (12811, 9815, 9832, 9796, 9847),
+    "snli": (19999, 9842, 9824), "mnli": (12811, 9815, 9832, 9796, 9847, 1104),
     "qnli": (2000, 5463, 5463), "scitail": (None, None, 2126), "rte": (2490, 277, 3000),
     "wnli": (635, 71, 146), "stsb": (5749, 1500, 1379), "qqp": (23497, 7600, None),
     "mrpc": (3668, 408, 1725), "cola": (8551, 1043, 1063), "sst2": (67349, 872, 1821),

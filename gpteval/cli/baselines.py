@@ -12,6 +12,7 @@ from gpteval.cli.options import (
     data_dir_option,
     json_option,
     limit_option,
+    predict_option,
     results_option,
     sample_option,
     show_results,
@@ -33,6 +34,7 @@ from gpteval.cli.options import (
 @limit_option
 @skip_missing_option
 @results_option
+@predict_option
 @json_option
 def command(*, as_json: bool, **settings: Any) -> None:
     """Train and score baselines that need no language model.

@@ -39,6 +39,7 @@ COMMANDS = {
     "check": "Hold results against a baseline: a gate for CI.",
     "bless": "Make results the baseline that later ones are held against.",
     "noise": "Measure how much scores move with the seed.",
+    "submit": "Write the zip that GLUE's server takes.",
     "rescore": "Compute metrics again from stored predictions.",
     "results": "Verify a results directory, or join several.",
     "tasks": "List the tasks, show one, or check one before it is run.",

@@ -78,6 +78,11 @@ skip_missing_option = click.option(
 results_option = click.option(
     "--results", type=DIRECTORY, help="Directory of records; default: results (runs with --sample)."
 )
+predict_option = click.option(
+    "--predict",
+    is_flag=True,
+    help="Predict test sets whose labels are private too, for `gpteval submit`.",
+)
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON instead, an object a line."
 )

@@ -38,7 +38,7 @@ def verify(directory: Path) -> int:
     store = ResultStore(directory)
     older = undigested(store)
     told = f"; {older} without a digest: `gpteval rescore` gives them one" if older else ""
-    stdout.show(f"{len(store.read())} results, nothing wrong{told}")
+    stdout.show(f"{len(store.read_all())} results, nothing wrong{told}")
     return 0
 
 

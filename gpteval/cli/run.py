@@ -14,6 +14,7 @@ from gpteval.cli.options import (
     conclude,
     json_option,
     options_from,
+    predict_option,
     show_results,
     suite_options,
     task_file_option,
@@ -46,6 +47,7 @@ from gpteval.config import ALL, NOTHING, Compute, FinetuneConfig
     help="Keep the fine-tuned model in this directory, for `gpteval predict`; of several each in "
     "one below it.",
 )
+@predict_option
 @json_option
 @changes_from(FinetuneConfig, "changes")
 @options_from(Compute, "compute")
@@ -76,6 +78,7 @@ def command(
     gpteval run my-run.toml --seed 1                  # options from a file, but for the seed
     gpteval run --tasks rte --sample --save-model my-rte   # then: gpteval predict my-rte new.csv
     gpteval run --tasks all --model openai-gpt        # rows and weights from the hub
+    gpteval run --tasks glue --model mini --predict   # test sets too: see `gpteval submit`
     gpteval run --tasks rte --sample --no-pretraining # what the weights are worth
     gpteval run --tasks rte --sample --transfer-layers 0..4   # and each layer of them
     On eight GPUs; on two machines of eight, with a directory that both can write; by Slurm:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpteval.data.raw import AbsentError, RawRow, layout
 from gpteval.errors import DataError
-from gpteval.task import Task
+from gpteval.task import Split, Task
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -34,10 +34,10 @@ def read_hub(task: Task, split: str) -> Iterator[RawRow]:
     if not source.hub or official.hub is None:
         raise AbsentError(f"{task.name}: no {split} split on the hub; {_instead(task)}")
     wanted = layout(task, official, labelled=official.labelled)
-    dataset = _load(task, official.hub)
+    dataset = _load(task, official)
     columns = {source.hub_columns.get(name, name): name for name in dataset.column_names}
     missing = [c for c in wanted.columns if c not in columns]
-    path = f"{source.hub}/{source.config}/{official.hub}"
+    path = f"{source.hub}/{_config(task, official)}/{official.hub}"
     if missing:
         raise DataError(f"hub {path}: no column {missing[0]!r}; it has {', '.join(columns)}")
     return _rows(dataset, {c: columns[c] for c in wanted.columns}, path)
@@ -65,14 +65,18 @@ def _named(values: list[Any], names: list[str] | None) -> list[Any]:
     return [names[v] if v is not None and v >= 0 else None for v in values]
 
 
-def _load(task: Task, split: str) -> Dataset:
+def _config(task: Task, split: Split) -> str:
+    return split.config or task.source.config
+
+
+def _load(task: Task, split: Split) -> Dataset:
     """The data set at the pinned revision."""
     import datasets
 
-    source = task.source
+    source, config = task.source, _config(task, split)
     try:
         dataset = datasets.load_dataset(
-            source.hub, source.config or None, revision=source.revision, split=split
+            source.hub, config or None, revision=source.revision, split=split.hub
         )
     except Exception as error:  # `datasets` lets through whatever its HTTP client raises
         kind = UnreachableError if isinstance(error, ConnectionError) else DataError
@@ -82,7 +86,7 @@ def _load(task: Task, split: str) -> Dataset:
     return dataset
 
 
-def _refuse_other_revision(task: Task, split: str, dataset: Dataset) -> None:
+def _refuse_other_revision(task: Task, split: Split, dataset: Dataset) -> None:
     """`datasets` falls back to *any* cached revision when the one asked for can't be had."""
     revision = task.source.revision
     cached = [file["filename"] for file in dataset.cache_files]
@@ -93,9 +97,9 @@ def _refuse_other_revision(task: Task, split: str, dataset: Dataset) -> None:
         )
 
 
-def _named_at(task: Task, split: str) -> str:
+def _named_at(task: Task, split: Split) -> str:
     source = task.source
-    where = f"{source.hub} {source.config} {split} at {source.revision[:12]}"
+    where = f"{source.hub} {_config(task, split)} {split.hub} at {source.revision[:12]}"
     return f"{task.name}: cannot read {where} from the hub"
 
 

@@ -63,6 +63,7 @@ class SplitRows:
         left_out: Rows met on the way that have no gold label.
         digest: SHA-256 of the rows in order.
         origin: Where they come from.
+        private: Whether their labels are private: they can be predicted, not scored.
     """
 
     task: str
@@ -72,6 +73,7 @@ class SplitRows:
     left_out: int
     digest: str
     origin: Origin
+    private: bool = False
 
     @property
     def complete(self) -> bool:
@@ -148,6 +150,7 @@ def load_split(task: Task, split: str, origin: Origin, limit: int | None = None)
         left_out=left_out,
         digest=digest(kept),
         origin=origin,
+        private=_private(task, split, origin),
     )
 
 
@@ -178,8 +181,12 @@ def place_of(task: Task, rows: SplitRows, place: int) -> str:
 
 def _labelled(task: Task, split: str, origin: Origin) -> bool:
     """Whether the rows have a column with the gold label: those of a sample have it all."""
-    labelled = task.source.splits[split].labelled or origin.kind == "sample"
-    return labelled and bool(task.source.label)
+    return bool(task.source.label) and not _private(task, split, origin)
+
+
+def _private(task: Task, split: str, origin: Origin) -> bool:
+    """Whether the publisher keeps the labels; none of a sample's are kept."""
+    return not task.source.splits[split].labelled and origin.kind != "sample"
 
 
 def scored_splits(task: Task, origin: Origin) -> tuple[str, ...]:
@@ -194,6 +201,11 @@ def scored_splits(task: Task, origin: Origin) -> tuple[str, ...]:
     elif origin.kind == "hub":
         there = tuple(s for s in task.evaluate if task.source.splits[s].hub is not None)
     return there or task.evaluate
+
+
+def private_splits(task: Task, origin: Origin) -> tuple[str, ...]:
+    """The splits whose labels are private: to predict, and to send to who has them."""
+    return tuple(s for s in task.source.splits if _private(task, s, own(task, origin)))
 
 
 def digest(rows: Iterable[Row]) -> str:

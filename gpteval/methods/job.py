@@ -30,7 +30,7 @@ class Job:
     Attributes:
         task: The training task.
         scored: Its own scored splits, those of tasks that ride along (breaking-NLI on SNLI), or
-            both.
+            both; before them those that are predicted only.
     """
 
     task: Task
@@ -155,7 +155,8 @@ class JobData:
 
     def digest(self, task: Task) -> str:
         """Digest of the rows trained on, selected on, and scored for `task`."""
-        return digest({"/".join(name): self.rows[name].digest for name in self._used(task)})
+        used = {"/".join(name): self.rows[name] for name in self._used(task)}
+        return digest({name: rows.digest for name, rows in used.items() if not rows.private})
 
     def contents(self, task: Task) -> dict[str, str]:
         """Split → digest of its examples, of the same splits."""
@@ -166,7 +167,7 @@ class JobData:
         return {name: content(examples) for name, examples in self.examples.items()}
 
     def _used(self, task: Task) -> list[SplitName]:
-        """The splits trained on, selected on, and scored for `task`."""
+        """The splits trained on, selected on, and predicted for `task`."""
         own = self.job.task.name
         scored = {(t.name, split) for t, split in self.job.scored if t.name == task.name}
         return [name for name in self.rows if name in {(own, "train"), (own, "dev")} | scored]

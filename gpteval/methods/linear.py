@@ -23,7 +23,7 @@ from gpteval.methods.job import Job
 from gpteval.methods.linear_model import SETTINGS, LinearModel
 from gpteval.methods.outcome import Asked, Results
 from gpteval.methods.run import plan, trainable
-from gpteval.methods.settings import Subject, settled
+from gpteval.methods.settings import Trained, settled
 from gpteval.methods.unit import Answers, SplitName, complete, data_record, rounded, without_model
 from gpteval.methods.window import Window
 from gpteval.naming import ALL
@@ -52,8 +52,8 @@ def score_baselines(
 
     Args:
         tasks: Names or groups, as a list or joined by commas; "all": every task there is.
-        progress: Told where the work stands.
-        settings: Fields of `Subject`: data_dir, sample, limit, results.
+        progress: Told where the work stands, and which splits are not there.
+        settings: Fields of `Trained`: data_dir, sample, limit, results, predict.
 
     Returns:
         A result per task, baseline and split, earlier finished ones among them; `left_out` names
@@ -64,12 +64,12 @@ def score_baselines(
     """
     if strange := sorted({"model", "compute"} & settings.keys()):
         raise ConfigError(f"baselines have no {strange[0]}: leave it out")
-    results = execute(settled(Subject, tasks, settings), progress or Silent())
+    results = execute(settled(Trained, tasks, settings), progress or Silent())
     registry().run_finished(results)
     return results
 
 
-def execute(config: Subject, progress: Progress, *, required: bool = True) -> Results:
+def execute(config: Trained, progress: Progress, *, required: bool = True) -> Results:
     """Read, fit and score task by task; what was named by itself is read before the first fit.
 
     Args:
@@ -88,7 +88,7 @@ def execute(config: Subject, progress: Progress, *, required: bool = True) -> Re
     rows_from = origin(config.data_dir, config.sample)
     store = ResultStore(config.results_directory)
     store.prepare()
-    jobs = plan(tasks, rows_from)
+    jobs = plan(tasks, rows_from, lambda task, split: config.predict)
     sizes = [job.task.source.splits["train"].rows for job in jobs]
     read = partial(_read, rows_from=rows_from, limit=config.limit, asked=asked)
     ready = {n: read(job) for n, job in enumerate(jobs) if asked.by_itself(*job.tasks)}
@@ -98,6 +98,9 @@ def execute(config: Subject, progress: Progress, *, required: bool = True) -> Re
         began = time.perf_counter()
         rows = ready.pop(number) if number in ready else read(job)
         loading = time.perf_counter() - began
+        for task, split in job.scored if config.predict and rows else ():
+            if (task.name, split) not in rows:
+                progress.say(f"{task.name} {split} is not there, and is not predicted")
         with asked.attempt(*job.tasks):
             results += _completed(job, rows, config.limit, loading, store, progress)
     if not required:
@@ -258,8 +261,8 @@ class Linear:
         return [(self.job.task, "train"), *(pair for pair in self.scored if pair[0] is task)]
 
     def _rows_digest(self, task: Task) -> str:
-        names = [(t.name, split) for t, split in self._used(task)]
-        return digest({"/".join(name): self.rows[name].digest for name in names})
+        used = {f"{t.name}/{split}": self.rows[t.name, split] for t, split in self._used(task)}
+        return digest({name: rows.digest for name, rows in used.items() if not rows.private})
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:

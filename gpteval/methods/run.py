@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import count, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gpteval.data.raw import AbsentError
 from gpteval.errors import DataError, PluginError
 from gpteval.methods.job import Job, JobData
 from gpteval.methods.outcome import Asked, Results
@@ -42,7 +44,7 @@ def run(
         tasks: Names or groups, as a list or joined by commas ("glue,race").
         progress: Told where the run stands.
         settings: Fields of `RunConfig`: model, data_dir, sample, recipe, changes, seeds, limit,
-            results, compute, transfer_layers.
+            results, compute, transfer_layers, predict.
 
     Returns:
         A result per task, split, number of layers transferred and seed, earlier finished ones
@@ -84,7 +86,7 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
         loaded = session.model(config.model_reference)
         variants = list(product(transfers(config.transfer_layers, loaded), config.seeds))
         store.prepare(STATE * sum(p.nbytes for p in loaded.model.parameters()))
-        planned = plan(tasks, session.origin)
+        planned = plan(tasks, session.origin, partial(_predicts, config, session, told))
         jobs = [data for job in planned if (data := _usable(job, config, session, loaded, asked))]
         place = _places(config, loaded, several=len(planned) * len(variants) > 1)
         for data, (transfer, seed) in product(jobs, variants):
@@ -125,6 +127,18 @@ def _places(
         return root / "-".join(words) if several else root
 
     return place
+
+
+def _predicts(config: RunConfig, session: Session, told: Progress, task: Task, split: str) -> bool:
+    """Whether a split whose labels are private is asked for, and there: if not, it is told."""
+    if not config.predict:
+        return False
+    try:
+        session.rows(task, split)
+    except AbsentError as error:
+        told.say(f"{task.name} {split} is not predicted: {error}")
+        return False
+    return True
 
 
 def _usable(
@@ -194,18 +208,24 @@ def untrainable(task: Task) -> str:
     )
 
 
-def plan(selected: Sequence[Task], rows_from: Origin) -> list[Job]:
+def plan(
+    selected: Sequence[Task],
+    rows_from: Origin,
+    predicts: Callable[[Task, str], bool] = lambda task, split: False,
+) -> list[Job]:
     """One job per training task; a task with a `train_task` rides along with that one's model.
 
     Args:
         selected: Tasks that are `trainable`.
         rows_from: Says which splits there are.
+        predicts: Whether to predict a split whose labels are private.
     """
-    from gpteval.data.rows import scored_splits
+    from gpteval.data.rows import private_splits, scored_splits
 
     riders: dict[str, list[tuple[Task, str]]] = {}
     for task in selected:
-        splits = scored_splits(task, rows_from)
+        predicted = (s for s in private_splits(task, rows_from) if predicts(task, s))
+        splits = (*predicted, *scored_splits(task, rows_from))
         riders.setdefault(task.train_task or task.name, []).extend((task, s) for s in splits)
     known = registry().tasks()
     return [Job(known[name], tuple(scored)) for name, scored in riders.items()]

@@ -136,7 +136,27 @@ class ZeroshotConfig(Subject):
 
 
 @dataclass(frozen=True, slots=True)
-class RunConfig(Subject):
+class Trained(Subject):
+    """What learns from the training split of a task before it answers the others.
+
+    Attributes:
+        predict: Answer the splits whose labels are private too, for `gpteval submit`.
+    """
+
+    predict: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what no run can use."""
+        Subject.__post_init__(self)
+        if self.predict and self.sample:
+            raise ConfigError(
+                "--predict is for sets whose labels are private, and the samples have all of "
+                "theirs: leave out --predict or --sample"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig(Trained):
     """Everything a run depends on, beside the code.
 
     Attributes:
@@ -163,7 +183,7 @@ class RunConfig(Subject):
 
     def __post_init__(self) -> None:
         """Refuse what no run can use."""
-        Subject.__post_init__(self)
+        Trained.__post_init__(self)
         if not self.seeds:
             raise ConfigError("at least one seed is needed")
         if wrong := [seed for seed in self.seeds if not 0 <= seed < SEEDS]:

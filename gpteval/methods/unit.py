@@ -63,7 +63,10 @@ class Unit(Protocol):
 
     @property
     def scored(self) -> Sequence[tuple[Task, str]]:
-        """Tasks and splits it predicts, a task's headline split last."""
+        """Tasks and splits it predicts, a task's headline split last.
+
+        What has no labels is predicted and not scored.
+        """
 
     @property
     def train_labels(self) -> Sequence[Label]:
@@ -143,9 +146,7 @@ def _forget(unit: Unit, first: bool) -> None:
 
 def _result(unit: Unit, store: ResultStore, answers: Answers, task: Task, split: str) -> Result:
     """Write the predictions of one split, and account for them."""
-    from gpteval.score.chance import baselines
     from gpteval.score.gate import check
-    from gpteval.score.statistics import interval
 
     name = (task.name, split)
     predictions, key = answers.predictions[name], unit.key(task)
@@ -158,17 +159,31 @@ def _result(unit: Unit, store: ResultStore, answers: Answers, task: Task, split:
         mode=unit.mode,
         split=split,
         n=len(predictions),
-        scores=unit.scores(task, predictions),
-        interval=interval(task, predictions),
-        baselines=baselines(task, unit.train_labels, predictions) | answers.baselines.get(name, {}),
         degenerate=len({p.prediction for p in predictions}) == 1,
         predictions=store.write_predictions(key, task.name, split, predictions),
         versions={**provenance.versions(), "numbers": str(NUMBERS)},
         plugins=registry().versions(),
         commit=provenance.commit(),
         time=datetime.now(UTC).isoformat(timespec="seconds"),
+        **_scored(unit, task, predictions, answers.baselines.get(name, {})),
         **fields,
     )
+
+
+def _scored(
+    unit: Unit, task: Task, predictions: Sequence[Prediction], beside: Baselines
+) -> dict[str, Any]:
+    """Scores, interval and baselines; none where the labels are private."""
+    from gpteval.score.chance import baselines
+    from gpteval.score.statistics import interval
+
+    if all(p.label is None for p in predictions):
+        return {"scores": {}, "interval": None, "baselines": {}}
+    return {
+        "scores": unit.scores(task, predictions),
+        "interval": interval(task, predictions),
+        "baselines": baselines(task, unit.train_labels, predictions) | beside,
+    }
 
 
 def data_record(

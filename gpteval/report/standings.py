@@ -97,7 +97,7 @@ def standings(
             with its other half: dev and dev_mismatched).
     """
     tasks = registry().tasks() if tasks is None else tasks
-    kept = list(results)
+    kept = [result for result in results if not result.private]
     everything = over_seeds(kept if all_splits else _headline_splits(kept), tasks)
     order = {name: place for place, name in enumerate(tasks)}
     modes_in_order = [mode for half in HALVES for mode in half]

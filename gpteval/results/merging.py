@@ -26,9 +26,9 @@ def merge(sources: Sequence[ResultStore], target: ResultStore) -> tuple[int, int
     """
     added = there = 0
     for source in sources:
-        known = target.read()
+        known = target.read_all()
         fresh: list[Result] = []
-        for result in source.read():
+        for result in source.read_all():
             moved = _with_predictions(source, target, result)
             if moved in known or moved in fresh:
                 there += 1

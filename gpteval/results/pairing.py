@@ -104,12 +104,13 @@ class Measurement:
         return f"{Path(self.model).name} ({self.mode}, {self.recipe})"
 
 
-def side(text: str) -> list[Measurement]:
+def side(text: str, *, private: bool = False) -> list[Measurement]:
     """The measurements of one side of a comparison.
 
     Args:
         text: A results directory, or one with words after an "@" that every entrant taken has:
             "runs/new", "results@mini,finetune", "@tfidf" (of the directory `results`).
+        private: Take the splits whose labels are private, which have no scores, and them alone.
 
     Raises:
         ResultError: There are none.
@@ -118,14 +119,17 @@ def side(text: str) -> list[Measurement]:
     if not place.is_dir():
         directory, _, choice = text.rpartition(CHOOSES) if CHOOSES in text else (text, "", "")
         place = user_path(directory or DEFAULT)
-    found = measurements(ResultStore(place))
-    if not found:
-        raise ResultError(f"no results in {place}: name a directory that has a records.jsonl")
+    store = ResultStore(place)
+    there = [result for result in store.read_all() if result.private == private]
+    if not there:
+        what = "predictions without labels (`--predict`)" if private else "results"
+        raise ResultError(f"no {what} in {place}: name a directory that has some")
+    found = measurements(store, there)
     words = {word.strip() for word in choice.split(",") if word.strip()}
     chosen = [m for m in found if words <= m.words]
     if not chosen:
-        there = ", ".join(sorted({m.entrant for m in found}))
-        raise ResultError(f"no results of {choice!r} in {place}: there are {there}")
+        named = ", ".join(sorted({m.entrant for m in found}))
+        raise ResultError(f"no results of {choice!r} in {place}: there are {named}")
     return chosen
 
 

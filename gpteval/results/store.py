@@ -116,7 +116,11 @@ class ResultStore:
         return sum(old != new and new not in lines for old, new in pairs)
 
     def read(self) -> list[Result]:
-        """Every result in the order written; none where the directory does not exist.
+        """Every scored result in the order written; none where the directory does not exist."""
+        return [result for result in self.read_all() if not result.private]
+
+    def read_all(self) -> list[Result]:
+        """The same, with those of splits whose labels are private.
 
         Lines that are no results, or those of a newer gpteval, are passed over and told once.
 

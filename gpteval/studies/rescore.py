@@ -115,8 +115,10 @@ def fault(store: ResultStore, result: Result) -> str:
         return str(error)
     if len({p.id for p in given}) < len(given):
         return "an example was predicted twice"
+    if result.private and any(p.label is not None for p in given):
+        return "it has labels and no score"
     task = registry().tasks().get(result.task)
-    if task and task.version == result.version:
+    if task and task.version == result.version and not result.private:
         return differs(result, rescored(task, result, given))
     return "" if len(given) == result.n else f"{len(given)} predictions, on record {result.n}"
 
