@@ -175,10 +175,11 @@ class Difference:
     def _variances(self) -> Array:
         """Of the difference: all that the seeds leave possible, equally likely ones."""
         import numpy as np
-        from scipy.special import chdtri
 
         if self.seeds is None:
             return np.array([self.examples])
+        from scipy.special import chdtri
+
         shares = (np.arange(POINTS) + 0.5) / POINTS
         possible = self.seeds * self.freedom / chdtri(self.freedom, shares)
         variances: Array = self.examples + np.maximum(possible - self.shared, 0.0)
