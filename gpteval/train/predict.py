@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from gpteval.compute.memory import in_parts
 from gpteval.encode.batch import Encoded, pack
 from gpteval.encode.batching import SCORING_TOKENS, by_length, dealt
-from gpteval.errors import TrainingError
 from gpteval.progress import Progress, Silent
 from gpteval.records import Prediction
 from gpteval.task import Example, Task
@@ -50,12 +50,12 @@ def predict(
     """
     own = dealt(encoded, world.rank, world.size) if world else encoded
     answers = model.task.outputs
+    if task.kind == "choose":
+        answers = max((len(e.tree.ends) for e in encoded), default=0)
     shown = progress or Silent()
     shown.begin(title, len(own))
     likely = probabilities(model, answers, own, autocast=autocast, done=shown.advance)
     shown.end()
-    if task.kind == "choose":
-        answers = max((len(e.tree.ends) for e in encoded), default=0)
     table = torch.zeros(len(examples), answers)
     for index, row in likely.items():
         table[index, : len(row)] = row
@@ -99,32 +99,18 @@ def probabilities(
     """
     model.eval()
     device = model.linear.weight.device
+
+    def read(group: list[Encoded]) -> Tensor:
+        with autocast():
+            logits: Tensor = model(pack(group, outputs, lm=False).to(device))
+        return logits.float().softmax(-1).cpu()
+
     table: dict[int, Tensor] = {}
     # Longest examples first, so that memory runs out at once or never.
-    waiting = by_length(encoded, SCORING_TOKENS)[::-1]
-    while waiting:
-        group = waiting.pop()
-        try:
-            with autocast():
-                logits = model(pack(group, outputs, lm=False).to(device))
-        except torch.OutOfMemoryError:
-            waiting += _halves(group)
-            continue
-        rows = logits.float().softmax(-1).cpu()
+    for group, rows in in_parts(by_length(encoded, SCORING_TOKENS), read, Encoded.told):
         table |= {example.index: row for example, row in zip(group, rows, strict=True)}
         done(len(group))
     return table
-
-
-def _halves(group: list[Encoded]) -> list[list[Encoded]]:
-    """A group that does not fit in memory as two, the shorter examples first."""
-    if len(group) == 1:
-        raise TrainingError(
-            f"one example alone ({group[0].id}, {len(group[0].tree.tokens)} tokens) does not fit "
-            "in memory: use a smaller model, or --device cpu"
-        )
-    middle = len(group) // 2
-    return [group[middle:], group[:middle]]
 
 
 def _prediction(task: Task, example: Example, probabilities: Tensor) -> Prediction:
