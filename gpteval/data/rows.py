@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
@@ -63,6 +64,7 @@ class SplitRows:
         left_out: Rows met on the way that have no gold label.
         digest: SHA-256 of the rows in order.
         origin: Where they come from.
+        seconds: How long it took to read them.
     """
 
     task: str
@@ -72,6 +74,7 @@ class SplitRows:
     left_out: int
     digest: str
     origin: Origin
+    seconds: float = field(compare=False)
 
     @property
     def complete(self) -> bool:
@@ -125,6 +128,7 @@ def load_split(task: Task, split: str, origin: Origin, limit: int | None = None)
     if split not in task.source.splits:
         known = ", ".join(task.source.splits)
         raise AbsentError(f"{task.name}: no split {split!r}; it has {known}")
+    began = time.perf_counter()
     official, origin = task.source.splits[split], own(task, origin)
     labelled = _labelled(task, split, origin)
     # A sample has the rows it has; so has what nobody counted.
@@ -148,6 +152,7 @@ def load_split(task: Task, split: str, origin: Origin, limit: int | None = None)
         left_out=left_out,
         digest=digest(kept),
         origin=origin,
+        seconds=time.perf_counter() - began,
     )
 
 

@@ -104,16 +104,14 @@ def execute(config: Subject, progress: Progress) -> Results:
     sizes = [job.task.source.splits["train"].rows for job in jobs]
     for number, job in enumerate(jobs, start=1):
         progress.part(number, sizes)
-        began = time.perf_counter()
         try:
             rows = read(job, rows_from, config.limit)
         except AbsentError as error:
             absent.append(error)
             continue
-        loading = time.perf_counter() - began
         with asked.attempt(*{task.name: task for task, _ in job.scored}.values()):
             for name in filter(None, (TFIDF, job.task.blind)):
-                unit = Linear(name, job, rows, config.limit, loading)
+                unit = Linear(name, job, rows, config.limit)
                 results += complete(unit, store, progress)
             window = Window(job.task, rows, config.limit)
             if window.applies and window.scored:
@@ -160,13 +158,12 @@ class Linear:
         job: Job,
         rows: Mapping[SplitName, SplitRows],
         limit: int | None,
-        loading: float = 0.0,
     ) -> None:
         """`name` is `TFIDF`, or the task's blind one; `rows` as `read` gives them with `limit`."""
         self.name, self.job, self.rows, self.limit = name, job, rows, limit
         self.train = rows[job.task.name, "train"]
         self.scored = [(task, split) for task, split in job.scored if (task.name, split) in rows]
-        self.seconds = {"load": loading}
+        self.seconds = {"load": sum(split.seconds for split in rows.values())}
         self._made: dict[SplitName, list[Example]] = {}
         self._contents: dict[SplitName, str] = {}
 
