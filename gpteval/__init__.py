@@ -1,6 +1,7 @@
 """gpteval: how far does one pre-trained language model carry?
 
 The public names. What a command line can do without, torch first of all, is imported on first use.
+Before it is, its threads are told to wait without spinning.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from gpteval.compute.processes import wait_passively
 from gpteval.config import Compute, FinetuneConfig, PretrainConfig
 from gpteval.errors import CheckpointError, ConfigError, DataError, GptevalError, PluginError
 from gpteval.hookspecs import hookimpl
@@ -121,6 +123,8 @@ _LAZY = {
     "score_zeroshot": "gpteval.methods.zeroshot",
     "weights_digest": "gpteval.weights.checkpoint",
 }
+
+wait_passively()
 
 
 def __getattr__(name: str) -> Any:
