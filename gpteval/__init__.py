@@ -1,6 +1,7 @@
 """gpteval: how far does one pre-trained language model carry?
 
 The public names. What a command line can do without, torch first of all, is imported on first use.
+Before it is, its threads are told to wait without spinning.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from gpteval.compute.processes import wait_passively
 from gpteval.errors import CheckpointError, ConfigError, DataError, GptevalError, PluginError
 from gpteval.hookspecs import hookimpl
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
         load_results,
         merge_results,
         rescore,
+        submit,
         verify_results,
     )
     from gpteval.columns import Columns, Question
@@ -146,6 +149,7 @@ __all__ = [
     "score_baselines",
     "score_zeroshot",
     "show",
+    "submit",
     "verify_data",
     "verify_results",
     "weights_digest",
@@ -216,10 +220,13 @@ _LAZY = {
     "score_baselines": "gpteval.api.measure",
     "score_zeroshot": "gpteval.api.measure",
     "show": "gpteval.api.compare",
+    "submit": "gpteval.api.results",
     "verify_data": "gpteval.api.offers",
     "verify_results": "gpteval.api.results",
     "weights_digest": "gpteval.weights.checkpoint",
 }
+
+wait_passively()
 
 
 def __getattr__(name: str) -> Any:

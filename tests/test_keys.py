@@ -68,7 +68,7 @@ def keys(
     session = Session(run)
     session.machine = replace(session.machine, **(machine or {}))
     session.world = world or World()
-    session._rows = {name: (own, 0.0) for name, own in rows.items()}
+    session._rows = dict(rows)
     job = Job(task, ((task, "dev"), (task, "test")))
     data = JobData(job, rows, loaded, LIMIT)
     zeroshot = ZeroshotConfig(tasks=("sst2",), sample=True, untrained=untrained)

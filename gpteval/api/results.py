@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from gpteval.api.shown import Board, Results
-from gpteval.config import RESULTS, task_names
-from gpteval.errors import ResultError, UnknownNameError
+from gpteval.config import RESULTS, SUBMITTED, task_names
+from gpteval.errors import ConfigError, ResultError, UnknownNameError
 from gpteval.paths import PathLike, user_path
 from gpteval.plugins import registry
 from gpteval.report.standings import standings
@@ -16,6 +16,7 @@ from gpteval.results.store import ResultStore
 
 if TYPE_CHECKING:
     from gpteval.records import Result
+    from gpteval.report.submission import Sheet
 
 Names = str | Iterable[str]
 
@@ -120,3 +121,34 @@ def merge_results(directories: Iterable[PathLike], output: PathLike) -> tuple[in
         if not source.records.is_file():
             raise ResultError(f"no results in {source.directory}: name a directory of records")
     return merge(sources, ResultStore(output))
+
+
+def submit(
+    candidate: str, output: PathLike, *, suite: str = SUBMITTED, seed: int | None = None
+) -> list[Sheet]:
+    """Write the zip that a benchmark's server takes, from predictions on sets without labels.
+
+    Args:
+        candidate: A results directory, with words after "@" that choose one entrant.
+        output: The zip.
+        suite: Whose server it is for.
+        seed: Of several runs, the one to take.
+
+    Returns:
+        The files in the zip.
+
+    Raises:
+        ConfigError: `output` does not end in .zip.
+        GptevalError: Predictions are missing, or not in the server's format.
+    """
+    from gpteval.files import write_whole, writing
+    from gpteval.report.submission import packed, sheets
+    from gpteval.results.pairing import side
+
+    path = user_path(output)
+    if path.suffix.lower() != ".zip":
+        raise ConfigError(f"--output {path}: name a file ending in .zip")
+    made = sheets(registry().suites()[suite], side(candidate, private=True), seed)
+    with writing(path):
+        write_whole(path, packed(made))
+    return made

@@ -15,6 +15,7 @@ import click
 
 from gpteval.cli import early, output
 from gpteval.cli.strict import strict
+from gpteval.compute.memory import ran_out
 from gpteval.compute.processes import launched, rank, stay_alone
 from gpteval.errors import GptevalError
 from gpteval.loading import Plugin, reason
@@ -68,6 +69,7 @@ FROM_PYTHON = {
     "rescore": "rescore",
     "results verify": "verify_results",
     "results merge": "merge_results",
+    "submit": "submit",
     "tasks": "list_tasks",
     "tasks list": "list_tasks",
     "tasks show": "list_tasks",
@@ -83,6 +85,9 @@ FROM_PYTHON = {
     "doctor": "doctor",
 }
 """Command → the public function that does the same."""
+
+ROOM = "use a smaller model, fewer rows (--limit) or --device cpu, or a machine with more"
+"""What to do where memory runs out and nothing can be computed in parts."""
 
 RESUMED = {"run", "zeroshot", "baselines", "ablate", "pretrain", "curve", "noise"}
 """Commands that resume where they were interrupted."""
@@ -262,9 +267,16 @@ def _run() -> int:
     except output.StreamError:
         raise
     except Exception as error:
-        if cli.running is None:
-            raise
-        return _failed(f"command of {cli.running.package}: {reason(error)}", 1)
+        return _failed(*_unforeseen(error))
+
+
+def _unforeseen(error: Exception) -> tuple[str, int]:
+    """What to say of an error that nobody mended, and the exit code; one of ours is raised."""
+    if ran_out(error):
+        return f"memory ran out ({reason(error)}): {ROOM}", 2
+    if cli.running is None:
+        raise error
+    return f"command of {cli.running.package}: {reason(error)}", 1
 
 
 def _failed(line: str, code: int) -> int:

@@ -9,7 +9,6 @@ import click
 from gpteval.cli import output as stdout
 from gpteval.cli.options import UserPath, json_option
 from gpteval.config import SEEDS, SUBMITTED
-from gpteval.errors import ConfigError
 from gpteval.plugins import registry
 
 SUITES = [name for name, suite in registry().suites().items() if suite.submission]
@@ -38,15 +37,9 @@ def command(candidate: str, output: Path, suite: str, seed: int | None, as_json:
     gpteval run --tasks glue --model mini --predict --data-dir DATA
     gpteval submit results@mini,finetune --output mini.zip
     """
-    from gpteval.files import write_whole, writing
-    from gpteval.report.submission import packed, sheets
-    from gpteval.results.pairing import side
+    from gpteval.api.results import submit
 
-    if output.suffix.lower() != ".zip":
-        raise ConfigError(f"--output {output}: name a file ending in .zip")
-    made = sheets(registry().suites()[suite], side(candidate, private=True), seed)
-    with writing(output):
-        write_whole(output, packed(made))
+    made = submit(candidate, output, suite=suite, seed=seed)
     if as_json:
         stdout.show_json(
             *(

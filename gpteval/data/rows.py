@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
@@ -64,6 +65,7 @@ class SplitRows:
         digest: SHA-256 of the rows in order.
         origin: Where they come from.
         private: Whether their labels are private: they can be predicted, not scored.
+        seconds: How long it took to read them.
     """
 
     task: str
@@ -74,6 +76,7 @@ class SplitRows:
     digest: str
     origin: Origin
     private: bool = False
+    seconds: float = field(default=0.0, compare=False)
 
     @property
     def complete(self) -> bool:
@@ -127,6 +130,7 @@ def load_split(task: Task, split: str, origin: Origin, limit: int | None = None)
     if split not in task.source.splits:
         known = ", ".join(task.source.splits)
         raise AbsentError(f"{task.name}: no split {split!r}; it has {known}")
+    began = time.perf_counter()
     official, origin = task.source.splits[split], own(task, origin)
     labelled = _labelled(task, split, origin)
     # A sample has the rows it has; so has what nobody counted.
@@ -151,6 +155,7 @@ def load_split(task: Task, split: str, origin: Origin, limit: int | None = None)
         digest=digest(kept),
         origin=origin,
         private=_private(task, split, origin),
+        seconds=time.perf_counter() - began,
     )
 
 

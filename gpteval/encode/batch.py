@@ -36,6 +36,10 @@ class Encoded:
     target: tuple[float, ...]
     index: int
 
+    def told(self) -> str:
+        """What an error calls it."""
+        return f"example {self.id} ({len(self.tree.tokens)} tokens)"
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:

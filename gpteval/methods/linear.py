@@ -95,14 +95,12 @@ def execute(config: Trained, progress: Progress, *, required: bool = True) -> Re
     results: list[Result] = []
     for number, job in enumerate(jobs):
         progress.part(number + 1, sizes)
-        began = time.perf_counter()
         rows = ready.pop(number) if number in ready else read(job)
-        loading = time.perf_counter() - began
         for task, split in job.scored if config.predict and rows else ():
             if (task.name, split) not in rows:
                 progress.say(f"{task.name} {split} is not there, and is not predicted")
         with asked.attempt(*job.tasks):
-            results += _completed(job, rows, config.limit, loading, store, progress)
+            results += _completed(job, rows, config.limit, store, progress)
     if not required:
         return Results(results)
     asked.refuse_none(results)
@@ -113,7 +111,6 @@ def _completed(
     job: Job,
     rows: Mapping[SplitName, SplitRows],
     limit: int | None,
-    loading: float,
     store: ResultStore,
     progress: Progress,
 ) -> list[Result]:
@@ -122,7 +119,7 @@ def _completed(
     if not rows:
         return results
     for name in filter(None, (TFIDF, job.task.blind)):
-        results += complete(Linear(name, job, rows, limit, loading), store, progress)
+        results += complete(Linear(name, job, rows, limit), store, progress)
     window = Window(job.task, rows, limit)
     if window.applies and window.scored:
         results += complete(window, store, progress)
@@ -190,13 +187,12 @@ class Linear:
         job: Job,
         rows: Mapping[SplitName, SplitRows],
         limit: int | None,
-        loading: float = 0.0,
     ) -> None:
         """`name` is `TFIDF`, or the task's blind one; `rows` as `read` gives them with `limit`."""
         self.name, self.job, self.rows, self.limit = name, job, rows, limit
         self.train = rows[job.task.name, "train"]
         self.scored = [(task, split) for task, split in job.scored if (task.name, split) in rows]
-        self.seconds = {"load": loading}
+        self.seconds = {"load": sum(split.seconds for split in rows.values())}
         self._made: dict[SplitName, list[Example]] = {}
         self._contents: dict[SplitName, str] = {}
 

@@ -164,7 +164,7 @@ def _usable(
 def _data(job: Job, config: RunConfig, session: Session, loaded: Loaded) -> JobData:
     share = config.config.branches == "shared"
     data = JobData(job, job.read(session), loaded, config.limit, share=share)
-    data.seconds["load"] = session.loading(data.rows)
+    data.seconds["load"] = session.loading(data.rows.values())
     return data
 
 

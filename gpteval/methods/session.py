@@ -52,8 +52,9 @@ class Session:
         self.origin: Origin = origin(config.data_dir, config.sample)
         self.limit = config.limit
         self._models: dict[str, tuple[Loaded, float]] = {}
-        self._rows: dict[tuple[str, str], tuple[SplitRows, float]] = {}
+        self._rows: dict[tuple[str, str], SplitRows] = {}
         self._untrained: dict[str, Model | None] = {}
+        self._peak, self._beside = 0, 0
 
     def told(self, progress: Progress) -> Progress:
         """The listener of the first process; the others say nothing."""
@@ -86,15 +87,13 @@ class Session:
         from gpteval.data.rows import load_split
 
         if (task.name, split) not in self._rows:
-            began = time.perf_counter()
-            rows = load_split(task, split, self.origin, self.limit)
-            self._rows[task.name, split] = rows, time.perf_counter() - began
-        return self._rows[task.name, split][0]
+            self._rows[task.name, split] = load_split(task, split, self.origin, self.limit)
+        return self._rows[task.name, split]
 
-    def loading(self, splits: Iterable[tuple[str, str]]) -> float:
+    def loading(self, splits: Iterable[SplitRows]) -> float:
         """Seconds it took to load the model and to read these splits."""
         model = sum(spent for _, spent in self._models.values())
-        return model + sum(self._rows[name][1] for name in splits)
+        return model + sum(rows.seconds for rows in splits)
 
     def forget(self, splits: Iterable[tuple[str, str]]) -> None:
         """Let go of rows that nobody will ask for again."""
@@ -102,15 +101,19 @@ class Session:
             self._rows.pop(name, None)
 
     @property
-    def untrained_bytes(self) -> int:
-        """What the untrained model adds to the memory in use, while one is kept."""
-        kept = [model for model in self._untrained.values() if model is not None]
-        return sum(p.nbytes for model in kept for p in model.parameters())
+    def peak_memory(self) -> int:
+        """Most bytes held so far, as if there had been no untrained model."""
+        from gpteval.compute.cost import peak_memory
+
+        return max(self._peak, peak_memory(self.machine.device) - self._beside)
 
     def untrained(self, loaded: Loaded) -> Model | None:
         """As the function of that name, made once."""
         if loaded.digest not in self._untrained:
-            self._untrained[loaded.digest] = untrained(loaded)
+            self._peak = self.peak_memory
+            made = self._untrained[loaded.digest] = untrained(loaded)
+            size = sum(p.nbytes for p in made.parameters()) if made else 0
+            self._beside = max(self._beside, size)
         return self._untrained[loaded.digest]
 
 

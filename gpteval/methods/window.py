@@ -79,7 +79,10 @@ class Window:
                 own.append(Prediction(p.id, p.label, answer, weights, p.part, p.cluster))
                 progress.advance(1)
             progress.end()
-        seconds = {"evaluate": time.perf_counter() - began}
+        seconds = {
+            "load": sum(self.rows[task.name, split].seconds for task, split in self.scored),
+            "evaluate": time.perf_counter() - began,
+        }
         return Answers(predictions, {"parameters": 0, "seconds": rounded(seconds)})
 
     def scores(self, task: Task, predictions: Sequence[Prediction]) -> dict[str, float]:

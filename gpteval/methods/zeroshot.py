@@ -103,7 +103,9 @@ def execute(
     results: list[Result] = []
     for number in range(1, len(sizes) + 1):
         progress.part(number, sizes)
-        results += complete(units.pop(0), store, progress)
+        unit = units.pop(0)
+        results += complete(unit, store, progress)
+        session.forget((unit.task.name, split) for split in unit.rows)
     return asked.results(results)
 
 
@@ -145,7 +147,7 @@ class Zeroshot:
         splits = asked_splits(task, session.origin)
         self.rows: Mapping[str, SplitRows] = {name: session.rows(task, name) for name in splits}
         self.split = splits[-1]
-        self.seconds = {"load": session.loading((task.name, name) for name in splits)}
+        self.seconds = {"load": session.loading(self.rows.values())}
         self.train_labels: Sequence[Label] = ()
 
     @property
@@ -176,21 +178,21 @@ class Zeroshot:
         Raises:
             DataError: One that can't be, with task, split, file and line.
         """
-        began = time.perf_counter()
-        _ = self.questions
-        self.seconds["encode"] = time.perf_counter() - began
+        self._questions()  # not kept: other tasks come before it
 
-    @cached_property
-    def questions(self) -> Questions:
+    def _questions(self) -> Questions:
         """The prompts as the model reads them."""
+        began = time.perf_counter()
         tokenizer, context = self.loaded.tokenizer, self.loaded.model.context
-        return Questions(self.task, self.rows, self.prompts, self.split, tokenizer, context)
+        questions = Questions(self.task, self.rows, self.prompts, self.split, tokenizer, context)
+        self.seconds["encode"] = time.perf_counter() - began
+        return questions
 
     def predict(self, progress: Progress) -> Answers:
         """Ask the model, and what stands beside it."""
         from gpteval.compute.cost import Work
 
-        model, questions = self.loaded.model, self.questions
+        model, questions = self.loaded.model, self._questions()
         self.train_labels = questions.train_labels
         self._tell_alike(questions.trees[self.split].prompts, progress)
         began, read = time.perf_counter(), Work()
@@ -246,14 +248,14 @@ class Zeroshot:
 
     def _cost(self, read: Work, scored: int) -> dict[str, float]:
         """What scoring the model took, its untrained shape not counted."""
-        from gpteval.compute.cost import forward_flops, peak_memory
+        from gpteval.compute.cost import forward_flops
 
         return {
             "evaluated_tokens": read.tokens,
             "evaluated_tokens_read": read.tokens_read,
             "scored": scored,
             "evaluate_flops": forward_flops(self.loaded.model, read.tokens, read.keys, scored),
-            "peak_memory_bytes": peak_memory(self.machine.device) - self.session.untrained_bytes,
+            "peak_memory_bytes": self.session.peak_memory,
         }
 
     def _tell_alike(self, encoded: Sequence[EncodedPrompt], progress: Progress) -> None:

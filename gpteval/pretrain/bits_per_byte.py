@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from gpteval.compute.distributed import World
+from gpteval.compute.memory import in_parts
 from gpteval.corpus.tokens import TokenFile
 from gpteval.encode.batching import MOST_LOGITS
 from gpteval.train.token_loss import token_loss
@@ -89,9 +90,17 @@ def bits_per_byte(
         context: Tokens of a window.
         world: Processes that share the work and all get the result; None for this one alone.
         read: The model's `negative_log_likelihood` of windows, where its weights are shared out.
+
+    Raises:
+        TrainingError: One window alone does not fit in memory.
     """
     world, read = world or World(), read or partial(negative_log_likelihood, model)
     device = next(model.parameters()).device
+
+    def spent(runs: list[tuple[int, int]]) -> float:
+        chosen = [torch.from_numpy(documents.tokens[a:b].astype("int64")) for a, b in runs]
+        return float(read([tokens.to(device) for tokens in chosen]))
+
     ranges = [
         (begin, min(begin + context, document.stop - 1) + 1)
         for document in documents.documents
@@ -99,14 +108,15 @@ def bits_per_byte(
     ]
     at_once = max(1, MOST_LOGITS[device.type] // (context * model.vocab_size))
     passes = [ranges[first : first + at_once] for first in range(0, len(ranges), at_once)]
-    training, nats = model.training, 0.0
+    own, training = passes[world.rank :: world.size], model.training
     model.eval()
-    # Where weights are shared out, all processes make as many passes: a spare one counts nothing.
-    for index in range(world.rank, math.ceil(len(passes) / world.size) * world.size, world.size):
-        runs = passes[min(index, len(passes) - 1)]
-        chosen = [torch.from_numpy(documents.tokens[a:b].astype("int64")) for a, b in runs]
-        spent = read([tokens.to(device) for tokens in chosen]).item()
-        nats += spent if index < len(passes) else 0.0
+    if world.size > 1:
+        nats = sum(map(spent, own))
+        # They may wait for each other in every pass, and make as many: a spare one counts nothing.
+        _ = [spent(passes[-1]) for _ in range(math.ceil(len(passes) / world.size) - len(own))]
+    else:
+        told = f"a window of {context} tokens"
+        nats = sum(found for _, found in in_parts(own, spent, lambda runs: told))
     model.train(training)
     (nats,) = world.sums(nats)
     return nats / math.log(2) / sum(d.size for d in documents.documents)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from torch import Tensor
 from gpteval.compute.cost import forward_flops, matmul_ceiling
 from gpteval.compute.device import Machine, compile_token_wise
 from gpteval.compute.distributed import World, accumulating, whole
+from gpteval.compute.memory import too_large, tried
 from gpteval.config import PretrainConfig
 from gpteval.corpus.tokens import TokenFile
 from gpteval.corpus.windows import Windows
@@ -54,6 +56,7 @@ class Pretraining:
         recent: Loss of the last `RECENT` updates.
         marks: Updates at which the curve has a point with the held-out loss, whatever the interval.
         seconds: Time of training so far, by the clock and in updates alone.
+        pass_tokens: Tokens of one forward and backward pass; less where memory ran out.
         monitor: Scores the model where the held-out loss is measured; may be set, on the first
             process. The others wait for it in the exchange that comes next.
     """
@@ -94,6 +97,7 @@ class Pretraining:
         self.losses, self.recent = list[float](), list[float]()
         self.marks = {config.updates}
         self.seconds = {"clock": 0.0, "updates": 0.0}
+        self.pass_tokens = PASS_TOKENS[machine.device.type]
         self.monitor: Monitor | None = None
 
     def step(self) -> tuple[float, float, float]:
@@ -106,8 +110,6 @@ class Pretraining:
         lr = config.lr * warmup_cosine(update, config.updates, config.warmup)
         set_rate(self.optimiser, lr)
         self.model.train()
-        # Dropout follows from the update, so that a training that resumes needs no generator.
-        self.world.seed(config.seed, update)
         loss = self._gradients(self.windows.starts(update))
         gradient = whole(gradient_norm(self.model))
         norm = gradient.item()
@@ -219,16 +221,31 @@ class Pretraining:
         Every process takes its share of the windows in as many parts as the others, so that they
         meet in every pass.
         """
-        config, device = self.config, self.machine.device
-        own = self.windows.read(starts[self.world.rank :: self.world.size]).to(device)
-        most = math.ceil(config.batch_size / self.world.size)  # windows of one process
-        parts = math.ceil(most * config.context / PASS_TOKENS[device.type])
-        parts = min(parts, config.batch_size // self.world.size)
-        total = torch.zeros((), device=device)
-        for number, piece in enumerate(own.tensor_split(parts), 1):
-            with accumulating(self.objective, last=number == parts):
+        config, world = self.config, self.world
+        own = self.windows.read(starts[world.rank :: world.size]).to(self.machine.device)
+        most = math.ceil(config.batch_size / world.size)  # windows of one process
+        while True:
+            parts = math.ceil(most * config.context / self.pass_tokens)
+            parts = min(parts, config.batch_size // world.size)
+            # Others wait in every exchange: one of several processes can't begin again.
+            compute = partial(self._summed, own.tensor_split(parts))
+            total = tried(compute) if world.size == 1 else compute()
+            if total is not None:
+                return self.world.sums(total.item())[0]
+            self.optimiser.zero_grad(set_to_none=True)
+            if parts == len(own):
+                raise too_large(f"a sequence of {config.context} tokens")
+            self.pass_tokens = min(self.pass_tokens, len(own) // parts * config.context) // 2
+
+    def _summed(self, parts: Sequence[Tensor]) -> Tensor:
+        """Add the gradients of all windows of this process, part by part; returns their loss."""
+        # Dropout follows from the update, so that a training that resumes needs no generator.
+        self.world.seed(self.config.seed, self.update + 1)
+        total = torch.zeros((), device=self.machine.device)
+        for number, piece in enumerate(parts, 1):
+            with accumulating(self.objective, last=number == len(parts)):
                 total += self._backward(piece)
-        return self.world.sums(total.item())[0]
+        return total
 
     def _backward(self, windows: Tensor) -> Tensor:
         """Add the gradient of windows (S, L + 1) that are part of a batch; returns their share."""

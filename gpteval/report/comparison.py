@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.text import Text
 
 from gpteval.plugins import registry
-from gpteval.report.table import Column, fitting_columns, markdown_table, terminal_table
+from gpteval.report.table import Column, markdown_table, terminal_table
 from gpteval.score.heuristics import title
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ class ComparisonTable:
         rows = self.comparison.rows
         if rows:
             yield Text(sides(rows), style="bold")
-            columns = fitting_columns(rows, _columns(rows), options.max_width)
-            yield terminal_table(rows, columns, options.max_width, _ends)
+            yield terminal_table(rows, _columns(rows), options.max_width, _ends)[0]
             for name, text in LEGEND.items():
                 yield Text(f"{name}: {text}", style="dim")
         for line in remarks(self.comparison):

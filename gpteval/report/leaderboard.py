@@ -6,6 +6,7 @@ give way where it is narrow; Markdown has them all.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,12 +20,7 @@ from gpteval.plugins import registry
 from gpteval.records import Mode, Result
 from gpteval.report.footnotes import LEGEND, footnotes
 from gpteval.report.standings import HALVES, Row, base_split
-from gpteval.report.table import (
-    Column,
-    fitting_columns,
-    markdown_table,
-    terminal_table,
-)
+from gpteval.report.table import Column, markdown_table, terminal_table
 from gpteval.score.heuristics import title
 from gpteval.text import markdown as escaped
 from gpteval.text import printable
@@ -45,12 +41,12 @@ class Leaderboard:
         columns, shared = _split_columns(self.rows, _columns(self.rows, common))
         if common:
             shared.append(f"all rows: {', '.join(common)}")
-        fitting = fitting_columns(self.rows, columns, options.max_width)
-        dropped = [column for column in columns if column not in fitting]
+        # With a line above the means of suites and above the zero-shot scores.
+        table, left_out = terminal_table(self.rows, columns, options.max_width, _ends)
         yield Text(printable(" · ".join(shared)), style="bold")
-        yield _table(self.rows, fitting, options.max_width)
+        yield table
         yield Text()
-        yield _notes_grid(self.rows, dropped)
+        yield _notes_grid(self.rows, left_out)
 
 
 def markdown(rows: Sequence[Row], command: str) -> str:
@@ -172,8 +168,8 @@ def _model_names(rows: Iterable[Row]) -> dict[str, str]:
     names: dict[str, str] = {}
     for row in rows:
         names[row.result.model_digest] = short_name(row.result.model)
-    taken = list(names.values())
-    return {d: n if taken.count(n) == 1 else f"{n} {d[:6]}" for d, n in names.items()}
+    taken = Counter(names.values())
+    return {d: n if taken[n] == 1 else f"{n} {d[:6]}" for d, n in names.items()}
 
 
 def short_name(model: str) -> str:
@@ -244,11 +240,6 @@ def _seeds(row: Row) -> str:
     return f"{count} ({min(row.scores):.1f}–{max(row.scores):.1f})" if count > 1 else "1"
 
 
-def _table(rows: Sequence[Row], columns: Sequence[Column[Row]], width: int) -> Table:
-    """The rows, with a line above the means of suites and above the zero-shot scores."""
-    return terminal_table(rows, columns, width, _ends)
-
-
 def _ends(row: Row, following: Row) -> bool:
     mean = following.suite and not row.suite
     tuned = row.result.mode == "finetune" != following.result.mode
@@ -261,11 +252,10 @@ def _tint(difference: str) -> str:
     return "red" if difference.startswith("-") else "green"
 
 
-def _notes_grid(rows: Sequence[Row], dropped: Iterable[Column[Row]]) -> Table:
+def _notes_grid(rows: Sequence[Row], left_out: Sequence[str]) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column(style="dim")
-    left_out = [column.heading for column in dropped]
     for name, text in footnotes(rows):
         grid.add_row(Text(printable(name)), Text(printable(text)))
     if "split" in left_out:

@@ -10,11 +10,14 @@ import io
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Generic, Literal, TypeVar
 
 from rich import box
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, RenderableType
+from rich.segment import Segment, Segments
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -51,18 +54,43 @@ class Column(Generic[Row]):
     style: str = ""
     colour: Callable[[str], str] = lambda text: ""
 
-    def text(self, row: Row) -> str:
-        """What it shows of a row on a terminal."""
-        return printable(self.cell(row))
-
     @property
     def title(self) -> str:
         """Its name on a terminal."""
         return printable(self.heading)
 
-    def width(self, rows: Iterable[Row]) -> int:
-        """Of its widest cell."""
-        return max(cell_len(self.title), *(cell_len(self.text(row)) for row in rows))
+
+class _Filled(Generic[Row]):
+    """A column with what it shows of every row on a terminal.
+
+    Attributes:
+        width: Of the widest of its texts, until it is cut.
+        needed: Width below which it is left out.
+    """
+
+    def __init__(self, column: Column[Row], rows: Iterable[Row]) -> None:
+        self.column = column
+        self.texts = [printable(column.cell(row)) for row in rows]
+        self.width = max(cell_len(text) for text in (column.title, *self.texts))
+        self.needed = min(self.width, column.shortest or UNLIMITED)
+
+    def segment(self, text: str, style: str) -> Segment:
+        """A text as wide as the column, cut where it is longer."""
+        size = cell_len(text)
+        if size > self.width:
+            text, size = f"{set_cell_size(text, self.width - 1)}…", self.width
+        blank = " " * (self.width - size)
+        padded = text + blank if self.column.justify == "left" else blank + text
+        return Segment(padded, Style.parse(style) if style else None)
+
+    def heading(self) -> Segment:
+        """Its name."""
+        return self.segment(self.column.title, f"bold {self.column.style}")
+
+    def cell(self, place: int) -> Segment:
+        """What it shows of a row."""
+        text = self.texts[place]
+        return self.segment(text, f"{self.column.style} {self.column.colour(text)}".strip())
 
 
 def stdout_console() -> Console:
@@ -77,17 +105,6 @@ def page(table: RenderableType, width: int = UNLIMITED) -> str:
     return text.getvalue()
 
 
-def fitting_columns(
-    rows: Sequence[Row], columns: Sequence[Column[Row]], width: int
-) -> list[Column[Row]]:
-    """The columns left when the least important have given way to fit in `width`."""
-    kept = list(columns)
-    widths = {id(c): min(c.width(rows), c.shortest or UNLIMITED) + GAP for c in columns}
-    while len(kept) > 1 and sum(widths[id(c)] for c in kept) - GAP > width:
-        kept.remove(max(kept, key=lambda column: column.gives_way))
-    return kept
-
-
 def fitted_table(
     rows: Sequence[Row],
     columns: Sequence[Column[Row]],
@@ -96,11 +113,10 @@ def fitted_table(
     ends: Callable[[Row, Row], bool] = lambda row, following: False,
 ) -> Iterator[RenderableType]:
     """The table in as many columns as fit in `width`, and which ones do not: `whole` has them."""
-    kept = fitting_columns(rows, columns, width)
-    yield terminal_table(rows, kept, width, ends)
-    left_out = ", ".join(column.title for column in columns if column not in kept)
+    table, left_out = terminal_table(rows, columns, width, ends)
+    yield table
     if left_out:
-        yield Text(f"no room for {left_out}: {whole}", style="dim")
+        yield Text(f"no room for {', '.join(left_out)}: {whole}", style="dim")
 
 
 def terminal_table(
@@ -108,28 +124,52 @@ def terminal_table(
     columns: Sequence[Column[Row]],
     width: int,
     ends: Callable[[Row, Row], bool] = lambda row, following: False,
-) -> Table:
-    """A table of at most `width` where its columns can be cut; a line where a section `ends`."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    excess = sum(column.width(rows) + GAP for column in columns) - GAP - width
-    for column in columns:
-        natural = column.width(rows)
-        cut = max(0, min(excess, natural - column.shortest)) if column.shortest else 0
-        excess -= cut
-        table.add_column(
-            Text(column.title),
-            justify=column.justify,
-            style=column.style,
-            width=natural - cut,
-            no_wrap=True,
-            overflow="ellipsis",
-        )
-    for place, row in enumerate(rows):
-        cells = [(column, column.text(row)) for column in columns]
-        section = place + 1 < len(rows) and ends(row, rows[place + 1])
-        texts = (Text(text, style=column.colour(text)) for column, text in cells)
-        table.add_row(*texts, end_section=section)
-    return table
+) -> tuple[Segments, list[str]]:
+    """A table of at most `width`, where columns are cut and the least important left out.
+
+    It is laid out here: rich's own takes a millisecond for a row.
+
+    Args:
+        rows: At least one.
+        columns: All there are.
+        width: Of the terminal.
+        ends: Whether a section ends between two rows: a blank line stands there.
+
+    Returns:
+        The table, and the names of the columns that are not in it.
+    """
+    filled = [_Filled(column, rows) for column in columns]
+    kept = _fitting(filled, width)
+    for own in kept:
+        own.width -= max(0, min(_together(kept) - width, own.width - own.needed))
+    rule, blank = ([Segment(mark * _together(kept)), Segment.line()] for mark in "─ ")
+    lines = [_line(own.heading() for own in kept), rule]
+    for place in range(len(rows)):
+        lines.append(_line(own.cell(place) for own in kept))
+        if place + 1 < len(rows) and ends(rows[place], rows[place + 1]):
+            lines.append(blank)
+    return Segments(chain.from_iterable(lines)), [c.column.title for c in filled if c not in kept]
+
+
+def _line(cells: Iterable[Segment]) -> list[Segment]:
+    """Cells with the gaps between them."""
+    apart = [part for cell in cells for part in (Segment(" " * GAP), cell)]
+    return [*apart[1:], Segment.line()]
+
+
+def _together(columns: Sequence[_Filled[Row]]) -> int:
+    """Width of some columns beside each other."""
+    return sum(own.width + GAP for own in columns) - GAP
+
+
+def _fitting(filled: Sequence[_Filled[Row]], width: int) -> list[_Filled[Row]]:
+    """The columns left when the least important have given way to fit in `width`."""
+    kept = list(filled)
+    while len(kept) > 1 and sum(own.needed + GAP for own in kept) - GAP > width:
+        kept.remove(max(kept, key=lambda own: own.column.gives_way))
+    if len(kept) == 1:
+        kept[0].needed = min(kept[0].needed, width)
+    return kept
 
 
 def listing(

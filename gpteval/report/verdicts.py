@@ -18,7 +18,7 @@ from gpteval.report.comparison import (
     percent,
     signed,
 )
-from gpteval.report.table import Column, fitting_columns, markdown_table, terminal_table
+from gpteval.report.table import Column, markdown_table, terminal_table
 from gpteval.score.heuristics import title
 
 if TYPE_CHECKING:
@@ -49,8 +49,7 @@ class VerdictTable:
     ) -> Iterator[RenderableType]:
         """The table, the reasons, and what it comes to."""
         if self.verdicts:
-            columns = fitting_columns(self.verdicts, _columns(self.verdicts), options.max_width)
-            yield terminal_table(self.verdicts, columns, options.max_width)
+            yield terminal_table(self.verdicts, _columns(self.verdicts), options.max_width)[0]
         for line in reasons(self.verdicts):
             yield Text(line, style="dim")
         yield Text(summary(self.verdicts, self.code), style="bold")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from gpteval.errors import ResultError
 from gpteval.files import parse_json, to_json
@@ -38,24 +39,25 @@ class Known:
     """
 
     def __init__(self) -> None:
-        self._forget()
+        self.forget()
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Begin anew."""
         self.results: list[Result] = []
         self.by_key: dict[str, list[Result]] = {}
-        self._file, self._read, self._lines = 0, 0, 0
+        self._file, self._read, self._lines, self._last = 0, 0, 0, b""
 
     def extend(self, path: Path) -> None:
-        """Read what has been added; all of it where the file is another one, or shorter.
+        """Read what has been added; all of it where what was read is no longer there.
 
         Raises:
             OSError: It can't be read.
         """
-        status = path.stat()
-        if status.st_ino != self._file or status.st_size < self._read:
-            self._forget()
         faults: dict[int, str] = {}
         with open_file(path) as file:
+            if not self._begins(file):
+                self.forget()
+            self._file = os.fstat(file.fileno()).st_ino
             file.seek(self._read)
             content = file.read()
         *lines, last = content.split(b"\n")
@@ -71,11 +73,24 @@ class Known:
                 self.by_key.setdefault(result.key, []).append(result)
         if faults:
             _tell(path, tuple(faults.items()))
-        if not last:  # else its end is still to come
-            self._file, self._read = status.st_ino, self._read + len(content)
-            self._lines += len(lines)
-        else:
+        if last:  # its end is still to come
             self._file = 0
+        elif lines:
+            self._read, self._lines = self._read + len(content), self._lines + len(lines)
+            self._last = lines[-1] + b"\n"
+
+    def _begins(self, file: IO[bytes]) -> bool:
+        """Whether a file begins with what was read, to judge by its last line."""
+        if os.fstat(file.fileno()).st_ino != self._file:
+            return False
+        file.seek(self._read - len(self._last))
+        return file.read(len(self._last)) == self._last
+
+
+@lru_cache(8)
+def known(path: Path) -> Known:
+    """What was read of a file, by whichever store of this process; `path` is absolute."""
+    return Known()
 
 
 @contextmanager

@@ -25,14 +25,18 @@ def merge(sources: Sequence[ResultStore], target: ResultStore) -> tuple[int, int
         ResultError: A file is missing, can't be read or written; what was added before is whole.
     """
     added = there = 0
+    known: dict[str, list[Result]] = {}
+    for result in target.read_all():
+        known.setdefault(result.key, []).append(result)
     for source in sources:
-        known = target.read_all()
         fresh: list[Result] = []
         for result in source.read_all():
             moved = _with_predictions(source, target, result)
-            if moved in known or moved in fresh:
+            same_run = known.setdefault(moved.key, [])
+            if moved in same_run:
                 there += 1
             else:
+                same_run.append(moved)
                 fresh.append(moved)
         if fresh:
             target.append(fresh)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from itertools import pairwise
@@ -275,20 +275,37 @@ def paired(
         modes: Pair only what was measured in the same way (fine-tuned, zero-shot, a baseline).
     """
     stages = SAME[:-1] if modes else SAME
+    sides = [_grouped(side, attrgetter("where")) for side in (first, second)]
     pairs: list[Pair] = []
     for where in dict.fromkeys(m.where for m in (*first, *second)):
-        left = [m for m in first if m.where == where]
-        right = [m for m in second if m.where == where]
+        left, right = (side.get(where, []) for side in sides)
         for same in stages:
-            for one in list(left):
-                mine = [m for m in left if same(m) == same(one)]
-                theirs = [m for m in right if same(m) == same(one)]
-                if len(mine) == len(theirs) == 1:
-                    pairs.append((one, theirs[0]))
-                    left.remove(one)
-                    right.remove(theirs[0])
+            kinds = _grouped(right, same)
+            for kind, own in _grouped(left, same).items():
+                other = kinds.get(kind, [])
+                if len(own) == len(other) == 1:
+                    pairs.append((own[0], other[0]))
+                    left.remove(own[0])
+                    right.remove(other[0])
         pairs += [(m, None) for m in left] + [(None, m) for m in right]
     return pairs
+
+
+def _grouped(
+    side: Iterable[Measurement], kind: Callable[[Measurement], Any]
+) -> dict[Any, list[Measurement]]:
+    """Measurements by what they are."""
+    groups: dict[Any, list[Measurement]] = {}
+    for measurement in side:
+        groups.setdefault(_hashable(kind(measurement)), []).append(measurement)
+    return groups
+
+
+def _hashable(value: Any) -> Any:
+    """A JSON value as a key of a dictionary; equal where the values are."""
+    if isinstance(value, Mapping):
+        return frozenset((name, _hashable(inner)) for name, inner in value.items())
+    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 
 def mismatches(first: Measurement, second: Measurement) -> dict[str, str]:

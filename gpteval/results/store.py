@@ -20,7 +20,7 @@ from gpteval.errors import ResultError
 from gpteval.files import append, parse_json, remove, write_whole
 from gpteval.paths import PathLike, file_name, open_file, user_path
 from gpteval.records import Prediction, Result
-from gpteval.results.lines import Known, parsed, predictions_of, reading, to_lines
+from gpteval.results.lines import known, parsed, predictions_of, reading, to_lines
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class ResultStore:
     def __init__(self, directory: PathLike) -> None:
         self.directory = user_path(directory)
         self.records = self.directory / "records.jsonl"
-        self._known = Known()
+        self._known = known(self.records.absolute())
 
     def prepare(self, room: int = 0) -> None:
         """Find out, before anything is computed, whether results can be written here.
@@ -127,9 +127,19 @@ class ResultStore:
         Raises:
             ResultError: The file can't be read.
         """
+        self._look_again()
+        return list(self._known.results)
+
+    def finished(self, key: str) -> list[Result]:
+        """The results of the run with this key, one per split; empty where it has not finished."""
+        self._look_again()
+        return list(self._known.by_key.get(key, ()))
+
+    def _look_again(self) -> None:
+        """Read what has been written since."""
         if not self.records.exists():
-            self._known = Known()
-            return []
+            self._known.forget()
+            return
         with reading(self.records):
             whole = _ends_with_newline(self.records)
         if not whole:
@@ -137,12 +147,6 @@ class ResultStore:
                 self._mend()
         with reading(self.records):
             self._known.extend(self.records)
-        return list(self._known.results)
-
-    def finished(self, key: str) -> list[Result]:
-        """The results of the run with this key, one per split; empty where it has not finished."""
-        self.read()
-        return list(self._known.by_key.get(key, ()))
 
     def write_predictions(
         self, key: str, task: str, split: str, predictions: Iterable[Prediction]

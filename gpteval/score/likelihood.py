@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from gpteval.compute.memory import in_parts
 from gpteval.encode.batch import Encoded, pack_trees
 from gpteval.encode.batching import MOST_LOGITS, SCORING_TOKENS, by_length
 from gpteval.encode.prompts import EncodedPrompt, Path
@@ -72,13 +73,17 @@ def fold_prompts(prompts: Sequence[EncodedPrompt]) -> PromptTrees:
     A path stands once in its tree, and its last token is not in it: it is scored and never read.
     """
     trees: dict[str | int, dict[Path, None]] = {}
+    names: dict[str | int, str] = {}
     for number, prompt in enumerate(prompts):
+        names.setdefault(prompt.passage or number, prompt.id)
         trees.setdefault(prompt.passage or number, {}).update(dict.fromkeys(prompt.paths))
-    neutral = dict.fromkeys(path for prompt in prompts for path in prompt.neutral)
+    neutral = {path: prompt.id for prompt in prompts for path in prompt.neutral}
     paths = [tuple(tree) for tree in trees.values()] + [(path,) for path in neutral]
     folded = [
-        Encoded("", fold([path.tokens[:-1] for path in tree]), (), number)
-        for number, tree in enumerate(paths)
+        Encoded(name, fold([path.tokens[:-1] for path in tree]), (), number)
+        for number, (name, tree) in enumerate(
+            zip([*names.values(), *neutral.values()], paths, strict=True)
+        )
     ]
     return PromptTrees(tuple(prompts), tuple(paths), tuple(folded))
 
@@ -99,6 +104,9 @@ def score_prompts(
         autocast: Context to compute in; probabilities are fp32 in any case.
         most_tokens: Tokens of one forward pass; changes nothing but rounding.
         done: Called with the trees just scored; there are `len(trees.folded)` in all.
+
+    Raises:
+        TrainingError: One tree alone does not fit in memory.
     """
     by_path: dict[Path, Likelihood] = {}
     for group, scored in likelihoods(model, trees, autocast, most_tokens):
@@ -123,20 +131,20 @@ def likelihoods(
     """The trees of one batch after another, longest first, and their paths' likelihoods."""
     model.eval()
     device = next(model.parameters()).device
-    for group in by_length(trees.folded, most_tokens):
+
+    def scored(group: list[Encoded]) -> dict[Path, Likelihood]:
         packed = pack_trees([encoded.tree for encoded in group]).to(device)
         places, tokens = _scored(group, trees.paths)
         with autocast():
             logs = _log_probabilities(model, packed, places.to(device), tokens.to(device))
         paths = [path for encoded in group for path in trees.paths[encoded.index]]
         values = torch.split(logs.double().cpu(), [len(p.tokens) - p.begin for p in paths])
-        yield (
-            group,
-            {
-                path: Likelihood(float(value.sum()), len(value), path.size)
-                for path, value in zip(paths, values, strict=True)
-            },
-        )
+        return {
+            path: Likelihood(float(value.sum()), len(value), path.size)
+            for path, value in zip(paths, values, strict=True)
+        }
+
+    yield from in_parts(by_length(trees.folded, most_tokens), scored, Encoded.told)
 
 
 def _scored(group: Sequence[Encoded], trees: Sequence[Sequence[Path]]) -> tuple[Tensor, Tensor]:

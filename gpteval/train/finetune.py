@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -25,6 +26,7 @@ from torch import Tensor
 
 from gpteval.compute.cost import Work
 from gpteval.compute.distributed import World
+from gpteval.compute.memory import too_large, tried
 from gpteval.compute.prefetch import prefetch
 from gpteval.config import FinetuneConfig
 from gpteval.encode.batch import Batch, Encoded
@@ -232,22 +234,21 @@ class Finetuning:
 
         Where memory runs out, the batch is split into smaller parts from then on.
         """
-        while True:
-            try:
-                loss = torch.zeros((), dtype=WIDEST[self.device.type], device=self.device)
-                for part in parts:
-                    loss += self._backward(part)
-                return loss
-            except torch.OutOfMemoryError:
-                if all(part.examples == 1 for part in parts):
-                    tokens = len(parts[0].trees.tokens)
-                    raise TrainingError(
-                        f"one example alone ({parts[0].ids[0]}, {tokens} tokens) does not fit in "
-                        "memory: use a smaller model, or --device cpu"
-                    ) from None
+        while (loss := tried(partial(self._summed, parts))) is None:
             self.optimiser.zero_grad(set_to_none=True)
+            if all(part.examples == 1 for part in parts):
+                longest = max(examples, key=lambda example: len(example.tree.tokens))
+                raise too_large(longest.told())
             self.most_tokens = min(self.most_tokens, max(len(p.trees.tokens) for p in parts) // 2)
             parts = self._parts(examples)
+        return loss
+
+    def _summed(self, parts: Sequence[Batch]) -> Tensor:
+        """Add the gradients of some parts; returns the sum of their losses."""
+        loss = torch.zeros((), dtype=WIDEST[self.device.type], device=self.device)
+        for part in parts:
+            loss += self._backward(part)
+        return loss
 
     def _backward(self, part: Batch) -> Tensor:
         with self.autocast():

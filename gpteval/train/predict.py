@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from gpteval.compute.memory import in_parts
 from gpteval.encode.batch import Encoded, pack
 from gpteval.encode.batching import SCORING_TOKENS, by_length, dealt
-from gpteval.errors import TrainingError
 from gpteval.progress import Progress, Silent
 from gpteval.records import Prediction
 from gpteval.task import Example, Task
@@ -95,18 +95,15 @@ def probabilities(
     """
     model.eval()
     device = model.linear.weight.device
+
+    def read(group: list[Encoded]) -> Tensor:
+        with autocast():
+            logits: Tensor = model(pack(group, _outputs(model, group), lm=False).to(device))
+        return logits.float().softmax(-1).cpu()
+
     table: dict[int, Tensor] = {}
     # Longest examples first, so that memory runs out at once or never.
-    waiting = by_length(encoded, SCORING_TOKENS)[::-1]
-    while waiting:
-        group = waiting.pop()
-        try:
-            with autocast():
-                logits = model(pack(group, _outputs(model, group), lm=False).to(device))
-        except torch.OutOfMemoryError:
-            waiting += _halves(group)
-            continue
-        rows = logits.float().softmax(-1).cpu()
+    for group, rows in in_parts(by_length(encoded, SCORING_TOKENS), read, Encoded.told):
         table |= {example.index: row for example, row in zip(group, rows, strict=True)}
         done(len(group))
     return table
@@ -117,17 +114,6 @@ def _outputs(model: TaskModel, encoded: Sequence[Encoded]) -> int:
     if model.task.kind != "choose":
         return model.task.outputs
     return max((len(e.tree.ends) for e in encoded), default=0)
-
-
-def _halves(group: list[Encoded]) -> list[list[Encoded]]:
-    """A group that does not fit in memory as two, the shorter examples first."""
-    if len(group) == 1:
-        raise TrainingError(
-            f"one example alone ({group[0].id}, {len(group[0].tree.tokens)} tokens) does not fit "
-            "in memory: use a smaller model, or --device cpu"
-        )
-    middle = len(group) // 2
-    return [group[middle:], group[:middle]]
 
 
 def _prediction(task: Task, example: Example, probabilities: Tensor) -> Prediction:

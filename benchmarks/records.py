@@ -1,0 +1,99 @@
+"""How long commands take over 20,000 records: `python benchmarks/records.py`.
+
+Copies of real records are written to a temporary directory, some of them with predictions. Beside
+each command stands what it takes over the real records alone. Exit 1 above the limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from hashlib import sha256
+from itertools import count, islice
+from pathlib import Path
+
+from gpteval.records import Result
+from gpteval.results.store import ResultStore
+
+GPTEVAL = str(Path(sys.executable).with_name("gpteval"))
+SEEDS = 5
+LIMIT = 10.0
+"""Most seconds of a command."""
+
+RUN = ("run", "--tasks", "all", "--sample", "--limit", "8", "--epochs", "1", "--results")
+ZEROSHOT = ("zeroshot", "--all", "--sample", "--limit", "8", "--results")
+
+
+def copies(results: Iterable[Result]) -> Iterator[Result]:
+    """The results again and again, of ever other models, each with several seeds."""
+    results = list(results)
+    for number in count():
+        model, seed = divmod(number, SEEDS)
+        for own in results:
+            name = f"{own.model}-{model}"
+            key = sha256(f"{own.key} {name} {seed}".encode()).hexdigest()
+            digest = sha256(f"{own.model_digest} {name}".encode()).hexdigest()
+            path = f"predictions/{own.task}-{own.split}-{key[:12]}.jsonl"
+            more = {"key": key, "seed": seed, "model": name, "model_digest": digest}
+            yield replace(own, predictions=path, **more)
+
+
+def fill(store: ResultStore, size: int) -> int:
+    """Add so many copies to a store, some with predictions; returns how many it held before."""
+    real = store.read()
+    made = list(islice(copies(real), size))
+    for own, result in zip(real * (2 * SEEDS), made, strict=False):
+        shutil.copyfile(store.directory / own.predictions, store.directory / result.predictions)
+    store.append(made)
+    return len(real)
+
+
+def commands(directory: Path) -> list[tuple[str, ...]]:
+    """What is timed; all of them succeed over real records."""
+    place, baseline = str(directory), str(directory / "baseline.json")
+    return [
+        (*RUN, place),
+        (*ZEROSHOT, place),
+        ("leaderboard", place),
+        ("leaderboard", place, "--all-splits", "--format", "markdown"),
+        ("leaderboard", place, "--cost", "--json"),
+        ("leaderboard", place, "--tasks", "rte"),
+        ("compare", f"{place}@mini,finetune", f"{place}@mini,zeroshot"),
+        ("bless", f"{place}@mini", "--output", baseline),
+        ("check", f"{place}@mini", "--baseline", baseline),
+    ]
+
+
+def seconds(command: tuple[str, ...], directory: Path) -> float:
+    """Of a whole process."""
+    began = time.perf_counter()
+    subprocess.run([GPTEVAL, *command], check=True, cwd=directory, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--records", type=int, default=20_000)
+    size = parser.parse_args().records
+    with tempfile.TemporaryDirectory() as root:
+        store = ResultStore(Path(root, "results"))
+        for command in (RUN, ZEROSHOT):
+            seconds((*command, str(store.directory)), Path(root))
+        timed = commands(store.directory)
+        before = [seconds(command, Path(root)) for command in timed]
+        real = fill(store, size)
+        after = [seconds(command, Path(root)) for command in timed]
+    print(f"{real + size} records; in brackets the {real} alone that the others are copies of")
+    for command, few, many in zip(timed, before, after, strict=True):
+        print(f"{' '.join(command)[:60]:60} {many:6.2f} s [{few:.2f}]")
+    return int(max(after) > LIMIT)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""Memory that runs out: what was to be computed together is computed in parts.
+
+A GPU, a CPU under a limit and Python itself each say it in their own way. torch need not be there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import TypeVar
+
+from gpteval.errors import TrainingError
+
+SAYINGS = (
+    "out of memory",  # CUDA, MPS
+    "DefaultCPUAllocator: can't allocate memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
+"""What stands in a RuntimeError of torch that means it."""
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether an error says that there is no memory left."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in SAYINGS)
+
+
+def tried(compute: Callable[[], Found]) -> Found | None:
+    """What is computed; None where memory ran out, and all that was held for it is free again."""
+    try:
+        return compute()
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out(error):
+            raise
+    return None
+
+
+def in_parts(
+    groups: Iterable[list[Item]],
+    compute: Callable[[list[Item]], Found],
+    told: Callable[[Item], str],
+) -> Iterator[tuple[list[Item], Found]]:
+    """Groups and what is computed of each, in order; one that does not fit in memory as halves.
+
+    Args:
+        groups: None of them empty.
+        compute: What to do with a group; nothing it does may outlast its failure.
+        told: An item as an error names it.
+
+    Raises:
+        TrainingError: One item alone does not fit.
+    """
+    waiting = list(groups)[::-1]
+    while waiting:
+        group = waiting.pop()
+        found = tried(partial(compute, group))
+        if found is not None:
+            yield group, found
+            continue
+        if len(group) == 1:
+            raise too_large(told(group[0]))
+        middle = len(group) // 2
+        waiting += [group[middle:], group[:middle]]
+
+
+def too_large(item: str) -> TrainingError:
+    """The error of what can't be computed in smaller parts."""
+    return TrainingError(
+        f"{item} alone does not fit in memory: use a smaller model, or --device cpu"
+    )
