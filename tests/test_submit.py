@@ -17,6 +17,7 @@ from gpteval.errors import ConfigError, GptevalError, ResultError
 from gpteval.plugins import registry
 from gpteval.report.standings import standings
 from gpteval.report.submission import tsv
+from gpteval.records import DIGEST
 from gpteval.results.merging import merge
 from gpteval.results.store import ResultStore
 from gpteval.studies.rescore import faults, rescore
@@ -188,7 +189,8 @@ def test_a_record_without_a_score_has_no_labels(predicted: Path, tmp_path: Path)
     merge([ResultStore(predicted)], ResultStore(tmp_path / "b"))
     path = tmp_path / "b" / "records.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]
-    rows = [r | {"scores": {}, "interval": None, "baselines": {}} for r in rows]
+    unscored = {"scores": {}, "interval": None, "baselines": {}}
+    rows = [{k: v for k, v in r.items() if k != DIGEST} | unscored for r in rows]
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     assert sum("it has labels and no score" in line for line in faults(ResultStore(path.parent)))
 
