@@ -15,9 +15,9 @@ import gpteval
 from gpteval.cli.submit import command
 from gpteval.errors import ConfigError, GptevalError, ResultError
 from gpteval.plugins import registry
+from gpteval.records import DIGEST
 from gpteval.report.standings import standings
 from gpteval.report.submission import tsv
-from gpteval.records import DIGEST
 from gpteval.results.merging import merge
 from gpteval.results.store import ResultStore
 from gpteval.studies.rescore import faults, rescore
