@@ -15,8 +15,6 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from simulated import METRICS, Model, caught, false_alarms, percentile_alarms

@@ -73,8 +73,8 @@ def undigested(store: ResultStore) -> int:
 def faults(store: ResultStore) -> Iterator[str]:
     """What is wrong with a results directory, line by line and file by file.
 
-    Torn, unreadable and edited lines, results written twice, predictions that are missing, damaged, or give
-    another score than the one on record, and predictions without a result.
+    Torn, unreadable and edited lines, results written twice, predictions that are missing, damaged,
+    or give another score than the one on record, and predictions without a result.
     """
     name = store.records.name
     if not store.records.is_file():
