@@ -12,10 +12,10 @@ from statsmodels.stats.multitest import multipletests
 from gpteval.metric import Metric
 from gpteval.plugins import registry
 from gpteval.score import resampling
-from gpteval.score.difference import holm, mean_difference
+from gpteval.score.difference import Difference, holm, mean_difference
 from gpteval.score.mcnemar import mcnemar, tango_interval, tango_statistic
 from gpteval.score.metrics import metric
-from gpteval.score.paired import Paired, share_noise
+from gpteval.score.paired import Paired, seed_variance, share_noise
 from gpteval.score.resampling import Answers
 
 NAMES = np.array(["no", "yes"])
@@ -175,6 +175,39 @@ def test_both_parts_of_the_variance_add_up_to_that_of_new_seeds_and_examples(tra
     seen = np.var([d.value for d in made])
     claimed = np.mean([d.examples + d.seeds - d.shared for d in made])
     assert claimed == pytest.approx(seen, rel=0.3)
+
+
+def test_the_variance_between_seeds_is_that_of_a_two_way_analysis_of_variance():
+    """Of accuracy it has a closed form: mean squares of the table seeds by examples."""
+    given = answers(300, 3, training=0.02)
+    right = np.array([[a == gold for a, gold in zip(own, given.labels, strict=True)]
+                      for own in given.given[:3]], dtype=float)  # fmt: skip
+    residual = right - right.mean(0) - right.mean(1, keepdims=True) + right.mean()
+    single = (residual**2).sum() / (2 * 299) / 300  # what seeds do with single examples
+    found = resampling.scores(task("accuracy"), ["accuracy"], given, 20_000)["accuracy"]
+    between, together, freedom = seed_variance(found.observed[:3], found.resampled[:, :3])
+    assert (between, freedom) == (pytest.approx(np.var(right.mean(1), ddof=1)), 2)
+    assert together == pytest.approx(single, rel=0.05)
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 4, 8])
+@pytest.mark.parametrize("p", [0.05, 0.003, 0.0002])
+def test_seeds_alone_are_compared_by_student_s_t(freedom, p):
+    found = Difference(0.5, 0.6, 0.0, 1000, 1000, seeds=0.02**2, freedom=freedom)
+    critical = 0.02 * scipy.stats.t.isf(p / 2, freedom)
+    assert 2 * found.tail(critical) == pytest.approx(p, rel=1e-3)
+    low, high = found.interval(1 - p)
+    assert (high - low) / 2 == pytest.approx(critical, rel=1e-3)
+
+
+@pytest.mark.parametrize("freedom", [2, 4])
+def test_of_seeds_alone_the_next_comparison_finds_what_is_detectable_in_four_of_five(freedom):
+    generator = np.random.default_rng(0)
+    shown = 0.02**2 * generator.chisquare(freedom, (2, 4000)) / freedom
+    ratio = Difference(0.5, 0.5, 0.0, 1000, 1000, seeds=1.0, freedom=freedom).detectable()
+    seen = generator.normal(ratio * shown[0] ** 0.5, 0.02)
+    found = np.abs(seen) > scipy.stats.t.isf(0.025, freedom) * shown[1] ** 0.5
+    assert found.mean() == pytest.approx(0.8, abs=0.02)
 
 
 def test_one_run_of_each_side_can_not_tell_what_the_seeds_do():

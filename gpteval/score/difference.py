@@ -104,7 +104,12 @@ class Difference:
         return max(self.p, 2 * self.tail(size))
 
     def detectable(self, alpha: float = 1 - LEVEL, tolerance: float = 0.0) -> float:
-        """The smallest true difference that is found, at this level, in `POWER` of all cases."""
+        """The smallest true difference that the next such comparison finds in `POWER` of all cases.
+
+        Args:
+            alpha: Level of its test.
+            tolerance: What the difference has to exceed.
+        """
         if self.discordant:
             return tolerance + mcnemar_detectable(self.flipped, self.n, alpha)
         size = 0.0
@@ -125,10 +130,7 @@ class Difference:
         return self._reached_over_seeds(alpha)
 
     def _reached_over_seeds(self, alpha: float) -> float:
-        """The same where the seeds' variance is not known.
-
-        Neither what it is, of which this comparison has an estimate, nor what the next will show.
-        """
+        """The same over what the seeds' variance may be, and what the next seeds may show of it."""
         import numpy as np
         from scipy.special import ndtr
 
