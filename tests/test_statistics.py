@@ -128,12 +128,34 @@ def test_a_constant_predictions_correlation_has_no_interval(name):
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", [*CLASS_METRICS[1:], *CORRELATIONS])
-def test_a_score_at_its_bound_or_of_one_example_has_no_interval(name):
+def test_one_example_and_a_perfect_correlation_have_no_interval(name):
     kind = "regress" if name in CORRELATIONS else "classify"
     labels = (rated() if kind == "regress" else answered())[0].tolist()
-    for count in (1, len(labels)):
-        given = predictions(labels[:count], labels[:count])
-        assert interval(task(name, kind=kind), given) is None
+    assert interval(task(name, kind=kind), predictions(labels[:1], labels[:1])) is None
+    if kind == "regress":
+        assert interval(task(name, kind=kind), predictions(labels, labels)) is None
+
+
+@pytest.mark.parametrize(("missed", "invented"), [(0, 0), (1, 0), (2, 3)])
+def test_an_f1_near_its_bound_has_the_quantiles_of_its_posterior(missed, invented):
+    """F1 is 2p / (1 + p) of p, the share of true positives among these and the mistakes."""
+    right, negative = 40 - missed, 80 - invented
+    labels = ["yes"] * 40 + ["no"] * 80
+    answers = ["yes"] * right + ["no"] * (missed + negative) + ["yes"] * invented
+    posterior = scipy.stats.beta(right + 1 / 4, missed + invented + 2 / 4)
+    low, high = (2 * p / (1 + p) for p in posterior.ppf([0.025, 0.975]))
+    expected = (low, high if missed else 1.0)
+    assert interval(task("f1"), predictions(labels, answers)) == pytest.approx(expected, abs=0.004)
+
+
+def test_clusters_count_as_one_example_each_where_too_few_tell_their_variance():
+    labels, answers = ["yes", "no"] * 100, ["yes", "no"] * 99 + ["no", "no"]
+    alone = interval(task("f1"), predictions(labels, answers))
+    pairs = [str(i // 4) for i in range(200)]
+    together = interval(task("f1"), predictions(labels, answers, clusters=pairs))
+    assert 1.5 < np.ptp(together) / np.ptp(alone) < 6
+    few = [str(i // 20) for i in range(200)]
+    assert interval(task("f1"), predictions(labels, answers, clusters=few)) is None
 
 
 @pytest.mark.filterwarnings("error")
@@ -199,6 +221,10 @@ def test_a_plug_ins_metric_has_its_interval_by_calling_it(monkeypatch):
         Setting("f1", (1,) * 120, 0.8),
         Setting("matthews", (4,) * 30, 0.8, 0.3),
         Setting("matthews", (1,) * 20, 0.8),
+        Setting("f1", (1,) * 100, 0.99),
+        Setting("matthews", (1,) * 200, 0.95),
+        Setting("macro_f1", (1,) * 50, 0.95, labels=3),
+        Setting("f1", (4,) * 30, 0.97, 0.3),
         Setting("pearson", (1,) * 100, 0.8),
         Setting("spearman", (1,) * 20, 0.5),
     ],

@@ -7,9 +7,13 @@ score's distribution is nearly symmetric, and times a quantile of Student's t wi
 of freedom as clusters of those sizes are worth, so that few clusters give a wide one. A proportion
 has Wilson's interval instead, for as many independent examples as its variance is worth.
 
-There is none where the examples can't say: in a single cluster, at a metric's bound, where leaving
-out changes nothing (a constant prediction's correlation), or where a handful of examples makes all
-the difference. `benchmarks/coverage.py` measures how often intervals hold the true score. They say
+Near a bound a handful of mistakes decides, and leaving them out says little. There a metric of
+confusion matrices has the quantiles of its posterior: of what it is for confusion probabilities
+drawn from the Dirichlet distribution of the counts and a prior worth one example in all.
+
+There is none where the examples can't say: in a single cluster, of few examples, where leaving out
+changes nothing (a constant prediction's Matthews), or for any other metric at its bound or decided
+by a handful. `benchmarks/coverage.py` measures how often intervals hold the true score. They say
 nothing about training seeds: those show in the range over seeds.
 
 Shape letters: n examples, C clusters, U kinds of clusters, K classes.
@@ -45,10 +49,19 @@ EXACT = 30
 """Independent examples below which a proportion has its exact interval: Wilson's is too narrow."""
 
 FEWEST = 15
-"""Examples below which a score that is no share has no interval: of 10 it would be too narrow."""
+"""Examples below which a score that is no share has no interval: of 10 it would be too narrow.
+
+Of a posterior it is this often the labels but one: with many labels each is rare.
+"""
 
 LEAST = 2.5
 """Clusters that must share in a score's variance: with fewer there is none to speak of."""
+
+MANY = 10
+"""As many of independent examples, for a score of confusion matrices: with fewer, its posterior."""
+
+DRAWS = 4000
+"""Of a posterior."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +112,24 @@ def interval(
     Returns:
         Lower and upper bound as fractions (correlations from -1).
     """
+    import numpy as np
+
     measure, clusters = metric(task.metrics[0]), _clusters(predictions)
     count = int(clusters.max()) + 1
     if measure.proportion and count == len(clusters):
         return _of_independent(headline(task, predictions), count)
     if count == 1 or (not measure.proportion and len(clusters) < FEWEST):
         return None
-    if measure.of_confusion and task.kind != "regress":
-        own = _of_confusions(task, predictions, measure, clusters)
-    else:
+    if measure.of_confusion is None or task.kind == "regress":
         own = _of_groups(task, predictions, measure, clusters, seed)
-    return _proportion(own, len(clusters)) if measure.proportion else _score(own, measure)
+        return _proportion(own, len(clusters)) if measure.proportion else _score(own, measure)
+    cells, k = _cells(task, predictions)
+    own = _of_confusions(cells, k, measure, clusters)
+    if measure.proportion:
+        return _proportion(own, len(clusters))
+    many = own.sharing >= (MANY if count == len(clusters) else LEAST)
+    counts = np.bincount(cells, minlength=k * k)
+    return _score(own, measure) if many else _posterior(own, measure, counts)
 
 
 def _of_independent(share: float, count: int) -> tuple[float, float]:
@@ -163,6 +183,28 @@ def _score(own: Jackknife, measure: Metric) -> tuple[float, float] | None:
     return float(bounds[0]), float(bounds[1])
 
 
+def _posterior(own: Jackknife, measure: Metric, counts: Indices) -> tuple[float, float] | None:
+    """Of a score that a handful of examples decides; `counts` is the confusion matrix, (K²,).
+
+    Clusters count as one example each: the worst there can be, for too few tell their variance.
+    """
+    import numpy as np
+
+    k, total, worth = math.isqrt(len(counts)), int(counts.sum()), float(counts.sum())
+    if own.often.sum() < total:
+        normal = _quantile(math.inf)
+        worth = (own.freedom + 1) * (normal / _quantile(own.freedom)) ** 2 if own.freedom > 0 else 0
+    unmoved = not own.sharing and measure.lower < own.score < measure.upper
+    if unmoved or worth < FEWEST * (k - 1):
+        return None
+    # The older generator, for its numbers are the same in every version of NumPy.
+    shares = np.random.RandomState(0).dirichlet(counts / total * worth + 1 / k**2, DRAWS)
+    assert measure.of_confusion is not None
+    scores = measure.of_confusion(shares.reshape(-1, k, k) * total)
+    low, high = np.quantile(scores, [0.025, 0.975])
+    return min(float(low), own.score), max(float(high), own.score)
+
+
 def _quantile(freedom: float) -> float:
     from scipy.stats import t
 
@@ -200,17 +242,21 @@ def _clusters(predictions: Sequence[Prediction]) -> Indices:
     )
 
 
-def _of_confusions(
-    task: Task, predictions: Sequence[Prediction], measure: Metric, clusters: Indices
-) -> Jackknife:
-    """Of a metric of confusion matrices, gold by predicted: clusters of equal counts are alike."""
+def _cells(task: Task, predictions: Sequence[Prediction]) -> tuple[Indices, int]:
+    """The cell of a confusion matrix, gold by predicted, that each example counts in, (n,); K."""
     import numpy as np
 
     seen = {p.label for p in predictions} | {p.prediction for p in predictions}
     classes: list[Any] = [*task.labels] or sorted(seen, key=str)
     index = {name: place for place, name in enumerate(classes)}
     k = len(classes)
-    cells = np.array([index[p.label] * k + index[p.prediction] for p in predictions])
+    return np.array([index[p.label] * k + index[p.prediction] for p in predictions]), k
+
+
+def _of_confusions(cells: Indices, k: int, measure: Metric, clusters: Indices) -> Jackknife:
+    """Of a metric of confusion matrices: clusters of equal counts are alike."""
+    import numpy as np
+
     counts = np.zeros((int(clusters.max()) + 1, k * k))
     np.add.at(counts, (clusters, cells), 1)
     kinds, often = np.unique(counts, axis=0, return_counts=True)  # (U, K²), (U,)
