@@ -101,7 +101,9 @@ def misnamed(name: str) -> str:
     return "" if fits else f"name {name!r:.40} is not of letters, digits, _ - and ."
 
 
-def refuse(kind: str, name: str, known: Sequence[str], plugins: Iterable[Plugin]) -> NoReturn:
+def refuse(
+    kind: str, name: str, known: Sequence[str], plugins: Iterable[Plugin], hint: str = ""
+) -> NoReturn:
     """Say why nothing answers to a name.
 
     Args:
@@ -109,6 +111,7 @@ def refuse(kind: str, name: str, known: Sequence[str], plugins: Iterable[Plugin]
         name: As it was typed.
         known: Names that would have worked.
         plugins: All there are, those that failed among them.
+        hint: Where to look, in parentheses; default: the names.
 
     Raises:
         PluginError: Two packages offer it, or one that failed seems to be the one that should.
@@ -124,7 +127,7 @@ def refuse(kind: str, name: str, known: Sequence[str], plugins: Iterable[Plugin]
         if whole or about:
             line = about[0] if about else plugin.error
             raise PluginError(f"plug-in {plugin.name} failed: {line}")
-    hint = "(see `gpteval tasks`)" if "task" in kind else f"(known: {', '.join(known)})"
+    hint = hint or f"(known: {', '.join(known)})"
     if failed:
         hint += f"; plug-in {failed[0].name} failed: {failed[0].error}"
     raise UnknownNameError(kind, name, known, hint)

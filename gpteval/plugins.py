@@ -288,7 +288,7 @@ class Registry(Plugins):
         for name in names:
             tasks = known.tasks(name)
             if not tasks:
-                refuse("task or group", name, known.known, self.plugins)
+                refuse("task or group", name, known.known, self.plugins, "(see `gpteval tasks`)")
             chosen |= tasks
         return [task for key, task in self.tasks().items() if key in chosen]
 

@@ -173,7 +173,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a task's rows come from, in every form they come in.
+    r"""Where a task's rows come from, in every form they come in.
 
     Attributes:
         hub: Data set id on the Hugging Face hub, loaded without any script; "" where there is none.
@@ -183,12 +183,18 @@ class Source:
         config: The hub's configuration name.
         revision: The hub commit read; pinned, so that a number stays what it was.
         reader: How the official files are laid out: "tsv" (no quoting), "csv" (standard quoting),
-            "jsonl", "parquet", or a function from a path to rows, each with its line:
+            "jsonl", "parquet", or a function from a path to rows, each with its line. Several
+            questions on a line, and their answers in a second file:
 
                 def read(path):
-                    for line, text in enumerate(path.read_text("utf-8").split("\\n"), start=1):
-                        question, _, answer = text.partition("|")
-                        yield line, {"question": question, "answer": answer}
+                    keys = path.with_suffix(".ans").read_text("utf-8").splitlines()
+                    texts = path.read_text("utf-8").splitlines()
+                    for line, (text, key) in enumerate(zip(texts, keys, strict=True), start=1):
+                        story, *fields = text.split("\t")
+                        for number, letter in enumerate(key.split("\t")):
+                            question, *options = fields[5 * number : 5 * number + 5]
+                            yield line, {"story": story, "question": question,
+                                         "options": options, "answer": letter}
 
             A ValueError it raises is told with the file, `DataError.at` with its line too.
         label: Column of the gold label; "" where none holds it and the example tells it.

@@ -7,12 +7,14 @@ import json
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from gpteval import Example, Metric, Row, Source, Split, Task, hookspecs, load_model
 from gpteval.cli.main import cli
+from gpteval.data.examples import examples_of
 from gpteval.data.rows import Origin, load_split, origin
 from gpteval.encode.examples import Specials, encode_examples
 from gpteval.plugins import registry
@@ -112,42 +114,34 @@ def test_the_metric_of_the_hooks_example_scores_a_task(tmp_path: Path) -> None:
     assert metric.function(["a", "b"], ["a", "a"], ("a", "b")) == 0.5
 
 
-STORY = "mc160.dev.0\tJim had a dog.\\nIt barked.\tWho barked?\tJim\tthe dog\ta cat\tBob\t"
+STORY = "Jim had a dog.\\nIt barked.\tWho barked?\tJim\tthe dog\ta cat\tBob\t"
 STORY += "What did Jim have?\ta dog\ta cat\ta hat\ta boat\n"
 
 
-def read_mctest(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
-    """A story and its questions stand on a line; their letters on the same line of another file."""
-    keys = path.with_suffix(".ans").read_text("utf-8").splitlines()
-    for line, text in enumerate(path.read_text("utf-8").splitlines(), start=1):
-        name, story, *rest = text.split("\t")
-        letters = keys[line - 1].split("\t")
-        for number, letter in enumerate(letters):
-            question, *answers = rest[5 * number : 5 * number + 5]
-            yield line, {"story": story, "question": question, "answers": answers,
-                         "letter": letter, "name": f"{name}/{number}"}  # fmt: skip
-
-
 def example(row: Row) -> Example:
-    return Example.choice(row, row["question"], tuple(row["answers"]), context=row["story"])
+    return Example.choice(row, row["question"], tuple(row["options"]), context=row["story"])
 
 
-def test_a_reader_makes_several_rows_of_a_line_with_answers_from_a_second_file(
+def test_the_reader_that_the_help_of_a_source_shows_reads_a_line_of_questions_and_a_second_file(
     tmp_path: Path,
 ) -> None:
+    lines = (inspect.getdoc(Source) or "").splitlines()
+    begin = next(n for n, line in enumerate(lines) if line.strip().startswith("def read("))
+    end = next(n for n in range(begin, len(lines)) if not lines[n])
+    names: dict[str, Any] = {}
+    exec(textwrap.dedent("\n".join(lines[begin:end])), names)
     (tmp_path / "dev.tsv").write_text(STORY)
     (tmp_path / "dev.ans").write_text("B\tA\n")
     source = Source(
-        hub="", reader=read_mctest, splits={"dev": Split(0, ("dev.tsv",))},
-        columns=("story", "question", "answers"), lists=("answers",), label="letter", id="name",
+        hub="", reader=names["read"], splits={"dev": Split(0, ("dev.tsv",))},
+        columns=("story", "question", "options"), lists=("options",), label="answer",
         label_names={"A": "0", "B": "1", "C": "2", "D": "3"},
     )  # fmt: skip
     task = Task("mctest", 1, "choose", source, example, ("accuracy",))
-    rows = load_split(task, "dev", origin(tmp_path)).rows
-    assert [(row["id"], row["label"]) for row in rows] == [
-        ("mc160.dev.0/0", 1),
-        ("mc160.dev.0/1", 0),
-    ]
+    first, second = examples_of(task, load_split(task, "dev", origin(tmp_path)))
+    assert (first.label, second.label) == (1, 0)
+    assert first.sequences[1] == ("Who barked?", "the dog")
+    assert second.context.startswith("Jim had a dog.")
 
 
 def test_the_help_of_a_source_names_every_reader() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpteval.errors import CheckpointError, ConfigError, UnknownNameError, refuse_unknown
+from gpteval.naming import refuse
 from gpteval.paths import user_path, user_reference
 from gpteval.plugins import registry
 
@@ -19,6 +20,7 @@ def load_model(reference: str) -> Loaded:
 
     Raises:
         UnknownNameError: No family answers, and there is no such directory.
+        PluginError: A package that failed seems to be the one that should.
         CheckpointError: What was found can't be used (see `gpteval.weights.probe`).
     """
     reference = user_reference(reference)
@@ -99,9 +101,8 @@ def _family(reference: str, families: dict[str, ModelFamily]) -> str:
         return _of_directory(directory, families)
     names = [name for family in families.values() for name in family.references]
     prefixes = [f"{f.prefix}…" for f in families.values() if f.prefix]
-    raise UnknownNameError(
-        "model", reference, names, f"(a directory, or one of {', '.join([*names, *prefixes])})"
-    )
+    hint = f"(a directory, or one of {', '.join([*names, *prefixes])})"
+    refuse("model", reference, names, registry().plugins, hint)
 
 
 def _of_directory(directory: Path, families: dict[str, ModelFamily]) -> str:
