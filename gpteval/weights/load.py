@@ -102,7 +102,7 @@ def _family(reference: str, families: dict[str, ModelFamily]) -> str:
     names = [name for family in families.values() for name in family.references]
     prefixes = [f"{f.prefix}…" for f in families.values() if f.prefix]
     hint = f"(a directory, or one of {', '.join([*names, *prefixes])})"
-    refuse("model", reference, names, registry().plugins, hint)
+    return refuse("model", reference, names, registry().plugins, hint)
 
 
 def _of_directory(directory: Path, families: dict[str, ModelFamily]) -> str:
