@@ -25,7 +25,13 @@ SECTIONS = {
     "What is averaged and scored": "Metric Suite PaperScore",
     "Settings": "FinetuneConfig PretrainConfig Compute",
     "What a run leaves": "Result Prediction",
-    "From Python": "run score_zeroshot score_baselines load_model recipe read_table",
+    "From Python: measure": "run score_zeroshot score_baselines ablate ablate_layers noise curve "
+    "doctor pretrain_model load_model recipe read_table",
+    "From Python: keep and answer": "load_finetuned Finetuned Answer",
+    "From Python: results": "load_results leaderboard compare diff show bless check rescore "
+    "verify_results merge_results submit",
+    "From Python: what there is": "list_tasks list_models list_metrics list_plugins preview_tasks "
+    "verify_data new_package plugin_faults",
     "For a family of models": "save_checkpoint load_weights read_config read_json read_tensors "
     "weights_digest cache_directory replacing BpeTokenizer",
     "Errors": "GptevalError ConfigError DataError CheckpointError PluginError",

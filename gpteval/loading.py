@@ -23,7 +23,7 @@ from typing import Any
 import pluggy
 
 from gpteval import hookspecs
-from gpteval.errors import PluginError
+from gpteval.errors import PluginError, UnknownNameError
 from gpteval.plugin_source import from_file, module_text, refuse_other_api
 from gpteval.text import one_line
 
@@ -158,13 +158,25 @@ class Plugins:
                 )
             try:
                 self._manager.register(module, plugin.name)
-                self._manager.check_pending()
+                self._refuse_unknown(module)
             except BaseException:
                 if self._manager.has_plugin(plugin.name):
                     self._manager.unregister(name=plugin.name)
                 raise
             hooks = sorted(c.name for c in self._manager.get_hookcallers(module) or [])
             self._rows[plugin.name] = replace(self._rows[plugin.name], hooks=tuple(hooks))
+
+    def _refuse_unknown(self, module: object) -> None:
+        """Refuse a hook that there is not, which would never be called.
+
+        Raises:
+            UnknownNameError: With the nearest that there is.
+        """
+        known = [name for name in vars(hookspecs) if name.startswith("gpteval_")]
+        for caller in self._manager.get_hookcallers(module) or []:
+            wanted = [made for made in caller.get_hookimpls() if not made.optionalhook]
+            if wanted and not caller.has_spec():
+                raise UnknownNameError("hook", caller.name, known)
 
     @contextmanager
     def _own_fault(self, plugin: Plugin, where: str) -> Iterator[None]:

@@ -128,6 +128,8 @@ def refuse(
             line = about[0] if about else plugin.error
             raise PluginError(f"plug-in {plugin.name} failed: {line}")
     hint = hint or f"(known: {', '.join(known)})"
-    if failed:
+    if len(failed) == 1:
         hint += f"; plug-in {failed[0].name} failed: {failed[0].error}"
+    elif failed:
+        hint += f"; plug-ins {', '.join(p.name for p in failed)} failed: `gpteval plugins` says why"
     raise UnknownNameError(kind, name, known, hint)

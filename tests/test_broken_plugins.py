@@ -37,7 +37,10 @@ def other(changes: str) -> str:
 FAILED = {
     "raises": ("raise ValueError('no such thing')", "import: ValueError: no such thing"),
     "leaves": ("import sys; sys.exit('needs CUDA')", "import: SystemExit: needs CUDA"),
-    "misspelt": ("@hookimpl\ndef gpteval_register_taks(): return []", "register_taks"),
+    "misspelt": (
+        "@hookimpl\ndef gpteval_register_taks(): return []",
+        "unknown hook 'gpteval_register_taks'; did you mean 'gpteval_register_tasks'?",
+    ),
     "imports": (f"{TASKS}import nothing_of_that_name", "register_tasks: ModuleNotFoundError"),
     "tasks-raise": (f"{TASKS}raise OSError('no file')", "register_tasks: OSError: no file"),
     "tasks-leave": (f"{TASKS}raise SystemExit(3)", "register_tasks: SystemExit: 3"),
@@ -233,7 +236,7 @@ QUICK = {
     "show": [f"{RESULTS}@tfidf", "--task", "sst2", "--wrong"],
     "noise": ["--tasks", "polarity", "--sample", "--recipe", "hasty", "--limit", 16, "--seeds", 2],
 }
-LONGER = ("pretrain", "curve", "check", "diff", "predict")
+LONGER = ("pretrain", "curve", "check", "diff", "predict", "submit")
 """What needs another command before it."""
 
 
@@ -255,6 +258,10 @@ def test_every_command_works_beside_them(
         options = ["--model", tiny_directory, "--save-model", "kept"]
         assert not gpteval("run", *QUICK["run"], *options).returncode
         done = gpteval("predict", "kept", "rows.csv")
+    elif command == "submit":  # of what test_submit makes whole; here there is nothing to send
+        done = gpteval("submit", RESULTS, "--output", "glue.zip")
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        return
     elif command == "diff":
         for seed in (0, 1):
             options = ["--model", tiny_directory, "--results", str(seed), "--seed", seed]

@@ -164,15 +164,17 @@ def test_a_shell_sees_each_exit_code(directories):
         ("good",): 0,
         ("bad",): 1,
         ("nowhere",): 2,
-        ("good", "--tasks", "nothing"): 2,
-        ("vague",): 0,
-        ("vague", "--strict"): 3,
-        ("absent",): 0,
         ("absent", "--strict"): 3,
         ("other",): 4,
     }
     found = {words: shell(directories, *words).returncode for words in codes}
     assert found == codes
+
+
+def test_what_can_not_be_told_fails_only_where_strict_is_asked_for(directories):
+    for words, code in {"vague": 0, "vague --strict": 3, "absent": 0}.items():
+        page = run(check_command, *words.split(), "--baseline", "baseline.json")
+        assert page.return_value == code
 
 
 def test_the_whole_committed_results_are_checked_without_torch(tmp_path):

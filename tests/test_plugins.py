@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from gpteval import run
 from gpteval.errors import PluginError, UnknownNameError
 from gpteval.loading import GROUP, OWN
 from gpteval.offers import KINDS
 from gpteval.plugins import OFFERS, Registry, registry
+from gpteval.testing import task_faults
 
 EXAMPLE = Path(__file__).parent / "plugin_example"
 
@@ -70,6 +72,42 @@ def test_a_built_in_keeps_its_name_and_a_strangers_is_reached_by_package(site: P
     assert (own.name, task.name) == ("rte", "gpteval-rival/rte")
     assert found.select(["gpteval/rte"]) == [own]
     assert any("write gpteval-rival/rte" in line for line in found.plugins[-1].remarks)
+
+
+TAKEN = """
+from pathlib import Path
+from gpteval import Table, hookimpl
+
+TABLE = Table("rte", "text", labels=("no", "yes"), files={"train": "rows.csv"}, held_out=4)
+
+@hookimpl
+def gpteval_register_tasks():
+    return [TABLE.task(Path(__file__).parent)]
+"""
+
+
+def test_a_task_whose_name_is_taken_is_sound_and_can_be_fine_tuned(
+    site: Path, tiny_directory: Path
+) -> None:
+    rows = [f"{'red' if n % 2 else 'blue'} {n},{'yes' if n % 2 else 'no'}" for n in range(20)]
+    (site / "rows.csv").write_text("\n".join(["text,label", *rows]))
+    package(site, "gpteval-rival", TAKEN)
+    registry.cache_clear()
+    try:
+        (task,) = registry().select(["gpteval-rival/rte"])
+        assert task_faults(task, learn=False) == []
+        settings = {"model": str(tiny_directory), "results": site / "out"}
+        (result,) = run("gpteval-rival/rte", changes={"epochs": 1}, **settings)
+        assert (result.task, result.n) == ("gpteval-rival/rte", 4)
+    finally:
+        registry.cache_clear()
+
+
+def test_of_several_that_failed_each_is_named_where_a_task_is_missed(site: Path) -> None:
+    for name in ("gpteval-one", "gpteval-two"):
+        package(site, name, "1 / 0\n")
+    with pytest.raises(UnknownNameError, match="gpteval-one:gpteval-one, gpteval-two:gpteval-two"):
+        Registry().select(["irony"])
 
 
 def test_two_strangers_of_one_name_are_told_apart_by_package(site: Path) -> None:

@@ -70,6 +70,7 @@ def test_it_answers_as_it_did_in_its_run(
     given = [{name: row[name] for name in chosen.source.columns} for row in rows]
     answers = load_finetuned(place).predict(given)
     expected = ResultStore(results).read_predictions(scored[-1])
+    assert {(place / name).stat().st_mode & 0o777 for name in files(place)} == {0o644}
     assert [a.prediction for a in answers] == [p.prediction for p in expected]
     assert [tuple(a.probabilities.values()) for a in answers] == [p.scores for p in expected]
     examples = examples_of(chosen, load_split(chosen, "test", Origin("sample"), LIMIT))

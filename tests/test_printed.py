@@ -289,7 +289,7 @@ def test_a_group_s_task_without_data_is_named_before_the_last_line_and_in_the_ex
     code, told = ask(words.format(**places), page, tmp_path / "told")
     *_, left_out, last = told.splitlines()
     assert (code, "rte" in page.read_text()) == (1, True)
-    assert left_out.startswith("gpteval: sst2 has no result: sst2: no train split below")
+    assert left_out.startswith("gpteval: sst2 has no result: no train split below")
     assert last.startswith(f"gpteval: the results are in {tmp_path}")
 
 

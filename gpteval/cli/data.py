@@ -53,7 +53,7 @@ def verify_data(tasks: str, data_dir: tuple[Path, ...], sample: bool, as_json: b
     problems = [report.problem for report in reports if report.state == "unreadable"]
     known, rows_from = registry().tasks(), origin(data_dir, sample)
     alone = registry().named(task_names(tasks))
-    splits = [lacking(known[name], rows_from, reports) for name in sorted(alone)]
+    splits = [lacking(known[name], rows_from, reports) for name in known if name in alone]
     problems += [report.problem for report in splits if report is not None]
     if not problems and all(report.state == "absent" for report in reports):
         problems = [reports[0].problem]

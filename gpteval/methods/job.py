@@ -131,7 +131,7 @@ class JobData:
         with located(task, self.rows[name]):
             return encode_examples(
                 self.examples[name],
-                task if task is self.job.task else None,
+                task if task.name == self.job.task.name else None,
                 self.loaded.tokenizer,
                 specials,
                 self.loaded.model.context,

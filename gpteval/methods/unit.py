@@ -116,6 +116,8 @@ def _made(unit: Unit, store: ResultStore, progress: Progress, *, first: bool) ->
     if world.sums(done)[0] if world else done:
         _forget(unit, first)  # a kill may have come just before
         return earlier
+    if earlier:
+        progress.say(f"{earlier[0].task}: finished before, but not all of it is there: made again")
     provenance.commit()  # of the code that computes: the checkout may move on meanwhile
     answers = unit.predict(progress)
     if not first:

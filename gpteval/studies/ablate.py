@@ -46,6 +46,8 @@ def ablate(
     from gpteval.methods.session import Session
 
     config = RunConfig(tasks=task_names(tasks), **settings)
+    if config.save_model:
+        raise ConfigError("an ablation keeps no model: leave out save_model")
     if not config.config.lm_weight:
         raise ConfigError("--lm-weight 0 leaves no auxiliary loss to take away: leave it out")
     session = Session(config, together=True)

@@ -97,8 +97,8 @@ def task_faults(task: Task, *, data_dir: PathLike | None = None, learn: bool = T
 
 def is_sound(test: TaskUnderTest) -> str:
     """Metadata are static values that make sense, and rows, examples and prompts can be made."""
-    task = test.task
-    if wrong := registry().fault("gpteval_register_tasks", task.name, task):
+    own = test.task.name.rpartition("/")[2]  # without the package, where its name is taken
+    if wrong := registry().fault("gpteval_register_tasks", own, test.task):
         return wrong
     if not test.splits:
         return "no rows to check with: bring a sample (Source.sample), or give data_dir"

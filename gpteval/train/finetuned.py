@@ -223,7 +223,10 @@ def check_place(directory: Path, key: str) -> bool:
 
 
 def _checksums(directory: Path) -> dict[str, str]:
+    """Path below a directory → the file's checksum; each may then be read by others too."""
     files = [path for path in matching(directory, "**/*") if path.is_file()]
+    for path in files:
+        path.chmod(0o644)  # safetensors writes for the owner alone
     return {path.relative_to(directory).as_posix(): str(file_checksum(path)) for path in files}
 
 
