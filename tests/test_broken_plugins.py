@@ -294,7 +294,7 @@ def test_a_hook_that_fails_after_a_run_is_told_and_loses_nothing(
         (["run", "--tasks", "raises/any"], "plug-in raises:raises failed: import: ValueError"),
         (["run", "--tasks", "other"], "failed: register_tasks other: "),
         (["run", "--tasks", "rte", "--sample", "--model", "bar"],
-         "hf:…); plug-in commands-raise:commands-raise failed: register_commands: Runt"),
+         "failed: `gpteval plugins` says why"),
         (["zeroshot", "--tasks", "copa", "--sample", "--model", "foo"],
          "model 'zz' of loads: RuntimeError: weights are not there"),
         (["run", "--tasks", "scored", "--sample", "--model", "TINY"],

@@ -95,7 +95,7 @@ def test_a_task_whose_name_is_taken_is_sound_and_can_be_fine_tuned(
     registry.cache_clear()
     try:
         (task,) = registry().select(["gpteval-rival/rte"])
-        assert task_faults(task, learn=False) == []
+        assert task_faults(task, data_dir=site, learn=False) == []
         settings = {"model": str(tiny_directory), "results": site / "out"}
         (result,) = run("gpteval-rival/rte", changes={"epochs": 1}, **settings)
         assert (result.task, result.n) == ("gpteval-rival/rte", 4)
