@@ -26,6 +26,7 @@ EXAMPLE = Path(__file__).parent / "plugin_example"
 def package(site: Path, name: str, module_text: str) -> list[EntryPoint]:
     """Lay a package out on the path as pip would, and return its entry points."""
     module = name.replace("-", "_")
+    sys.modules.pop(module, None)  # another test's package of this name
     (site / f"{module}.py").write_text(module_text)
     info = site / f"{module}-1.0.dist-info"
     info.mkdir()

@@ -88,14 +88,21 @@ def rescore(
     Raises:
         ResultError: Predictions are missing or damaged, or nothing can be written.
     """
-    from gpteval.studies.rescore import rescore as rescored
+    changed, _ = rescored(directory, tasks, dry_run=dry_run)
+    return changed
+
+
+def rescored(
+    directory: PathLike, tasks: Names | None, *, dry_run: bool
+) -> tuple[list[tuple[Result, Result]], int]:
+    """What `rescore` gives, and how many other records were given a digest."""
+    from gpteval.studies import rescore as study
 
     names = None if tasks is None else [t.name for t in registry().select(task_names(tasks))]
     store = ResultStore(directory)
-    changed = rescored(store, names)
-    if not dry_run and store.records.is_file():
-        store.rewrite(changed)
-    return changed
+    changed = study.rescore(store, names)
+    rewrites = store.records.is_file() and not dry_run
+    return changed, store.rewrite(changed) if rewrites else 0
 
 
 def verify_results(directory: PathLike = RESULTS) -> list[str]:

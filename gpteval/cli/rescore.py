@@ -8,8 +8,6 @@ import click
 
 from gpteval.cli import output
 from gpteval.cli.options import DIRECTORY
-from gpteval.config import task_names
-from gpteval.plugins import registry
 
 
 @click.command()
@@ -27,18 +25,16 @@ def command(directory: Path, tasks: str | None, dry_run: bool) -> None:
     gpteval rescore results --dry-run
     gpteval rescore results --tasks stsb
     """
+    from gpteval.api.results import rescored
     from gpteval.results.store import ResultStore
-    from gpteval.studies.rescore import differs, rescore
+    from gpteval.studies.rescore import differs
 
-    names = None if tasks is None else [t.name for t in registry().select(task_names(tasks))]
-    store = ResultStore(directory)
-    changed = rescore(store, names)
+    changed, older = rescored(directory, tasks, dry_run=dry_run)
     for old, new in changed:
         output.show(f"{old.task} {old.split} {old.model} seed {old.seed}: {differs(old, new)}")
-    count = len(store.read())
+    count = len(ResultStore(directory).read())
     if dry_run or not count:
         output.show(f"{len(changed)} of {count} results would change")
         return
-    older = store.rewrite(changed)
     digests = f", {older} others have a digest now" if older else ""
     output.show(f"{len(changed)} of {count} results changed{digests}")

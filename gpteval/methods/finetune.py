@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ class Finetune:
         seed: int,
         session: Session,
         transfer: Transfer = EVERYTHING,
-        place: Callable[[Task, Transfer, int], Path | None] = lambda task, transfer, seed: None,
+        place: Path | None = None,
     ) -> None:
         """The loaded model is copied before training: every one begins with its weights.
 
@@ -48,12 +48,12 @@ class Finetune:
             seed: Of fresh weights, order and masks.
             session: What the run's units share.
             transfer: What is kept of the loaded model.
-            place: Task, transfer and seed → directory that the model is kept in; None: it is not.
+            place: Directory that the fine-tuned model is kept in; None: it is not.
         """
         self.data, self.config, self.seed = data, config, seed
         self.job, self.loaded = data.job, data.loaded
         self.machine, self.world, self.transfer = session.machine, session.world, transfer
-        self.place = place(self.job.task, transfer, seed)
+        self.place = place
 
     @property
     def scored(self) -> Sequence[tuple[Task, str]]:

@@ -9,9 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gpteval.data.examples import examples_of, located
-from gpteval.files import digest
 from gpteval.methods.identity import content
-from gpteval.methods.unit import SplitName, data_record
+from gpteval.methods.unit import SplitName, data_record, rows_digest
 from gpteval.records import DataRecord
 from gpteval.task import Example, Label, Task
 
@@ -155,8 +154,7 @@ class JobData:
 
     def digest(self, task: Task) -> str:
         """Digest of the rows trained on, selected on, and scored for `task`."""
-        used = {"/".join(name): self.rows[name] for name in self._used(task)}
-        return digest({name: rows.digest for name, rows in used.items() if not rows.private})
+        return rows_digest({"/".join(name): self.rows[name] for name in self._used(task)})
 
     def contents(self, task: Task) -> dict[str, str]:
         """Split → digest of its examples, of the same splits."""

@@ -24,7 +24,15 @@ from gpteval.methods.linear_model import SETTINGS, LinearModel
 from gpteval.methods.outcome import Asked, Results
 from gpteval.methods.run import plan, trainable
 from gpteval.methods.settings import Trained, settled
-from gpteval.methods.unit import Answers, SplitName, complete, data_record, rounded, without_model
+from gpteval.methods.unit import (
+    Answers,
+    SplitName,
+    complete,
+    data_record,
+    rounded,
+    rows_digest,
+    without_model,
+)
 from gpteval.methods.window import Window
 from gpteval.naming import ALL
 from gpteval.plugins import registry
@@ -257,8 +265,9 @@ class Linear:
         return [(self.job.task, "train"), *(pair for pair in self.scored if pair[0] is task)]
 
     def _rows_digest(self, task: Task) -> str:
-        used = {f"{t.name}/{split}": self.rows[t.name, split] for t, split in self._used(task)}
-        return digest({name: rows.digest for name, rows in used.items() if not rows.private})
+        return rows_digest(
+            {f"{t.name}/{split}": self.rows[t.name, split] for t, split in self._used(task)}
+        )
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:

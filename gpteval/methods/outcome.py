@@ -38,8 +38,6 @@ class Results(list[Result]):
 
 
 class Asked:
-    """The tasks asked for: one that was named by itself must work, of a group what works."""
-
     """The tasks asked for: one that was named by itself must work, of a group what works.
 
     Attributes:

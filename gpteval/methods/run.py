@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import count, product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpteval.data.raw import AbsentError
@@ -27,6 +26,7 @@ from gpteval.task import Task
 
 if TYPE_CHECKING:
     from gpteval.data.rows import Origin
+    from gpteval.methods.finetune import Finetune
     from gpteval.methods.session import Session
     from gpteval.model import Loaded
     from gpteval.weights.transfer import Transfer
@@ -70,9 +70,9 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
     """
     tasks, without = trainable(config.tasks)
     # torch is imported from here on, when every name is known to be right.
-    from gpteval.methods.finetune import Finetune
     from gpteval.methods.session import Session
     from gpteval.results.store import ResultStore
+    from gpteval.weights.load import refuse_unsavable
     from gpteval.weights.transfer import transfers
 
     alone = session is None
@@ -85,12 +85,14 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
     with session.world.in_turn():  # what the first one downloads, the others find
         loaded = session.model(config.model_reference)
         variants = list(product(transfers(config.transfer_layers, loaded), config.seeds))
+        if config.save_model is not None:
+            refuse_unsavable(loaded)
         store.prepare(STATE * sum(p.nbytes for p in loaded.model.parameters()))
         planned = plan(tasks, session.origin, partial(_predicts, config, session, told))
         jobs = [data for job in planned if (data := _usable(job, config, session, loaded, asked))]
-        place = _places(config, loaded, several=len(planned) * len(variants) > 1)
+        made = partial(_unit, config, session, len(planned) * len(variants) > 1)
         for data, (transfer, seed) in product(jobs, variants):
-            Finetune(data, config, seed, session, transfer, place).check()
+            made(data, transfer, seed).check()
     asked.refuse_none(jobs)
     results: list[Result] = []
     sizes = [data.work(config.config.epochs) for data in jobs for _ in variants]
@@ -99,34 +101,29 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
         data = jobs.pop(0)
         for transfer, seed in variants:
             told.part(next(number), sizes, noun)
-            unit = Finetune(data, config, seed, session, transfer, place)
-            results += complete(unit, store, told)
+            results += complete(made(data, transfer, seed), store, told)
         if alone:
             session.forget(data.rows)
     return asked.results(results)
 
 
-def _places(
-    config: RunConfig, loaded: Loaded, *, several: bool
-) -> Callable[[Task, Transfer, int], Path | None]:
-    """Where the model of each fine-tuning is kept: its task, what was transferred, its seed.
+def _unit(
+    config: RunConfig,
+    session: Session,
+    several: bool,
+    data: JobData,
+    transfer: Transfer,
+    seed: int,
+) -> Finetune:
+    """One fine-tuning of a run; of `several` each keeps its model in a directory of its own."""
+    from gpteval.methods.finetune import Finetune
 
-    Raises:
-        ConfigError: Some are to be, and the model's family can't write one.
-    """
-    from gpteval.weights.load import refuse_unsavable
-
-    if config.save_model is None:
-        return lambda task, transfer, seed: None
-    refuse_unsavable(loaded)
-    root = user_path(config.save_model)
-
-    def place(task: Task, transfer: Transfer, seed: int) -> Path:
-        words = [file_name(task.name), *transfer.label.split()]
+    place = None if config.save_model is None else user_path(config.save_model)
+    if place is not None and several:
+        words = [file_name(data.job.task.name), *transfer.label.split()]
         words += [f"seed{seed}"] if len(config.seeds) > 1 else []
-        return root / "-".join(words) if several else root
-
-    return place
+        place /= "-".join(words)
+    return Finetune(data, config, seed, session, transfer, place)
 
 
 def _predicts(config: RunConfig, session: Session, told: Progress, task: Task, split: str) -> bool:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gpteval.files import remove_partial
+from gpteval.files import digest, remove_partial
 from gpteval.methods.identity import NUMBERS
 from gpteval.plugins import registry
 from gpteval.progress import Progress
@@ -186,6 +186,11 @@ def _scored(
         "interval": interval(task, predictions),
         "baselines": baselines(task, unit.train_labels, predictions) | beside,
     }
+
+
+def rows_digest(splits: Mapping[str, SplitRows]) -> str:
+    """Digest of the rows of splits by name, but for those that decide no score."""
+    return digest({name: rows.digest for name, rows in splits.items() if not rows.private})
 
 
 def data_record(
