@@ -101,6 +101,12 @@ HOLDS: Mapping[str, Callable[[float, float], bool]] = {
 WORDS = {"least": "at least", "above": "above", "most": "at most", "below": "below"}
 
 
+FIRST = tuple(
+    "lr batch_size epochs warmup lm_weight weight_decay clip classifier_dropout dropout".split()
+)
+"""Settings of the recipe that every key and record has, whatever their values."""
+
+
 @dataclass(frozen=True, slots=True)
 class FinetuneConfig:
     """The fine-tuning recipe; the defaults are the paper's, for every task alike."""
@@ -127,6 +133,34 @@ class FinetuneConfig:
         0.1, "Dropout on the state the classifier reads.", least=0, below=1
     )
     dropout: float = option(0.1, "Embedding, attention and residual dropout.", least=0, below=1)
+    schedule: str = option(
+        "linear",
+        "The rate: up over --warmup and down to 0, or ULMFiT's, from 1/32 of --lr and back to it.",
+        choices=("linear", "slanted"),
+    )
+    layer_divisor: float = option(
+        1.0,
+        "A layer's rate is that of the one above it divided by this; the head's is --lr.",
+        least=1,
+        most=1000,
+    )
+    unfreeze: str = option(
+        "at-once",
+        "What learns: all from the beginning, or the head in the first epoch and one layer more in "
+        "every other, the highest first.",
+        choices=("at-once", "gradual"),
+    )
+    pooling: str = option(
+        "extract",
+        "What the head reads: the extract token's state, or it, the maximum and mean of them all.",
+        choices=("extract", "concat"),
+    )
+    lm_epochs: int = option(
+        0,
+        "Passes over the texts of the training split as a language model, before the task.",
+        least=0,
+        most=10**6,
+    )
     branches: str = option(
         "shared",
         "Answers on one text: computed on it once, with one dropout mask for all (shared), or each "
@@ -150,8 +184,7 @@ class FinetuneConfig:
     @property
     def settings(self) -> dict[str, Any]:
         """Every setting, for keys and records; those that came later only where they are used."""
-        later = {"branches": "shared", "lr_width": 0}
-        return {n: v for n, v in asdict(self).items() if n not in later or v != later[n]}
+        return {n: v for n, v in asdict(self).items() if n in FIRST or n in self.changed}
 
     @property
     def changed(self) -> dict[str, Any]:

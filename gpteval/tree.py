@@ -7,8 +7,10 @@ to one question cost one reading of the article, with the logits of four separat
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -102,6 +104,18 @@ class Trees:
     def moved(self, move: Callable[[Tensor], Tensor]) -> Trees:
         """The same trees with their tensors moved."""
         return Trees(move(self.tokens), move(self.positions), move(self.parents), self.spans)
+
+    def paths(self, ends: Tensor) -> tuple[Tensor, Tensor]:
+        """Every token of the paths to `ends` (M,): its place (P,), and which path it is on (P,)."""
+        starts = [span.start for span in self.spans]
+        places: list[int] = []
+        paths: list[int] = []
+        for path, end in enumerate(ends.tolist()):
+            span = self.spans[bisect_right(starts, end) - 1]
+            runs = (*span.ancestors, (span.start, end + 1))
+            places += chain.from_iterable(range(*run) for run in runs)
+            paths += [path] * (len(places) - len(paths))
+        return ends.new_tensor(places), ends.new_tensor(paths)
 
 
 def fold(sequences: Sequence[Sequence[int]], min_shared: int = MIN_SHARED) -> Tree:

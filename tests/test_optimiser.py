@@ -10,7 +10,6 @@ from gpteval.train.optimiser import (
     gradient_norm,
     set_rate,
     warmup_cosine,
-    warmup_linear,
 )
 
 
@@ -84,20 +83,6 @@ def test_the_norm_of_millions_of_gradients_is_exact():
         p.grad = torch.randn_like(p)
     exact = sum(p.grad.double().square().sum() for p in layer.parameters()).sqrt()
     assert gradient_norm(layer).item() == pytest.approx(exact.item(), rel=1e-5)
-
-
-def test_linear_schedule_is_openais():
-    """[C] `opt.py`: s·x/warmup + (1 − s), times 1 − x, at x = t / t_total with t from 0."""
-    total, warmup = 231, 0.002
-    x = np.arange(total) / total
-    s = (x <= warmup).astype(float)
-    rates = [warmup_linear(step, total, warmup) for step in range(total)]
-    assert rates == pytest.approx((s * x / warmup + (1 - s)) * (1 - x))
-    assert (rates[0], rates[-1]) == (0, pytest.approx(0.0043, abs=5e-5))
-
-
-def test_linear_schedule_without_warmup_only_falls():
-    assert [warmup_linear(step, 4, 0.0) for step in range(4)] == [1, 0.75, 0.5, 0.25]
 
 
 def test_cosine_schedule_rises_linearly_then_falls_to_zero():

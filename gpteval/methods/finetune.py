@@ -16,7 +16,7 @@ from gpteval.progress import Progress
 from gpteval.records import Mode, Prediction
 from gpteval.results import provenance
 from gpteval.task import Label, Task
-from gpteval.weights.transfer import EVERYTHING, Transfer
+from gpteval.weights.transfer import EVERYTHING, Transfer, layers_of
 
 if TYPE_CHECKING:
     from gpteval.compute.cost import Work
@@ -139,7 +139,10 @@ class Finetune:
         torch.manual_seed(self.seed)
         config = self.config.config
         model = TaskModel(
-            self.transfer.model(self.loaded), self.job.task, config.classifier_dropout
+            self.transfer.model(self.loaded),
+            self.job.task,
+            config.classifier_dropout,
+            pooling=config.pooling,
         )
         model.model.dropout = config.dropout
         if self.machine.device.type == "cuda":
@@ -169,6 +172,7 @@ class Finetune:
             autocast=self.machine.autocast,
             saving=Saving(self.unfinished, self.config.save_seconds),
             world=self.world,
+            layer=layers_of(self.loaded),
         )
         selects = dev_score if (task.name, "dev") in self.data.rows else None
         return finetuning.fit(encoded[task.name, "train"], selects, self._title, progress)

@@ -136,6 +136,6 @@ def load_finetuned(
     facts = read_facts(place)
     trained = facts.task.task(place, task)
     loaded = load_as(facts.family, str(place / MODEL))
-    model = TaskModel(loaded.model, trained, 0.0, Specials(*facts.specials))
+    model = TaskModel(loaded.model, trained, 0.0, Specials(*facts.specials), facts.pooling)
     load_weights(model.linear, read_tensors(place / HEAD), place / HEAD)
     return Finetuned(facts, model, loaded.tokenizer, machine)

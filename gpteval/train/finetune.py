@@ -35,7 +35,8 @@ from gpteval.errors import CheckpointError, ConfigError, TrainingError
 from gpteval.progress import Progress, Silent
 from gpteval.train.guard import RECENT, StepGuard
 from gpteval.train.head import TaskModel
-from gpteval.train.optimiser import adamw, clipped_step, gradient_norm, set_rate, warmup_linear
+from gpteval.train.optimiser import adamw, clipped_step, gradient_norm, set_rate
+from gpteval.train.schedule import Depths, Schedule
 from gpteval.train.state import Cadence, load_state, save_state
 
 EARLY_CHECKS = (1000, 2000, 4000, 8000, 16000, 32000)
@@ -90,6 +91,7 @@ class Finetuning:
         autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
         saving: Saving | None = None,
         world: World | None = None,
+        layer: Callable[[str], int] | None = None,
     ) -> None:
         """The model is trained in place, on the device it is on.
 
@@ -100,14 +102,23 @@ class Finetuning:
             autocast: Context to compute in.
             saving: Where the training is saved by the first process and gone on from by all.
             world: Processes that train it together; None for this one alone.
+            layer: Name of a weight of the language model → its layer, as of its family.
+
+        Raises:
+            ConfigError: The recipe treats layers unlike, and nothing tells them apart.
         """
         self.model, self.config, self.seed = model, config, seed
         self.autocast, self.saving, self.world = autocast, saving, world or World()
         self.device = model.linear.weight.device
         self.world.agree(model)
         self.lr = config.rate(model.model.width)
-        self.optimiser = adamw(model, self.lr, config.weight_decay)
+        apart = config.layer_divisor != 1 or config.unfreeze != "at-once"
+        self._depths = Depths(model, layer) if apart else None
+        self.optimiser = adamw(
+            model, self.lr, config.weight_decay, self._depths, config.layer_divisor
+        )
         self.done = Training()
+        self._on_texts = False
         self.most_tokens = TRAINING_TOKENS[self.device.type]
         self._best_score, self._best = -math.inf, dict[str, Tensor]()
         self._cadence = Cadence(saving.seconds if saving else math.inf)
@@ -138,7 +149,8 @@ class Finetuning:
             raise TrainingError("nothing to train on: the training split has no labelled rows")
         size = self.config.batch_size
         per_epoch = max(1, len(train) // size)  # the last partial batch is dropped [C]
-        total = per_epoch * self.config.epochs
+        total = per_epoch * (self.config.lm_epochs + self.config.epochs)
+        before = Schedule(self.config, total).on_texts
         self._resume()
         first = self.done.updates
         shown.begin(title, total, first)
@@ -146,10 +158,10 @@ class Finetuning:
             for update, (batch, parts) in enumerate(batches, first + 1):
                 self.update(batch, update, total, parts)
                 shown.advance(1, f"loss {self.done.recent[-1]:.3f}" if self.done.recent else "")
-                early = update <= per_epoch and update in EARLY_CHECKS
-                if dev_score and (early or update % per_epoch == 0):
+                early = update - before <= per_epoch and update - before in EARLY_CHECKS
+                if dev_score and update > before and (early or update % per_epoch == 0):
                     shown.advance(0, "scoring")
-                    self._check(dev_score, update, update / per_epoch)
+                    self._check(dev_score, update, (update - before) / per_epoch)
                 self._save_when_due()
         self._read(late=0)
         shown.end()
@@ -179,7 +191,7 @@ class Finetuning:
         """
         began = time.perf_counter()
         self.model.train()
-        set_rate(self.optimiser, self.lr * warmup_linear(update - 1, total, self.config.warmup))
+        self._begin(update, Schedule(self.config, total))
         if self.world.size > 1:
             self.world.seed(self.seed, update)  # masks of its own, that a resumed run has again
         loss = self._gradients(examples, self._parts(examples) if parts is None else parts)
@@ -194,6 +206,15 @@ class Finetuning:
         self._unread.append(figures)
         self._read(self._late)
         self.done.seconds += time.perf_counter() - began
+
+    def _begin(self, update: int, schedule: Schedule) -> None:
+        """What an update learns from, which layers do, and at what rates."""
+        self._on_texts = update <= schedule.on_texts
+        if schedule.on_texts and update == schedule.on_texts + 1:
+            self.optimiser.state.clear()  # the task is another training
+        if self._depths:
+            self._depths.learn_from(schedule.lowest(update, self._depths.head), self.model)
+        set_rate(self.optimiser, self.lr * schedule.factor(update))
 
     def _batches(
         self, train: Sequence[Encoded], updates: range, per_epoch: int
@@ -210,7 +231,8 @@ class Finetuning:
     def _parts(self, examples: Sequence[Encoded]) -> list[Batch]:
         """This process's share of a batch, split for the hardware."""
         own = dealt(examples, self.world.rank, self.world.size)
-        outputs, lm = self.model.linear.out_features, self.config.lm_weight > 0
+        outputs = self.model.linear.out_features
+        lm = self.config.lm_weight > 0 or self.config.lm_epochs > 0
         parts = micro_batches(own, outputs, self.most_tokens, examples, lm=lm)
         return [part.pinned() for part in parts] if self.device.type == "cuda" else parts
 
@@ -251,9 +273,13 @@ class Finetuning:
         return loss
 
     def _backward(self, part: Batch) -> Tensor:
+        weight = self.config.lm_weight
         with self.autocast():
-            task_loss, lm_loss = self.model.losses(part.to(self.device), self.config.lm_weight)
-        loss = task_loss + self.config.lm_weight * lm_loss
+            if self._on_texts:
+                loss = self.model.text_loss(part.to(self.device))
+            else:
+                task_loss, lm_loss = self.model.losses(part.to(self.device), weight)
+                loss = task_loss + weight * lm_loss
         torch.autograd.backward(loss)
         return loss.detach()
 
@@ -270,7 +296,7 @@ class Finetuning:
     def _count(self, examples: Sequence[Encoded]) -> None:
         self.done.updates += 1
         self.done.add(examples)
-        if self.config.lm_weight:
+        if self.config.lm_weight or self._on_texts:
             self.done.predicted += sum(p >= 0 for e in examples for p in e.tree.parents)
 
     def _check(self, dev_score: Callable[[], float], update: int, epoch: float) -> None:

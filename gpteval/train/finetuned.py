@@ -121,6 +121,7 @@ class Facts:
         family: The language model's, which reads `model/`.
         specials: Ids of the added tokens: start, delimiter, extract.
         shared: Whether an example's sequences were computed on what they have in common.
+        pooling: What the head reads of a sequence.
         made: How: model, recipe, seed, software.
         files: Path in the directory → checksum.
     """
@@ -132,6 +133,7 @@ class Facts:
     shared: bool
     made: Mapping[str, Any]
     files: Mapping[str, str]
+    pooling: str = "extract"
     schema: int = SCHEMA
 
 
@@ -169,6 +171,7 @@ def save_finetuned(
             family=loaded.family,
             specials=(ids.start, ids.delimiter, ids.extract),
             shared=shared,
+            pooling=model.pooling,
             made=made,
             files=_checksums(partial),
         )

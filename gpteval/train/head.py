@@ -20,11 +20,18 @@ class TaskModel(nn.Module):
     """A language model with start, delimiter and extract tokens and a linear layer for one task.
 
     Classification and entailment read the last state of the one sequence; similarity adds the
-    states of both orders; multiple choice scores every sequence and compares them.
+    states of both orders; multiple choice scores every sequence and compares them. Pooled by
+    `concat` it reads three times as much: the last state, the maximum and the mean over the
+    sequence's tokens (Howard & Ruder 2018, §3.3).
     """
 
     def __init__(
-        self, model: Model, task: Task, dropout: float, specials: Specials | None = None
+        self,
+        model: Model,
+        task: Task,
+        dropout: float,
+        specials: Specials | None = None,
+        pooling: str = "extract",
     ) -> None:
         """Adds tokens to `model` in place and draws the new weights from torch's random state.
 
@@ -33,22 +40,33 @@ class TaskModel(nn.Module):
             task: What its head answers.
             dropout: Of the states that the head reads, in training.
             specials: The tokens, where the model has them already.
+            pooling: What it reads of a sequence: "extract" or "concat".
         """
         super().__init__()
         self.specials = specials or Specials.after(model.add_tokens(Specials.COUNT))
         self.model = model
         self.task = task
-        self.dropout = dropout
-        self.linear = nn.Linear(model.width, task.outputs)
+        self.dropout, self.pooling = dropout, pooling
+        read = 3 * model.width if pooling == "concat" else model.width
+        self.linear = nn.Linear(read, task.outputs)
         nn.init.normal_(self.linear.weight, std=0.02)
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, batch: Batch) -> Tensor:
         """Task logits (B, C), or (B, K) with -inf beyond an example's answers."""
+        if self.pooling == "concat":
+            return self._answered(batch, self._read(batch, self.model.hidden(batch.trees)))
         return self._answered(batch, hidden_at(self.model, batch.trees, batch.ends))
 
+    def _read(self, batch: Batch, hidden: Tensor) -> Tensor:
+        """What the head reads of every sequence: (N, D) → (M, D) or (M, 3·D)."""
+        last = hidden.index_select(0, batch.ends)
+        if self.pooling == "extract":
+            return last
+        return torch.cat([last, *pooled(hidden, *batch.trees.paths(batch.ends))], 1)
+
     def _answered(self, batch: Batch, ends: Tensor) -> Tensor:
-        """Task logits from the states of the extract tokens, (M, D)."""
+        """Task logits from what is read of every sequence, (M, D) or (M, 3·D)."""
         if self.task.kind == "choose":
             # One mask for all answers of an example [C].
             keep = F.dropout(
@@ -71,10 +89,12 @@ class TaskModel(nn.Module):
             task_loss = self._task_loss(batch, self(batch))
             return task_loss, task_loss.new_zeros(())
         hidden = self.model.hidden(batch.trees)  # (N, D)
-        task_loss = self._task_loss(
-            batch, self._answered(batch, hidden.index_select(0, batch.ends))
-        )
+        task_loss = self._task_loss(batch, self._answered(batch, self._read(batch, hidden)))
         return task_loss, self.lm_loss(batch, hidden)
+
+    def text_loss(self, batch: Batch) -> Tensor:
+        """Language-model loss of the batch's share alone, a scalar."""
+        return self.lm_loss(batch, self.model.hidden(batch.trees))
 
     def _task_loss(self, batch: Batch, logits: Tensor) -> Tensor:
         return cross_entropy(logits, batch.targets).sum() * batch.share
@@ -89,6 +109,23 @@ class TaskModel(nn.Module):
         predicted = torch.nonzero_static(trees.parents >= 0, size=size).squeeze(1)  # (P,)
         states = hidden.index_select(0, trees.parents[predicted])  # (N, D) → (P, D)
         return token_loss(self.model, states, trees.tokens[predicted], weights[predicted])
+
+
+def pooled(hidden: Tensor, tokens: Tensor, sequences: Tensor) -> tuple[Tensor, Tensor]:
+    """Maximum and mean of the states of every sequence's tokens, (M, D) each.
+
+    Args:
+        hidden: (N, D).
+        tokens: (P,) their places in it, each sequence's together.
+        sequences: (P,) which of the M sequences each stands in; every one has at least one.
+    """
+    states = hidden.index_select(0, tokens)  # (P, D)
+    count = torch.bincount(sequences)  # (M,)
+    shape = (len(count), hidden.shape[1])
+    places = sequences[:, None].expand_as(states)
+    largest = states.new_full(shape, float("-inf")).scatter_reduce(0, places, states, "amax")
+    summed = states.new_zeros(shape).index_add(0, sequences, states)
+    return largest, summed / count[:, None]
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:

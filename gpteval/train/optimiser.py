@@ -1,4 +1,4 @@
-"""AdamW, the two learning-rate schedules and gradient clipping, as GPT-1 used them.
+"""AdamW, the schedule of pre-training and gradient clipping, as GPT-1 used them.
 
 Sources: the paper §4.1; openai/finetune-transformer-lm, `opt.py` [C].
 """
@@ -6,6 +6,7 @@ Sources: the paper §4.1; openai/finetune-transformer-lm, `opt.py` [C].
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +27,13 @@ class AdamW(torch.optim.AdamW):
     found_inf: Tensor | None = None
 
 
-def adamw(model: nn.Module, lr: float, weight_decay: float) -> AdamW:
+def adamw(
+    model: nn.Module,
+    lr: float,
+    weight_decay: float,
+    depth: Callable[[str], int] | None = None,
+    divisor: float = 1.0,
+) -> AdamW:
     """AdamW with β = 0.9 / 0.999, ε = 1e-8 and decay on matrices only, not on biases and gains.
 
     It differs from OpenAI's `adam` [C] in two ways. There ε is added to the *uncorrected* √v,
@@ -38,19 +45,29 @@ def adamw(model: nn.Module, lr: float, weight_decay: float) -> AdamW:
         model: What to train; parameters without `requires_grad` are left out.
         lr: Peak learning rate; `set_rate` scales it at each update.
         weight_decay: Decoupled decay of parameters with two or more dimensions.
+        depth: Name of a parameter → its layer; None: all are of one.
+        divisor: A layer's rate is that of the one above it divided by this.
     """
-    trained = [p for p in model.parameters() if p.requires_grad]
+    layers: dict[int, list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            layers.setdefault(depth(name) if depth else 0, []).append(parameter)
     groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+        {
+            "params": [p for p in layers[layer] if (p.ndim >= 2) == decayed],
+            "weight_decay": weight_decay if decayed else 0.0,
+            "scale": divisor ** (layer - max(layers)),
+        }
+        for layer in sorted(layers)
+        for decayed in (True, False)
     ]
     return AdamW(groups, lr=lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
 
 
 def set_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
-    """Set the learning rate of the next update, in every group."""
+    """Set the learning rate of the next update: the highest layer's, the others' by their scale."""
     for group in optimiser.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group["scale"]
 
 
 def gradient_norm(model: nn.Module) -> Tensor:
@@ -93,19 +110,6 @@ def clipped_step(
     optimiser.grad_scale = (norm / limit).clamp(min=1.0)
     optimiser.found_inf = torch.zeros_like(norm) if unless is None else unless.float()
     optimiser.step()
-
-
-def warmup_linear(step: int, total: int, warmup: float) -> float:
-    """Factor of the peak rate: min(x / warmup, 1)·(1 − x) with x = step / total [C].
-
-    Args:
-        step: Updates made before this one: the first has the factor 0 and moves moments only, as
-            OpenAI's does (without a warm-up 1); the last has 1 / total.
-        total: Number of updates.
-        warmup: Fraction of all updates in which the rate rises; 0 for none.
-    """
-    x = step / total
-    return (min(x / warmup, 1.0) if warmup else 1.0) * (1 - x)
 
 
 def warmup_cosine(step: int, total: int, warmup: int) -> float:

@@ -98,6 +98,12 @@ def layer_count(loaded: Loaded) -> int:
     return max(layer(name) for name in loaded.model.state_dict())
 
 
+def layers_of(loaded: Loaded) -> Callable[[str], int] | None:
+    """Name of a weight of a model → its layer; None where its family doesn't tell them apart."""
+    family = registry().models().get(loaded.family)
+    return family.layer if family else None
+
+
 def _parts(loaded: Loaded) -> tuple[Callable[[Mapping[str, Any]], Model], Callable[[str], int]]:
     """What builds a model's family, and the layer of a weight."""
     family = registry().models().get(loaded.family)
