@@ -42,6 +42,10 @@ OTHER: dict[str, Any] = {
     "label_map": {"a": "b"},
     "rule": "threshold",
     "branches": "apart",
+    "schedule": "slanted",
+    "unfreeze": "gradual",
+    "pooling": "concat",
+    "layer_divisor": 2.6,
 }
 """Another value, where it isn't a number."""
 
@@ -117,7 +121,7 @@ def test_what_is_only_shown_is_in_no_key(tiny: Loaded, name: str) -> None:
 @pytest.mark.parametrize("field", [field.name for field in fields(FinetuneConfig)])
 def test_every_setting_of_the_recipe_is_in_a_fine_tunings_key(tiny: Loaded, field: str) -> None:
     value = OTHER.get(field) or getattr(FinetuneConfig(), field) / 2
-    whole = field in ("batch_size", "epochs", "lr_width")
+    whole = field in ("batch_size", "epochs", "lr_width", "lm_epochs")
     changes = {field: 1 + int(value) if whole else value}
     assert moved(keys(tiny), keys(tiny, changes=changes)) == {"finetune"}
 
