@@ -106,7 +106,7 @@ class GPT(nn.Module):
         # Rows added to the gradient of `logits`, instead of a second whole matrix.
         rows = self._dropped is not None and tokens.is_cpu
         x = F.embedding(blocks.sort(trees.tokens), tokens, sparse=rows) * self._scale  # (N, D)
-        if self._dropped is not None:
+        if self._dropped is not None and x.requires_grad:  # it is not, where it is frozen
             x.register_hook(self._let_go)
         # On a GPU all of them: to ask for the last would be to wait for it.
         used = self.context if tokens.is_cuda else int(trees.positions.max()) + 1

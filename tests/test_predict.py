@@ -56,15 +56,18 @@ def models(tmp_path_factory: pytest.TempPathFactory, tiny_directory: Path) -> di
 
 
 @pytest.mark.parametrize(
-    ("model", "task"),
-    [("gpt", "sst2"), ("gpt", "stsb"), ("gpt", "race"), ("gpt", "mrpc"), ("lstm", "copa"),
-     ("tied", "rte"), ("untied", "race")],
+    ("model", "task", "recipe"),
+    [("gpt", "sst2", "sample"), ("gpt", "stsb", "sample"), ("gpt", "race", "sample"),
+     ("gpt", "mrpc", "sample"), ("lstm", "copa", "sample"), ("tied", "rte", "sample"),
+     ("untied", "race", "sample"), ("gpt", "stsb", "ulmfit"), ("lstm", "sst2", "ulmfit"),
+     ("tied", "mrpc", "ulmfit"), ("untied", "copa", "ulmfit")],
 )  # fmt: skip
 def test_it_answers_as_it_did_in_its_run(
-    model: str, task: str, models: dict[str, str], tmp_path: Path
+    model: str, task: str, recipe: str, models: dict[str, str], tmp_path: Path
 ) -> None:
     place, results = tmp_path / "kept", tmp_path / "results"
-    scored = gpteval.run(task, model=models[model], save_model=place, results=results, **SETTINGS)
+    settings = {"model": models[model], "recipe": recipe, "results": results, **SETTINGS}
+    scored = gpteval.run(task, save_model=place, **settings)
     (chosen,) = registry().select([task])
     rows = load_split(chosen, "test", Origin("sample"), LIMIT).rows
     given = [{name: row[name] for name in chosen.source.columns} for row in rows]

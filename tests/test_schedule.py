@@ -11,15 +11,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 from test_finetune import prepared, toy
+from torch import Tensor
 
 from gpteval import FinetuneConfig, Loaded
-from gpteval.encode.batch import pack
+from gpteval.encode.batch import Batch, pack
 from gpteval.encode.batching import epoch_order
 from gpteval.errors import ConfigError
 from gpteval.plugins import registry
 from gpteval.train.finetune import Finetuning
 from gpteval.train.head import TaskModel, pooled
-from gpteval.train.schedule import RATIO, Schedule, slanted_triangular, warmup_linear
+from gpteval.train.schedule import RATIO, Depths, Schedule, slanted_triangular, warmup_linear
 from gpteval.weights.transfer import layers_of
 
 ULMFIT = FinetuneConfig(
@@ -188,3 +189,31 @@ def test_the_recipe_has_the_papers_figures() -> None:
     assert (recipe.warmup, RATIO, recipe.layer_divisor) == (0.1, 32, 2.6)
     assert (recipe.schedule, recipe.unfreeze, recipe.pooling) == ("slanted", "gradual", "concat")
     assert (recipe.lr, recipe.batch_size, recipe.lm_weight) == (0.01, 64, 0.0)
+
+
+@pytest.mark.parametrize("lowest", [1, 2, 3])
+@pytest.mark.parametrize("lm_weight", [0.0, 0.5])
+def test_gradients_of_what_learns_are_those_of_the_whole_with_dropout_too(
+    tiny: Loaded, lowest: int, lm_weight: float
+) -> None:
+    model, rows = prepared(tiny)
+    model.model.dropout = 0.1
+    batch = pack(rows, 2)
+    whole = gradients_of(model, batch, lm_weight)
+    depths = Depths(model, layers_of(tiny))
+    assert depths.head == 3
+    depths.learn_from(lowest, model)
+    for name, gradient in gradients_of(model, batch, lm_weight).items():
+        if depths(name) < lowest:
+            assert gradient is None, name
+        else:
+            torch.testing.assert_close(gradient, whole[name], msg=name)
+
+
+def gradients_of(model: TaskModel, batch: Batch, lm_weight: float) -> dict[str, Tensor | None]:
+    """Of one step with the same dropout masks."""
+    model.train().zero_grad()
+    torch.manual_seed(0)
+    task_loss, lm_loss = model.losses(batch, lm_weight)
+    (task_loss + lm_weight * lm_loss).backward()
+    return {name: p.grad for name, p in model.named_parameters()}
