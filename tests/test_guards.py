@@ -347,3 +347,42 @@ def test_what_a_run_finished_hook_does_to_the_results_stays_with_it(tmp_path: Pa
 
 def test_hooks_that_register_are_those_that_return_something() -> None:
     assert [h for h in HOOKS if h.startswith(REGISTERS) and h in REGISTERING] == list(OFFERS)
+
+
+WITHOUT = """
+METRICS = []
+
+def without(name, **source):
+    return like(name, source=dataclasses.replace(COLA.source, **source))
+
+@gpteval.hookimpl
+def gpteval_register_tasks():
+    return [
+        like("sound"),
+        without("broken_1", sample=""),
+        without("broken_2", sample="no_such_package:samples/x"),
+        without("broken_3", sample="gpteval_tasks:samples/none"),
+        without("broken_4", sample="", directory="no_such_package:x"),
+    ]
+"""
+
+
+@pytest.mark.parametrize("command", ["run --tasks ours", "zeroshot --tasks ours", "zeroshot --all",
+                                     "baselines --tasks ours"])  # fmt: skip
+def test_a_task_without_a_sample_is_left_out_of_its_group_and_told(
+    command: str, tmp_path: Path, roomy_directory: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(HEAD.partition("@gpteval.hookimpl")[0] + WITHOUT)
+    words = [*command.split(), "--sample", "--limit", "2", "--results", str(tmp_path / "out")]
+    words += ["--plugin", str(tmp_path / "mine.py"), "--json"]
+    if "baselines" not in command:
+        words += ["--model", str(roomy_directory), "--device", "cpu"]
+    words += ["--epochs", "1"] if "run" in command else []
+    words += ["--no-baselines"] if "zeroshot" in command else []
+    code, told = ask(words, tmp_path / "page", tmp_path / "told")
+    assert (code, "Traceback" in told) == (1, False), told
+    for number in range(1, 5):
+        said = f"broken_{number} has no result: no "
+        assert [said in line for line in told.splitlines()].count(True) == 1
+    tasks = {json.loads(line)["task"] for line in (tmp_path / "page").read_text().splitlines()}
+    assert tasks == ({"sound"} if "ours" in command else tasks | {"sound", "copa", "race"})
