@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 import pluggy
@@ -202,6 +203,16 @@ class Plugins:
         elif line not in (row.error, *row.remarks):
             row = replace(row, remarks=(*row.remarks, line))
         self._rows[plugin.name] = row
+
+    def author(self, error: BaseException) -> Plugin | None:
+        """The stranger's plug-in in whose code an error arose, or was passed on last; or none."""
+        authors = {p.module.partition(":")[0].partition(".")[0]: p for p in self.plugins}
+        files = {plugin.module: plugin for plugin in self.plugins if plugin.digest}
+        last: Plugin | None = None
+        for frame, _ in walk_tb(error.__traceback__):
+            name = str(frame.f_globals.get("__name__")).partition(".")[0]
+            last = authors.get(name) or files.get(frame.f_code.co_filename) or last
+        return None if last is None or last.package == OWN else last
 
     def called(self, hook: str, **arguments: Any) -> Iterator[tuple[Plugin, Any]]:
         """Call every plug-in's implementation of a hook, built-ins first; failed ones are noted."""

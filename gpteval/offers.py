@@ -1,15 +1,20 @@
-"""Checking what plug-ins offer: a task, model family, metric, suite or recipe that makes no sense.
+"""What plug-ins offer is checked when it is offered, and guarded when it is used.
 
 Every check returns what is wrong, in words for one line, or "" where nothing is. What only shows on
-data (rows, prompts) is checked when data is read.
+data (rows, prompts) is checked when data is read. Every function of a stranger's item is called
+through `Guarded`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from gpteval.config import FinetuneConfig
+from gpteval.errors import GptevalError, PluginError
+from gpteval.loading import reason
 from gpteval.metric import Metric
 from gpteval.model import ModelFamily
 from gpteval.task import PaperScore, Source, Split, Suite, Task
@@ -106,3 +111,57 @@ CHECKS: Mapping[type, Callable[[Any], str]] = {
 
 def _unless(holds: object, problem: str) -> str:
     return "" if holds else problem
+
+
+@contextmanager
+def blamed(whose: str) -> Iterator[None]:
+    """Turn whatever a stranger's code raises into one line that names what it is of.
+
+    Args:
+        whose: Kind, name and package: "metric 'agreement' of gpteval-polarity".
+
+    Raises:
+        PluginError: In place of all but gpteval's own errors, an interrupt and a lack of memory.
+    """
+    try:
+        yield
+    except (GptevalError, MemoryError, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # a stranger's code may raise anything, SystemExit too
+        raise PluginError(f"{whose}: {reason(error)}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A stranger's function, called as he wrote it.
+
+    Attributes:
+        function: His.
+        whose: As `blamed` takes it.
+    """
+
+    function: Callable[..., Any]
+    whose: str
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """What the function returns; PluginError where it fails, now or when it is iterated."""
+        with blamed(self.whose):
+            answer = self.function(*arguments, **named)
+        return self._each(answer) if isinstance(answer, Iterator) else answer
+
+    def _each(self, answer: Iterator[Any]) -> Iterator[Any]:
+        with blamed(self.whose):
+            yield from answer
+
+
+def guarded(item: Any, whose: str) -> Any:
+    """An offered item (or a part of one) with every function of a stranger's in it guarded."""
+    changes: dict[str, Any] = {}
+    for entry in fields(item):
+        value = getattr(item, entry.name)
+        if callable(value):
+            own = type(value).__module__.startswith("gpteval.")  # what a Table made of columns
+            changes[entry.name] = value if own else Guarded(value, whose)
+        elif is_dataclass(value):
+            changes[entry.name] = guarded(value, whose)
+    return replace(item, **changes) if changes else item

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpteval import hookspecs
 from gpteval.errors import GptevalError, PluginError
-from gpteval.loading import COMMANDS, OWN, REGISTERS, Plugin, Plugins, reason
+from gpteval.loading import COMMANDS, OWN, REGISTERS, Plugin, Plugins
 from gpteval.naming import Names, misnamed, refuse
 from gpteval.plugin_source import Offered
 
@@ -103,20 +103,34 @@ class Registry(Plugins):
         for plugin, items in self.called(hook):
             names: set[str] = set()
             for given, item in items or []:
-                offered = _named(hook, given, item)
-                name = given or str(getattr(offered, "name", ""))
-                # Our own are held to the same by a test; it is a tenth of the time of a listing.
-                wrong = "" if plugin.package == OWN else self.fault(hook, name, offered)
-                if not wrong and name in names:
-                    wrong = f"{name!r} twice"
+                where, looked = hook.removeprefix("gpteval_"), None
+                with self._own_fault(plugin, where):
+                    looked = self._looked_at(plugin, hook, given, item)
+                if looked is None:
+                    continue
+                offered, name, wrong = looked
+                wrong = wrong or (f"{name!r} twice" if name in names else "")
                 if wrong:
                     what = "" if misnamed(name) else f" {name}"
-                    where = hook.removeprefix("gpteval_")
                     self.note(plugin, f"{where}{what}: {wrong}", failed=True)
                     continue
                 names.add(name)
                 offers.append((plugin, name, offered))
         return offers
+
+    def _looked_at(self, plugin: Plugin, hook: str, given: str, item: Any) -> tuple[Any, str, str]:
+        """An item as it is used, its name, and what is wrong with it."""
+        offered = _named(hook, given, item)
+        name = given or str(getattr(offered, "name", ""))
+        # Our own are held to the same by a test; it is a tenth of the time of a listing.
+        if plugin.package == OWN:
+            return offered, name, ""
+        wrong = self.fault(hook, name, offered)
+        if not wrong and plugin.name != SESSION:
+            from gpteval.offers import guarded
+
+            offered = guarded(offered, f"{_kind(hook)} {name!r} of {plugin.package}")
+        return offered, name, wrong
 
     def fault(self, hook: str, name: str, item: Any) -> str:
         """What is wrong with an item that a hook offers by this name; "" where nothing is."""
@@ -223,12 +237,13 @@ class Registry(Plugins):
             return
         group = click.Group()
         for plugin, _ in self.called("gpteval_register_commands", cli=group):
-            add(plugin, group)
+            with self._own_fault(plugin, "register_commands"):
+                add(plugin, group)
             group.commands.clear()
 
     def run_finished(self, results: Sequence[Any]) -> None:
         """Tell plug-ins that a run is over; one that fails is told, and changes nothing."""
-        for plugin, _ in self.called("gpteval_run_finished", results=results):
+        for plugin, _ in self.called("gpteval_run_finished", results=tuple(results)):
             row = self._rows[plugin.name]
             for line in (row.error, *row.remarks):
                 if line.startswith("run_finished: "):
@@ -236,7 +251,9 @@ class Registry(Plugins):
 
     @contextmanager
     def guard(self, hook: str, name: str) -> Iterator[None]:
-        """Turn what an offered item raises when it is used into one line that names its package.
+        """Turn what comes of using an offered item into one line that names its package.
+
+        Its functions are guarded by themselves; this is for what they return.
 
         Args:
             hook: That the item was offered by.
@@ -245,16 +262,14 @@ class Registry(Plugins):
         Raises:
             PluginError: What a stranger's item raised, but for errors of gpteval's own.
         """
-        try:
+        from gpteval.offers import blamed
+
+        plugin, _ = self._of(hook).get(name, (None, None))
+        if plugin is None or plugin.package == OWN:
             yield
-        except (GptevalError, MemoryError):
-            raise
-        except Exception as error:
-            plugin, _ = self._of(hook).get(name, (None, None))
-            if plugin is None or plugin.package == OWN:
-                raise
-            kind = hook.removeprefix(REGISTERS).removesuffix("s")
-            raise PluginError(f"{kind} {name!r} of {plugin.package}: {reason(error)}") from error
+            return
+        with blamed(f"{_kind(hook)} {name!r} of {plugin.package}"):
+            yield
 
     def package_of(self, hook: str, name: str) -> str:
         """Package and version that offer an item by this name or package/name; "" for our own."""
@@ -315,6 +330,11 @@ class Registry(Plugins):
             if without := [metric for metric in metrics if metric not in tasks[name].metrics]:
                 return f"task {name!r} has no metric {without[0]!r}"
         return ""
+
+
+def _kind(hook: str) -> str:
+    """The noun of what a hook offers."""
+    return hook.removeprefix(REGISTERS).removesuffix("s")
 
 
 def _named(hook: str, name: str, item: Any) -> Any:

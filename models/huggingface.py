@@ -288,7 +288,8 @@ def find_output(model: HuggingFaceModel) -> None:
     row = torch.linspace(0, model.vocab_size - 1, 8).long()
     apart = {}
     try:
-        own = model.lm(input_ids=row[None]).logits[0]
+        # XLM takes an id for padding where no mask says that it is none.
+        own = model.lm(input_ids=row[None], attention_mask=torch.ones_like(row)[None]).logits[0]
         states = model.rows([row, row[:5]])[: len(row)]
         for model.plain in (True, False):
             difference = (own - model.logits(states)).abs().max()

@@ -300,7 +300,7 @@ def test_a_hook_that_fails_after_a_run_is_told_and_loses_nothing(
         (["run", "--tasks", "scored", "--sample", "--model", "TINY"],
          "metric 'broken' of scores: ZeroDivisionError: by chance"),
         (["run", "--tasks", "made", "--sample", "--model", "TINY"],
-         "made train: row 0 makes no example (AttributeError"),
+         "made train: row 0 makes no example (task 'made' of makes: AttributeError"),
         (["run", "--tasks", "rides", "--sample", "--model", "TINY"],
          "scored with a model of 'snli', whose label 'entailment' is none of yes, no: say in"),
         (["run", "--tasks", "rte", "--sample", "--recipe", "mine"], "'mine' is not one of"),
@@ -325,7 +325,8 @@ def test_a_reader_that_raises_is_told_with_its_file(
         (tmp_path / "data" / "glue" / "RTE" / f"{split}.tsv").write_text("x")
     done = gpteval("run", "--tasks", "read", "--data-dir", "data", "--model", tiny_directory)
     assert done.returncode == 2
-    assert "glue/RTE/train.tsv: can't be read by its task's reader: KeyError" in done.stderr
+    said = "glue/RTE/train.tsv: can't be read by its task's reader: task 'read' of reads: KeyError"
+    assert said in done.stderr
 
 
 def test_another_packages_command_is_reached_by_its_qualified_name(gpteval) -> None:

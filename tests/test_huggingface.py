@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from transformers import (
     FalconForCausalLM,
     Gemma2Config,
     Gemma2ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
     GPT2Config,
     GPT2LMHeadModel,
     GraniteConfig,
@@ -32,6 +35,8 @@ from transformers import (
     MistralForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerFast,
+    XLMConfig,
+    XLMWithLMHeadModel,
 )
 
 from gpteval import GptevalError, load_model
@@ -367,6 +372,48 @@ def test_a_model_whose_scores_need_more_than_its_last_states_is_refused(
 
     monkeypatch.setattr(LlamaForCausalLM, "forward", drifting)
     assert "scores are not made of its last hidden states alone" in message(directory)
+
+
+def xlm(both_ways: bool) -> PreTrainedModel:
+    """AutoModelForCausalLM reads it too; its configuration says `causal`, False where unsaid."""
+    shape = {"vocab_size": 10, "emb_dim": 32, "n_layers": 2, "n_heads": 4}
+    return XLMWithLMHeadModel(XLMConfig(**shape, max_position_embeddings=64, causal=not both_ways))
+
+
+def gemma3(both_ways: bool, window: int = 40) -> PreTrainedModel:
+    """Layers with a window, and without one."""
+    config = Gemma3TextConfig(
+        **SIZES,
+        head_dim=8,
+        sliding_window=window,
+        layer_types=["sliding_attention", "full_attention"],
+        use_bidirectional_attention=both_ways,
+    )
+    return Gemma3ForCausalLM(config)
+
+
+LOOKING = [xlm, gemma3, partial(gemma3, window=2)]
+
+
+@pytest.mark.parametrize("make", LOOKING)
+def test_a_model_of_transformers_that_looks_ahead_is_refused(
+    tmp_path: Path, make: Callable[..., PreTrainedModel]
+) -> None:
+    torch.manual_seed(0)
+    directory = write(tmp_path / "model", make(both_ways=True))
+    assert "is no causal language model: what it makes of a text changes" in message(directory)
+
+
+@pytest.mark.parametrize("make", LOOKING)
+def test_the_same_shape_that_looks_back_alone_is_read_with_its_own_scores(
+    tmp_path: Path, make: Callable[..., PreTrainedModel]
+) -> None:
+    torch.manual_seed(0)
+    lm = make(both_ways=False).eval()
+    model = load_model(f"hf:{write(tmp_path / 'model', lm)}").model
+    row = torch.randint(3, 10, (1, 30))
+    ours = model.logits(model.hidden(batch_of(row.tolist()).trees))
+    torch.testing.assert_close(ours, lm(row).logits[0], atol=1e-5, rtol=1e-4)
 
 
 def test_a_window_that_no_text_fills_changes_nothing(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def command(candidate: str, layout: str, output: Path | None, **options: Any) ->
 
 def _text(layout: str, verdicts: Verdicts) -> str:
     from gpteval.report import verdicts as report
-    from gpteval.report.table import page, stdout_console
+    from gpteval.report.table import page
 
     code, strict = verdicts.code, verdicts.strict
     if layout == "json":
@@ -86,7 +86,7 @@ def _text(layout: str, verdicts: Verdicts) -> str:
     if layout == "junit":
         return report.junit(verdicts, strict=strict)
     told = report.github(verdicts, strict=strict) if layout == "github" else ""
-    return told + page(report.VerdictTable(verdicts, code), stdout_console().width)
+    return told + page(report.VerdictTable(verdicts, code), stdout.console_of_stdout().width)
 
 
 def _show(text: str, output: Path | None) -> None:

@@ -144,6 +144,8 @@ class Commands(click.Group):
     def take(self, plugin: Plugin, group: click.Group) -> None:
         """Add a plug-in's commands; one whose name is taken is reached as package/name."""
         for name, command in group.commands.items():
+            if not isinstance(command, click.Command):
+                raise TypeError(f"{command!r:.40} where a command is due")
             qualified = f"{plugin.package}/{name}"
             taken = name in COMMANDS or name in self.commands
             if taken:
@@ -266,17 +268,20 @@ def _run() -> int:
         return _failed(f"interrupted{resumes if RESUMED.intersection(sys.argv[1:2]) else ''}", 130)
     except output.StreamError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return _failed(*_unforeseen(error))
 
 
-def _unforeseen(error: Exception) -> tuple[str, int]:
+def _unforeseen(error: BaseException) -> tuple[str, int]:
     """What to say of an error that nobody mended, and the exit code; one of ours is raised."""
     if ran_out(error):
         return f"memory ran out ({reason(error)}): {ROOM}", 2
-    if cli.running is None:
+    if cli.running is not None and isinstance(error, Exception):
+        return f"command of {cli.running.package}: {reason(error)}", 1
+    author = registry().author(error)
+    if author is None or cli.running is not None:
         raise error
-    return f"command of {cli.running.package}: {reason(error)}", 1
+    return f"code of plug-in {author.name}: {reason(error)}", 1
 
 
 def _failed(line: str, code: int) -> int:

@@ -11,7 +11,9 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import redirect_stdout
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,7 +21,7 @@ import click
 from gpteval.text import REPLACED, printable
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
 READ_ENOUGH = 128 + 13
 """Exit code of a command whose reader has gone, as of one that SIGPIPE ended."""
@@ -94,6 +96,33 @@ class _Retries(logging.Filter):
         return False
 
 
+_reserved: list[Any] = []
+"""The stream that results go to while a command runs; empty where that is `sys.stdout`."""
+
+
+def stdout() -> Any:
+    """The stream that results go to."""
+    return _reserved[-1] if _reserved else sys.stdout
+
+
+def reserving(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A command's function, during which stdout is for results alone.
+
+    What anybody else prints meanwhile (a plug-in's task or model, a library) goes to stderr.
+    """
+
+    @wraps(function)
+    def command(*arguments: Any, **named: Any) -> Any:
+        _reserved.append(sys.stdout)
+        try:
+            with redirect_stdout(sys.stderr):
+                return function(*arguments, **named)
+        finally:
+            _reserved.pop()
+
+    return command
+
+
 def prepare() -> None:
     """Make stdout and stderr take every text; warnings of any library become a line each."""
     for name in ("stdout", "stderr"):
@@ -145,13 +174,20 @@ def log(line: object) -> None:
 
 def show(*results: RenderableType) -> None:
     """Texts and tables on stdout, as wide as the terminal; never wrapped where there is none."""
-    from gpteval.report.table import stdout_console
-
-    console = stdout_console()
+    console = console_of_stdout()
     with console.capture() as page:
         for result in results:
             console.print(result, highlight=False, markup=False, emoji=False)
     write(page.get())
+
+
+def console_of_stdout() -> Console:
+    """A console as wide as the terminal; unlimited where there is none."""
+    from rich.console import Console
+
+    from gpteval.report.table import UNLIMITED
+
+    return Console(width=None if stdout().isatty() else UNLIMITED, file=stdout())
 
 
 def show_json(*values: Any) -> None:
@@ -168,5 +204,5 @@ def json_lines(values: Iterable[Any]) -> str:
 
 def write(text: str) -> None:
     """A text on stdout as it is."""
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    stdout().write(text)
+    stdout().flush()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gpteval.cli import output
 from gpteval.plugins import registry
 
 if TYPE_CHECKING:
@@ -84,10 +85,13 @@ LARGEST = 10**12
 def strict(command: click.Command) -> click.Command:
     """A copy of a command whose parameters take no empty text and no number beyond use.
 
+    While it runs, stdout is for its results alone.
+
     It is done here for all of them, so that an option is born with it.
     """
     made = copy(command)
     made.params = [_strict(parameter) for parameter in command.params]
+    made.callback = command.callback and output.reserving(command.callback)
     if isinstance(made, click.Group):
         made.commands = {name: strict(below) for name, below in made.commands.items()}
     return made

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from gpteval.data.rows import SplitRows, place_of
-from gpteval.errors import DataError, ExampleError, GptevalError
+from gpteval.errors import DataError, ExampleError, GptevalError, PluginError
 from gpteval.task import Example, Prompt, Row, Task
 
 Made = TypeVar("Made", Example, Prompt)
@@ -79,9 +79,11 @@ def made(rows: Iterable[Row], task: Task, make: Callable[[Row], Made]) -> list[M
         try:
             item = make(row)
             wrong = wrong_with(task, item)
+        except PluginError as error:
+            wrong = str(error)
         except GptevalError as error:
             raise ExampleError(place, str(error)) from None
-        except Exception as error:  # a stranger's function may raise anything
+        except Exception as error:  # of a task that no package offers
             wrong = f"{type(error).__name__}: {error}"
         if wrong:
             raise ExampleError(place, f"row {row['id']} makes no example ({wrong})")

@@ -21,7 +21,7 @@ from gpteval.data.raw import (
     undecodable,
     unreadable,
 )
-from gpteval.errors import DataError, GptevalError
+from gpteval.errors import DataError, GptevalError, PluginError
 from gpteval.files import parse_json
 from gpteval.paths import matching, open_file, refuse_special
 from gpteval.task import Task
@@ -222,9 +222,11 @@ def _guarded(
         raise undecodable(path, error.object.count(b"\n", 0, error.start) + 1, error) from None
     except OSError as error:
         raise unreadable(path, error) from None
+    except PluginError as error:
+        raise DataError(f"{path}: can't be read by its task's reader: {error}") from error
     except GptevalError:
         raise
-    except Exception as error:  # a stranger's reader may raise anything
+    except Exception as error:  # of a task that no package offers
         reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         raise DataError(f"{path}: can't be read by its task's reader: {reason}") from error
 

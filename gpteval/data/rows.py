@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +21,7 @@ from gpteval.data.files import read_files
 from gpteval.data.hub import read_hub
 from gpteval.data.labels import label_reader
 from gpteval.data.raw import AbsentError, RawRow
-from gpteval.data.samples import read_sample, sample_splits
+from gpteval.data.samples import package_files, read_sample, sample_splits
 from gpteval.errors import ConfigError, DataError
 from gpteval.paths import PathLike, user_paths, variable_paths
 from gpteval.task import Part, Row, Source, Task
@@ -108,8 +107,8 @@ def own(task: Task, origin: Origin) -> Origin:
     if not place or origin.kind == "sample":
         return origin
     package, colon, folder = place.partition(":")
-    inside = colon and not Path(place).is_absolute()
-    home = Path(str(files(package))) / folder if inside else Path(place)
+    inside = package_files(package) if colon and not Path(place).is_absolute() else None
+    home = Path(str(inside)) / folder if inside else Path(place)
     return Origin("files", home, origin.directories)
 
 

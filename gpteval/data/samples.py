@@ -21,20 +21,31 @@ def read_sample(task: Task, split: str) -> Iterator[RawRow]:
     if split not in splits:
         has = f"its sample has {', '.join(splits)}" if splits else "it has no sample"
         raise AbsentError(f"{task.name}: no {split} split: {has}; use --data-dir or the hub")
+    directory = _directory(task)
+    assert directory is not None  # it has splits
     wanted = layout(task, task.source.splits[split], labelled=True)
-    with as_file(_directory(task) / f"{split}.jsonl") as path:
+    with as_file(directory / f"{split}.jsonl") as path:
         yield from read_jsonl(path, wanted)
 
 
 def sample_splits(task: Task) -> tuple[str, ...]:
     """The task's splits that its sample has, in the task's order."""
-    if not task.source.sample:
-        return ()
     directory = _directory(task)
+    if directory is None:
+        return ()
     return tuple(s for s in task.source.splits if (directory / f"{s}.jsonl").is_file())
 
 
-def _directory(task: Task) -> Traversable:
-    """The package directory that `Source.sample` names ("gpteval_tasks:samples/rte")."""
+def _directory(task: Task) -> Traversable | None:
+    """The package directory that `Source.sample` names ("gpteval_tasks:samples/rte"), if any."""
     package, _, path = task.source.sample.partition(":")
-    return files(package).joinpath(*path.split("/"))
+    home = package_files(package)
+    return home.joinpath(*path.split("/")) if home else None
+
+
+def package_files(package: str) -> Traversable | None:
+    """What a package has beside its modules; None where there is no such package."""
+    try:
+        return files(package) if package else None
+    except Exception:  # of a package that is not installed, or whose import raises anything
+        return None

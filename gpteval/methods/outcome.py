@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 
 from gpteval.data.raw import AbsentError
-from gpteval.errors import DataError
+from gpteval.errors import DataError, PluginError
 from gpteval.plugins import registry
 from gpteval.progress import Progress
 from gpteval.records import Result
@@ -65,18 +65,19 @@ class Asked:
         self._skip_missing, self._lacks = skip_missing, lacks
         self.left_out: dict[str, str] = {}
         self.skipped: dict[str, str] = {}
-        self._first: DataError | None = None
+        self._first: DataError | PluginError | None = None
 
     @contextmanager
     def attempt(self, *tasks: Task) -> Iterator[None]:
-        """Leave the tasks out if the block can't use their data, unless one was named by itself.
+        """Leave the tasks out if the block can't use them, unless one was named by itself.
 
         Raises:
             DataError: One was, and its rows are there or must be.
+            PluginError: One was, and what a plug-in brings for it fails.
         """
         try:
             yield
-        except DataError as error:
+        except (DataError, PluginError) as error:
             skips = self._skip_missing and isinstance(error, AbsentError)
             if not skips and self.by_itself(*tasks):
                 raise
@@ -94,7 +95,7 @@ class Asked:
         """Refuse to go on where nothing is left.
 
         Raises:
-            DataError: The first reason.
+            DataError, PluginError: The first reason.
         """
         if not remaining and self._first:
             raise self._first

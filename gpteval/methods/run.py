@@ -101,9 +101,11 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
         data = jobs.pop(0)
         for transfer, seed in variants:
             told.part(next(number), sizes, noun)
-            results += complete(made(data, transfer, seed), store, told)
+            with asked.attempt(*data.job.tasks):
+                results += complete(made(data, transfer, seed), store, told)
         if alone:
             session.forget(data.rows)
+    asked.refuse_none(results)
     return asked.results(results)
 
 

@@ -104,8 +104,10 @@ def execute(
     for number in range(1, len(sizes) + 1):
         progress.part(number, sizes)
         unit = units.pop(0)
-        results += complete(unit, store, progress)
+        with asked.attempt(unit.task):
+            results += complete(unit, store, progress)
         session.forget((unit.task.name, split) for split in unit.rows)
+    asked.refuse_none(results)
     return asked.results(results)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -91,11 +90,6 @@ class _Filled(Generic[Row]):
         """What it shows of a row."""
         text = self.texts[place]
         return self.segment(text, f"{self.column.style} {self.column.colour(text)}".strip())
-
-
-def stdout_console() -> Console:
-    """A console as wide as the terminal; unlimited where there is none."""
-    return Console(width=None if sys.stdout.isatty() else UNLIMITED)
 
 
 def page(table: RenderableType, width: int = UNLIMITED) -> str:
