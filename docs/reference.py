@@ -28,7 +28,7 @@ SECTIONS = {
     "From Python: measure": "run score_zeroshot score_baselines ablate ablate_layers noise curve "
     "doctor pretrain_model load_model recipe read_table",
     "From Python: keep and answer": "load_finetuned Finetuned Answer",
-    "From Python: results": "load_results leaderboard compare diff show bless check rescore "
+    "From Python: results": "load_results leaderboard matrix compare diff show bless check rescore "
     "verify_results merge_results submit",
     "From Python: what there is": "list_tasks list_models list_metrics list_plugins preview_tasks "
     "verify_data new_package plugin_faults",

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from gpteval.api.results import (
         leaderboard,
         load_results,
+        matrix,
         merge_results,
         rescore,
         submit,
@@ -131,6 +132,7 @@ __all__ = [
     "load_model",
     "load_results",
     "load_weights",
+    "matrix",
     "merge_results",
     "new_package",
     "noise",
@@ -202,6 +204,7 @@ _LAZY = {
     "load_model": "gpteval.weights.load",
     "load_results": "gpteval.api.results",
     "load_weights": "gpteval.weights.checkpoint",
+    "matrix": "gpteval.api.results",
     "merge_results": "gpteval.api.results",
     "new_package": "gpteval.scaffold",
     "noise": "gpteval.api.measure",

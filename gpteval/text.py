@@ -16,13 +16,52 @@ LINE = 1000
 """Most characters of an error."""
 
 REPLACED = "gpteval.replaced"
-"""Error handler of a stream: what its encoding lacks becomes a dash where it is one, else `?`."""
+"""Error handler of a stream: what its encoding lacks becomes what is in `PLAIN`, else `?`."""
+
+PLAIN = {
+    **dict.fromkeys("–—−‑", "-"),
+    "▲": ">",
+    "▼": "<",
+    "≤": "<=",
+    **{sign: str(number) for number, sign in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
+}
+"""What stands for a sign where it can't be encoded, so that a table keeps its sense."""
 
 QUOTED = re.compile(r"""(?<![\w\\])(?:'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+")|\d{81,}""", re.DOTALL)
 """A value as `repr` shows it, not the apostrophe of a word; or a number of many digits."""
 
 MARKUP = re.compile(r"[\\`*|~\[\]]|(?<![^\W_])_|_(?![^\W_])")
 """What Markdown reads as markup; an underscore within a word is none."""
+
+LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "<": "\\textless{}",
+    ">": "\\textgreater{}",
+    "|": "\\textbar{}",
+    '"': "\\textquotedbl{}",
+    "'": "\\textquotesingle{}",
+    "`": "\\textasciigrave{}",
+    "[": "{[}",
+    "]": "{]}",
+    "*": "{*}",
+    "▲": "$\\uparrow$",
+    "▼": "$\\downarrow$",
+    "≤": "$\\leq$",
+    "±": "$\\pm$",
+    "×": "$\\times$",
+    "λ": "$\\lambda$",
+    "·": "$\\cdot$",
+    "†": "\\dag{}",
+    "…": "\\ldots{}",
+    "–": "\\textendash{}",
+    **{sign: f"\\textsuperscript{{{number}}}" for number, sign in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
+}
+"""What LaTeX reads otherwise than as itself, and the signs of our tables in plain TeX's. No
+ligatures are made of what follows each other: two dashes stay two, a question mark and a grave
+accent too. Quotation marks need the encoding T1, letters beyond Latin-1 LuaLaTeX or XeLaTeX."""
 
 
 def printable(value: object) -> str:
@@ -53,6 +92,12 @@ def markdown(value: object) -> str:
     return MARKUP.sub(r"\\\g<0>", html.escape(printable(value), quote=False))
 
 
+def latex(value: object) -> str:
+    """A text that means itself in a LaTeX document."""
+    text = "".join(LATEX.get(character, character) for character in printable(value))
+    return re.sub("-(?=-)", "-{}", text)
+
+
 def spreadsheet(value: object) -> str | int | float:
     """A cell of a CSV file: numbers as they are, no text taken for a formula."""
     if value is None or isinstance(value, int | float):
@@ -70,11 +115,11 @@ def duration(seconds: float) -> str:
 
 
 def _replaced(error: UnicodeError) -> tuple[str, int]:
-    """A dash for a dash, so that an interval stays one; a question mark for all else."""
+    """A dash for a dash, so that an interval stays one; a question mark for what has none."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     missing = error.object[error.start : error.end]
-    return "".join("-" if c in "–—−‑" else "?" for c in missing), error.end
+    return "".join(PLAIN.get(c, "?") for c in missing), error.end
 
 
 codecs.register_error(REPLACED, _replaced)

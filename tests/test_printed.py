@@ -25,6 +25,7 @@ from rich.console import Console
 from test_laws import ROOT, modules
 
 from gpteval.cli import output
+from gpteval.cli.leaderboard import SUFFIXES
 from gpteval.cli.main import cli, main
 from gpteval.cli.progress import Whole
 from gpteval.report.leaderboard import Leaderboard
@@ -99,7 +100,11 @@ EVERYTHING = [
     *(f"{path} --help" for path in TREE),
     *ASKED.values(),
     *(f"{ASKED[path]} --json" for path in JSON),
-    *(f"{ASKED['leaderboard']} {form}{more}" for form in FORMS for more in ("", " --cost")),
+    *(
+        f"{ASKED['leaderboard']} {form}{more}"
+        for form in FORMS
+        for more in ("", " --cost", " --matrix")
+    ),
 ]
 
 
@@ -312,6 +317,7 @@ def test_the_leaderboard_shows_the_results_written_last(
     [
         ("x.csv", "task,metric,"),
         ("x.MD", "# Leaderboard"),
+        ("x.tex", "\\begin{longtable}"),
         ("x.jsonl", '{"task": "'),
         ("x.txt", "────"),
     ],
@@ -329,7 +335,7 @@ def test_a_suffix_that_says_nothing_is_refused(places: dict[str, str], tmp_path:
     code, told = ask(f"leaderboard {places['results']} --output {path}", tmp_path / "page",
                      tmp_path / "told")  # fmt: skip
     assert (code, path.exists(), told.count("\n")) == (2, False, 1)
-    assert "name a file ending in .md, .csv, .jsonl, .txt, or give --format" in told
+    assert f"name a file ending in {', '.join(SUFFIXES)}, or give --format" in told
 
 
 @pytest.mark.parametrize("path", TREE)

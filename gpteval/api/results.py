@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from gpteval.api.shown import Board, Results
+from gpteval.api.shown import Board, Matrix, Results
 from gpteval.config import RESULTS, SUBMITTED, task_names
 from gpteval.errors import ConfigError, ResultError, UnknownNameError
 from gpteval.paths import PathLike, user_path
 from gpteval.plugins import registry
 from gpteval.report.standings import standings
+from gpteval.results.entrants import of_entrants
 from gpteval.results.named import of_tasks
 from gpteval.results.store import ResultStore
 
@@ -22,7 +24,11 @@ Names = str | Iterable[str]
 
 
 def load_results(
-    directory: PathLike = RESULTS, tasks: Names | None = None, model: str | None = None
+    directory: PathLike = RESULTS,
+    tasks: Names | None = None,
+    model: str | None = None,
+    *,
+    entrants: Iterable[str] = (),
 ) -> Results:
     """The results in a directory, as they were written.
 
@@ -32,6 +38,8 @@ def load_results(
         directory: Where a run left them.
         tasks: Only these: names, groups and patterns; None for all.
         model: Only this model's.
+        entrants: Only theirs: words of a model and how it was used, as `compare` takes them after
+            "@" ("mini,finetune", "tfidf").
 
     Raises:
         ResultError: There are none.
@@ -48,7 +56,7 @@ def load_results(
     known = sorted({result.model for result in chosen})
     if model is not None and model not in known:
         raise UnknownNameError("model", model, known, f"(results of: {', '.join(known)})")
-    return Results(result for result in chosen if model in (None, result.model))
+    return Results(of_entrants([r for r in chosen if model in (None, r.model)], entrants))
 
 
 def leaderboard(
@@ -56,6 +64,7 @@ def leaderboard(
     tasks: Names | None = None,
     model: str | None = None,
     *,
+    entrants: Iterable[str] = (),
     all_splits: bool = False,
 ) -> Board:
     """The results in a directory beside the paper's.
@@ -64,12 +73,47 @@ def leaderboard(
         directory: Where a run left them.
         tasks: Only these: names, groups and patterns; None for all.
         model: Only this model's.
+        entrants: Only theirs, as in `load_results`.
         all_splits: Every scored split, not only the last.
 
     Raises:
         ResultError: There are none.
     """
-    return Board(standings(load_results(directory, tasks, model), all_splits=all_splits))
+    results = load_results(directory, tasks, model, entrants=entrants)
+    return Board(standings(results, all_splits=all_splits))
+
+
+def matrix(
+    directory: PathLike = RESULTS,
+    tasks: Names | None = None,
+    *,
+    entrants: Iterable[str] = (),
+    reference: str | None = None,
+    all_splits: bool = False,
+) -> Matrix:
+    """Who is best at what: tasks and entrants (a model and how it was used).
+
+    Args:
+        directory: Where runs left their results.
+        tasks: Only these: names, groups and patterns; None for all.
+        entrants: Only these, in this order, as in `load_results`; none for all.
+        reference: The one that all others are held to, by a paired test on the same examples.
+        all_splits: Every scored split, not only the last.
+
+    Raises:
+        ResultError: There are none, or `reference` is not one of them.
+    """
+    from gpteval.report import matrix as made
+
+    choices = tuple(entrants)
+    found = made.matrix(
+        load_results(directory, tasks, entrants=choices),
+        ResultStore(directory),
+        choices=choices,
+        reference=reference,
+        all_splits=all_splits,
+    )
+    return Matrix(*(getattr(found, field.name) for field in fields(found)))
 
 
 def rescore(

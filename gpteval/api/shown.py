@@ -9,6 +9,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from gpteval.methods import outcome
+from gpteval.report import matrix
 from gpteval.report.standings import Row, standings
 
 if TYPE_CHECKING:
@@ -74,3 +75,19 @@ class Board(list[Row], Shown):
         from gpteval.report.leaderboard import tables
 
         return tables(self)
+
+
+class Matrix(matrix.Matrix, Shown):
+    """Tasks and entrants; in a frame one task a row."""
+
+    __slots__ = ()
+
+    def _json_rows(self) -> list[dict[str, Any]]:
+        from gpteval.report.matrix_table import json_rows
+
+        return json_rows(self)
+
+    def _repr_markdown_(self) -> str:
+        from gpteval.report.matrix_table import markdown
+
+        return markdown(self)

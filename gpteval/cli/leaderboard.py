@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,14 +15,22 @@ from gpteval.cli.options import DIRECTORY, UserPath, json_option, results_option
 from gpteval.config import RESULTS, SAMPLE_RESULTS
 from gpteval.errors import ConfigError, ResultError
 from gpteval.paths import here
+from gpteval.results.store import ResultStore
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from gpteval.records import Result
+    from gpteval.report.matrix import Matrix
 
 
-SUFFIXES = {".md": "markdown", ".csv": "csv", ".jsonl": "json", ".txt": "terminal"}
+SUFFIXES = {
+    ".md": "markdown",
+    ".csv": "csv",
+    ".tex": "latex",
+    ".jsonl": "json",
+    ".txt": "terminal",
+}
 """How a file is laid out, by its name."""
 
 
@@ -31,13 +39,14 @@ class View(NamedTuple):
 
     table: RenderableType
     markdown: Callable[[str], str]
+    latex: Callable[[], str]
     rows: Callable[[], list[dict[str, Any]]]
 
 
 @click.command()
 @click.argument("directory", required=False, type=DIRECTORY)
 @results_option
-@click.option("--format", "layout", type=click.Choice(["terminal", "markdown", "csv"]))
+@click.option("--format", "layout", type=click.Choice(["terminal", "markdown", "csv", "latex"]))
 @json_option
 @click.option(
     "--output",
@@ -45,10 +54,25 @@ class View(NamedTuple):
     type=UserPath(dir_okay=False),
     help=f"Write to this file; its suffix says how, unless --format does: {', '.join(SUFFIXES)}.",
 )
+@click.option("--matrix", is_flag=True, help="Show tasks and entrants: who is best at what.")
+@click.option("--transpose", is_flag=True, help="Have the matrix's entrants down, tasks across.")
+@click.option(
+    "--reference",
+    metavar="WORDS",
+    help="Mark in the matrix who is above or below this entrant, by more than chance.",
+)
 @click.option("--cost", is_flag=True, help="Show what the results took instead of the scores.")
 @click.option("--all-splits", is_flag=True, help="Show every scored split, not only the last.")
 @click.option("--tasks", help="Only these: names and groups, joined by commas.")
 @click.option("--model", help="Only this model's results.")
+@click.option(
+    "--entrant",
+    "entrants",
+    metavar="WORDS",
+    multiple=True,
+    help="Only a model and how it was used, by the words of `gpteval compare @WORDS`; may be given "
+    "several times, in the order of the matrix.",
+)
 def command(
     *,
     directory: Path | None,
@@ -56,32 +80,59 @@ def command(
     layout: str | None,
     as_json: bool,
     path: Path | None,
-    cost: bool,
-    all_splits: bool,
-    **only: str | None,
+    reference: str | None,
+    **asked: Any,
 ) -> None:
     """Show the results in DIRECTORY, or --results, beside the paper's.
 
-    Without either: those of results or runs, where the last were written.
+    Without either: those of results or runs, where the last were written. A Markdown page begins
+    with the matrix of tasks and entrants.
 
     \b
     gpteval leaderboard                  # results/, or runs/ after a run on samples
     gpteval leaderboard runs --cost      # tokens, FLOPs, seconds, memory
+    gpteval leaderboard results --matrix --reference tfidf
+    gpteval leaderboard results --matrix --entrant tfidf --entrant mini,finetune
     gpteval leaderboard results --output results/README.md
     """
-    if directory is not None and results is not None:
-        raise click.UsageError("DIRECTORY and --results name the same: give one of them")
+    form = _form(layout, as_json, path)
+    switches = {f"--{name.replace('_', '-')}": asked.pop(name) for name in SWITCHES}
+    _check(directory, results, form, reference, switches)
     from gpteval.api.results import load_results
 
     source = directory or results or _last_written()
-    form = _form(layout, as_json, path)
-    chosen = load_results(source, **only)
-    view = _costs(chosen) if cost else _scores(chosen, all_splits)
+    found = load_results(source, **asked)
+    if switches["--cost"]:
+        view = _costs(found)
+    else:
+        view = _scores(found, ResultStore(source), form, asked["entrants"], reference, switches)
     if path is None and form == "terminal":
         output.show(view.table)
         return
-    made = _command(source, only, {"--cost": cost, "--all-splits": all_splits})
-    _write(view, form, made, path)
+    only = {"tasks": asked["tasks"], "model": asked["model"], "reference": reference}
+    _write(view, form, _command(source, only, asked["entrants"], switches), path)
+
+
+SWITCHES = ("matrix", "transpose", "cost", "all_splits")
+"""Options that are on or off."""
+
+
+def _check(
+    directory: Path | None,
+    results: Path | None,
+    form: str,
+    reference: str | None,
+    switches: Mapping[str, bool],
+) -> None:
+    """Refuse what contradicts itself, or would do nothing."""
+    if directory is not None and results is not None:
+        raise click.UsageError("DIRECTORY and --results name the same: give one of them")
+    if switches["--cost"] and (switches["--matrix"] or reference is not None):
+        raise click.UsageError("--cost has no matrix: leave out --matrix and --reference")
+    if switches["--transpose"] and not switches["--matrix"]:
+        raise click.UsageError("--transpose is of the matrix: give --matrix too")
+    if reference is not None and not switches["--matrix"] and form != "markdown":
+        raise click.UsageError("--reference marks the matrix: give --matrix too")
 
 
 def _last_written() -> Path:
@@ -95,7 +146,7 @@ def _last_written() -> Path:
 
 
 def _form(layout: str | None, as_json: bool, path: Path | None) -> str:
-    """terminal, markdown, csv or json, by what was asked for, else by the file's name.
+    """terminal, markdown, csv, latex or json, by what was asked for, else by the file's name.
 
     Raises:
         ConfigError: The file's name says nothing.
@@ -109,27 +160,65 @@ def _form(layout: str | None, as_json: bool, path: Path | None) -> str:
     return SUFFIXES[path.suffix.lower()]
 
 
-def _command(directory: Path, only: Mapping[str, str | None], switches: Mapping[str, bool]) -> str:
+def _command(
+    directory: Path,
+    only: Mapping[str, str | None],
+    entrants: Sequence[str],
+    switches: Mapping[str, bool],
+) -> str:
     """What makes the page again, typed where this one was."""
     values = [f"--{name}={value}" for name, value in only.items() if value is not None]
+    values += [f"--entrant={words}" for words in entrants]
     given = [name for name, on in switches.items() if on]
     place = str(here(directory))
     return shlex.join(["gpteval", "leaderboard", place, *values, *given, "--format", "markdown"])
 
 
-def _scores(results: list[Result], all_splits: bool) -> View:
-    from gpteval.report.leaderboard import Leaderboard, json_rows, markdown
+def _scores(
+    results: list[Result],
+    store: ResultStore,
+    form: str,
+    entrants: Sequence[str],
+    reference: str | None,
+    switches: Mapping[str, bool],
+) -> View:
+    from gpteval.report.leaderboard import Leaderboard, json_rows, latex, markdown
+    from gpteval.report.matrix import matrix
     from gpteval.report.standings import standings
 
-    rows = standings(results, all_splits=all_splits)
-    return View(Leaderboard(rows), partial(markdown, rows), partial(json_rows, rows))
+    whole = switches["--all-splits"]
+    made = None
+    if switches["--matrix"] or form == "markdown":
+        made = matrix(results, store, choices=entrants, reference=reference, all_splits=whole)
+        if switches["--matrix"]:
+            return _matrix(made, transposed=switches["--transpose"])
+    rows = standings(results, all_splits=whole)
+    return View(
+        Leaderboard(rows),
+        partial(markdown, rows, matrix=made),
+        partial(latex, rows),
+        partial(json_rows, rows),
+    )
+
+
+def _matrix(made: Matrix, *, transposed: bool) -> View:
+    from gpteval.report.matrix_table import MatrixTable, json_rows, latex, markdown
+
+    return View(
+        MatrixTable(made, transposed=transposed),
+        lambda command: markdown(made, transposed=transposed),
+        partial(latex, made, transposed=transposed),
+        partial(json_rows, made),
+    )
 
 
 def _costs(results: list[Result]) -> View:
-    from gpteval.report.costs import CostTable, costs, json_rows, markdown
+    from gpteval.report.costs import CostTable, costs, json_rows, latex, markdown
 
     rows = costs(results)
-    return View(CostTable(rows), partial(markdown, rows), partial(json_rows, rows))
+    return View(
+        CostTable(rows), partial(markdown, rows), partial(latex, rows), partial(json_rows, rows)
+    )
 
 
 def _write(view: View, form: str, made: str, path: Path | None) -> None:
@@ -154,4 +243,6 @@ def _text(view: View, form: str, made: str) -> str:
         return output.json_lines(view.rows())
     if form == "markdown":
         return view.markdown(made)
+    if form == "latex":
+        return view.latex()
     return csv_page(view.rows()) if form == "csv" else page(view.table)

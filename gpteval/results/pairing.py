@@ -20,6 +20,7 @@ from typing import Any
 from gpteval.errors import ResultError
 from gpteval.paths import user_path
 from gpteval.records import Mode, Prediction, Result
+from gpteval.results.entrants import split_words, words
 from gpteval.results.lines import reading
 from gpteval.results.seeds import by_seed
 from gpteval.results.store import ResultStore
@@ -94,9 +95,8 @@ class Measurement:
 
     @property
     def words(self) -> set[str]:
-        """What chooses this entrant: model, mode, recipe, and settings as name=value."""
-        settings = {f"{name}={value}" for name, value in self.config.items()}
-        return {self.model, Path(self.model).name, self.mode, self.recipe} | settings
+        """What chooses this entrant: see `gpteval.results.entrants`."""
+        return words(self.mode, self.model, self.recipe, self.config)
 
     @property
     def entrant(self) -> str:
@@ -125,8 +125,7 @@ def side(text: str, *, private: bool = False) -> list[Measurement]:
         what = "predictions without labels (`--predict`)" if private else "results"
         raise ResultError(f"no {what} in {place}: name a directory that has some")
     found = measurements(store, there)
-    words = {word.strip() for word in choice.split(",") if word.strip()}
-    chosen = [m for m in found if words <= m.words]
+    chosen = [m for m in found if split_words(choice) <= m.words]
     if not chosen:
         named = ", ".join(sorted({m.entrant for m in found}))
         raise ResultError(f"no results of {choice!r} in {place}: there are {named}")

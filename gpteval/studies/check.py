@@ -16,10 +16,10 @@ from typing import Literal
 from gpteval.config import option
 from gpteval.errors import ResultError
 from gpteval.results.baseline import Baseline
+from gpteval.results.entrants import TRAINED
 from gpteval.results.pairing import Measurement, mismatches, paired
 from gpteval.score.difference import Difference, holm
 from gpteval.studies.compare import (
-    TRAINED,
     IncomparableError,
     in_order,
     matched,

@@ -11,14 +11,12 @@ from dataclasses import dataclass, field, replace
 from gpteval.errors import GptevalError, ResultError
 from gpteval.plugins import registry
 from gpteval.results.baseline import Noise
+from gpteval.results.entrants import TRAINED
 from gpteval.results.pairing import Answered, Measurement, Pair, mismatches, paired
 from gpteval.score.difference import Difference, holm, mean_difference
 from gpteval.score.paired import RESAMPLES, Paired
 from gpteval.score.resampling import Answers
 from gpteval.task import Suite, Task
-
-TRAINED = "finetune"
-"""The way of measuring whose scores depend on a seed."""
 
 
 class IncomparableError(GptevalError):

@@ -1,0 +1,272 @@
+"""Who is best at what: tasks down, entrants across, scores in percent.
+
+With a reference every score is held to its score on the same examples, as `gpteval compare` does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gpteval.errors import ResultError
+from gpteval.plugins import registry
+from gpteval.records import Result
+from gpteval.report.footnotes import LEGEND, footnotes
+from gpteval.report.standings import HALVES, Row, standings
+from gpteval.results.entrants import Entrant, chosen, labels, of_entrants
+from gpteval.task import PaperScore
+
+if TYPE_CHECKING:
+    from gpteval.results.store import ResultStore
+    from gpteval.studies import compare as comparing
+
+LEVEL = 0.05
+"""Where a p, corrected for the number of tasks, is marked."""
+RESAMPLES = 2_000
+"""Of a task's examples, where no exact test is known: enough to tell on which side of `LEVEL` a p
+lies."""
+ABOVE, BELOW = "▲", "▼"
+TOLD = {"zero-shot", "baseline", "changed"}
+"""Marks that an entrant's name says."""
+
+Place = tuple[str, str, bool]
+"""Task, split, and whether it is a bundled sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One entrant on one task.
+
+    Attributes:
+        row: Its line of the leaderboard.
+        best: Whether nobody is better here, quick tries aside, and the best constant answer is not.
+        against: Its difference to the reference; None where there is none.
+        notes: Numbers of the notes that hold here.
+    """
+
+    row: Row
+    best: bool
+    against: comparing.Row | None = None
+    notes: tuple[int, ...] = ()
+
+    @property
+    def sign(self) -> str:
+        """▲ above the reference, ▼ below it, "" where that could be chance."""
+        if self.against is None or self.against.adjusted is None or self.against.adjusted > LEVEL:
+            return ""
+        return ABOVE if self.against.difference.value > 0 else BELOW
+
+    @property
+    def interval(self) -> str:
+        """In brackets; "" where the examples support none."""
+        return "[{:.1f}, {:.1f}]".format(*self.row.interval) if self.row.interval else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One task on one split.
+
+    Attributes:
+        task, metric, split, suite: As in `Row`.
+        sample: Whether it is a bundled sample.
+        n: Most examples that anybody answered.
+        cells: Of those entrants that have a score.
+        constant: The best constant answer.
+        paper: GPT-1's figure.
+    """
+
+    task: str
+    metric: str
+    split: str
+    suite: bool
+    sample: bool
+    n: int
+    cells: Mapping[Entrant, Cell]
+    constant: float | None
+    paper: PaperScore | None
+
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return self.task, self.split, self.sample
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Every task and every entrant.
+
+    Attributes:
+        names: Entrants in their order, and what to call them.
+        lines: Tasks in the order they are registered, then the means of suites.
+        notes: Mark and meaning; the number of a note is its place, from 1.
+        remarks: What is said of the paper's figures, and what could not be compared.
+        reference: Whose scores the others are held to.
+        one_seed: Whether a difference to it is of a model that was fine-tuned with one seed.
+    """
+
+    names: Mapping[Entrant, str]
+    lines: tuple[Line, ...]
+    notes: tuple[tuple[str, str], ...]
+    remarks: tuple[str, ...]
+    reference: Entrant | None = None
+    one_seed: bool = False
+
+
+@dataclass(slots=True)
+class _Compared:
+    """Differences to the reference, and why there are none."""
+
+    rows: dict[tuple[Entrant, str, str], comparing.Row] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+
+
+def matrix(
+    results: Sequence[Result],
+    store: ResultStore,
+    *,
+    choices: Sequence[str] = (),
+    reference: str | None = None,
+    all_splits: bool = False,
+) -> Matrix:
+    """Put results into a matrix.
+
+    Args:
+        results: As they were written, of `store`.
+        store: Where their predictions are.
+        choices: The words of entrants (see `of_entrants`), in the order of their columns; none:
+            all, the fine-tuned first.
+        reference: The words of the one that all others are held to.
+        all_splits: Show every scored split, not only a run's last.
+
+    Raises:
+        ResultError: Nobody has the words of a choice, or several have those of the reference.
+    """
+    results = of_entrants(results, choices)
+    rows = [row for row in standings(results, all_splits=all_splits) if row.headline]
+    table = _table(rows, results)
+    names = labels(_ordered(table, choices))
+    base = _only(results, names, reference) if reference is not None else None
+    compared = _compared(table, results, store, base, names) if base else _Compared()
+    shown = [row for cells in table.values() for row in cells.values()]
+    told = [note for note in footnotes(shown) if note[0] not in TOLD]
+    notes = tuple(note for note in told if note[0] in LEGEND)
+    remarks = [f"{name}: {text}" for name, text in told if name not in LEGEND]
+    return Matrix(
+        names,
+        tuple(_line(place, cells, compared, notes) for place, cells in table.items()),
+        notes,
+        (*remarks, *compared.refused),
+        base,
+        any(row.seeds_unknown for row in compared.rows.values()),
+    )
+
+
+def _table(rows: Sequence[Row], results: Sequence[Result]) -> dict[Place, dict[Entrant, Row]]:
+    """Of an entrant's several rows in a place the last that was written, a quick try before none.
+
+    Tasks in the order they are registered, the means of suites last.
+    """
+    order = {name: number for number, name in enumerate(registry().tasks())}
+    written = {id(result): number for number, result in enumerate(results)}
+    table: dict[tuple[bool, int, Place], dict[Entrant, Row]] = {}
+    for row in sorted(rows, key=lambda r: (not r.result.data.limit, written[id(r.result)])):
+        place = row.task, row.split, row.result.data.origin == "sample"
+        number = order.get(row.task, len(order))
+        table.setdefault((row.suite, number, place), {})[Entrant.of(row.result)] = row
+    return {place: table[*key, place] for *key, place in sorted(table)}  # type: ignore[index]
+
+
+def _ordered(table: Mapping[Place, Mapping[Entrant, Row]], choices: Sequence[str]) -> list[Entrant]:
+    """By the choices, then the way of measuring; those with most tasks first."""
+    modes = [mode for half in HALVES for mode in half]
+    tasks = Counter(entrant for cells in table.values() for entrant in cells)
+    first = {e: row.result for cells in table.values() for e, row in cells.items()}
+
+    def rank(entrant: Entrant) -> tuple[int, int, int]:
+        named = (n for n, choice in enumerate(choices) if chosen(first[entrant], choice))
+        return next(named, 0), modes.index(entrant.mode), -tasks[entrant]
+
+    return sorted(tasks, key=rank)
+
+
+def _only(results: Sequence[Result], names: Mapping[Entrant, str], words: str) -> Entrant:
+    """The one entrant that has these words."""
+    own = of_entrants(results, [words])
+    found = [entrant for entrant in names if entrant in set(map(Entrant.of, own))]
+    if len(found) != 1:
+        told = ", ".join(names[entrant] for entrant in found or names)
+        raise ResultError(
+            f"--reference {words} is not one entrant: name one of {told}, by its model, mode, "
+            "recipe and settings"
+        )
+    return found[0]
+
+
+def _compared(
+    table: Mapping[Place, Mapping[Entrant, Row]],
+    results: Sequence[Result],
+    store: ResultStore,
+    base: Entrant,
+    names: Mapping[Entrant, str],
+) -> _Compared:
+    """Every entrant held to the reference."""
+    from gpteval.results.pairing import measurements
+    from gpteval.studies.compare import compare
+
+    found = _Compared()
+    for entrant in names:
+        shared = [cells for cells in table.values() if base in cells and entrant in cells]
+        if entrant == base or not shared:
+            continue
+        pair = [[_key(cells[own].result) for cells in shared] for own in (base, entrant)]
+        sides = [measurements(store, [r for r in results if _key(r) in keys]) for keys in pair]
+        comparison = compare(*sides, resamples=RESAMPLES)
+        for row in comparison.rows:
+            if row.adjusted is not None:
+                found.rows[entrant, row.task, row.split] = row
+        for task, split, reason in comparison.refused:
+            found.refused.append(f"{task} {split} of {names[entrant]}: not compared: {reason}")
+    return found
+
+
+def _key(r: Result) -> tuple[str, ...]:
+    """What the seeds of one row share."""
+    setting = r.mode, r.model, r.model_digest, r.recipe, repr(r.config), r.precision
+    return r.task, r.split, str(r.version), r.data.digest, *setting
+
+
+def _line(
+    place: Place,
+    rows: Mapping[Entrant, Row],
+    compared: _Compared,
+    notes: Sequence[tuple[str, str]],
+) -> Line:
+    task, split, sample = place
+    first, *_ = rows.values()
+    whole = [row for row in rows.values() if not row.result.data.limit]
+    highest = max(round(row.score, 1) for row in whole or rows.values())
+    constants = [row.majority for row in rows.values() if row.majority is not None]
+    above = not constants or highest > round(max(constants), 1)
+    numbers = {name: number for number, (name, _) in enumerate(notes, start=1)}
+    cells = {
+        entrant: Cell(
+            row,
+            above and round(row.score, 1) == highest,
+            compared.rows.get((entrant, task, split)),
+            tuple(numbers[mark.name] for mark in row.marks if mark.name in numbers),
+        )
+        for entrant, row in rows.items()
+    }
+    return Line(
+        task,
+        first.metric,
+        split,
+        first.suite,
+        sample,
+        max(row.n or 0 for row in rows.values()),
+        cells,
+        max(constants, default=None),
+        next((row.paper for row in rows.values() if row.paper), None),
+    )
