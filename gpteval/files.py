@@ -23,7 +23,7 @@ from gpteval.errors import ConfigError, ResultError
 from gpteval.paths import open_file, refuse_special
 
 SHOWN = 40
-"""Characters of a file's name that its temporary one keeps."""
+"""Characters of a file's name that its temporary one keeps: the last, which tell runs apart."""
 RANDOM = "[0-9a-f]" * 16
 """What a temporary name has to itself, as `glob` matches it."""
 EARLIER = ".earlier"
@@ -105,7 +105,7 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
         refuse_special(path)  # /dev/null would become a file
-    scratch = path.with_name(f".{path.name[:SHOWN]}.{secrets.token_hex(8)}.partial")
+    scratch = path.with_name(f".{path.name[-SHOWN:]}.{secrets.token_hex(8)}.partial")
     scratch.mkdir()
     partial = scratch / path.name
     try:
@@ -191,7 +191,7 @@ def remove_partial(directory: Path, name: str = "") -> None:
         directory: Where they wrote.
         name: Of the one file that they wrote; "" for any.
     """
-    for scratch in directory.glob(f".{glob.escape(name[:SHOWN]) or '*'}.{RANDOM}.partial"):
+    for scratch in directory.glob(f".{glob.escape(name[-SHOWN:]) or '*'}.{RANDOM}.partial"):
         for earlier in scratch.glob(f"*{EARLIER}"):
             _put_back(earlier)
         remove(scratch)

@@ -10,57 +10,21 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
+from killing import differences
 
-from gpteval import Result
 from gpteval.errors import CheckpointError
-from gpteval.results.store import ResultStore
 from gpteval.train.optimiser import adamw
 from gpteval.train.state import load_state, save_state
-
-TIMES = {"seconds", "time"}
-MEASURED = {"utilisation", "ceiling", "peak_memory_bytes"}
-"""Costs that no two runs share."""
 
 
 def command(model: Path, results: Path) -> list[str]:
     arguments = ["--tasks", "sst2,cola", "--sample", "--model", str(model), "--device", "cpu"]
     arguments += ["--results", str(results), "--save-seconds", "0", "--epochs", "2"]
     return [sys.executable, "-m", "gpteval", "run", *arguments, "--dropout", "0.1", "--json"]
-
-
-def outcome(results: Path) -> list[tuple[dict[str, object], str]]:
-    """Every result without its times, with the text of its predictions."""
-
-    def timeless(result: Result) -> dict[str, object]:
-        fields = {name: value for name, value in asdict(result).items() if name not in TIMES}
-        cost = {name: value for name, value in result.cost.items() if name not in MEASURED}
-        return fields | {"cost": cost}
-
-    found = ResultStore(results).read()
-    return [(timeless(r), (results / r.predictions).read_text()) for r in found]
-
-
-def differences(found: Path, expected: Path) -> list[str]:
-    """What two results directories do not have in common, briefly."""
-    pairs = list(zip(outcome(found), outcome(expected), strict=True))
-    fields = [
-        f"{one['task']} {one['split']} {name}: {one[name]}, not {other[name]}"
-        for (one, _), (other, _) in pairs
-        for name in other
-        if one[name] != other[name]
-    ]
-    lines = [
-        f"{one['task']} {one['split']}: {a}, not {b}"
-        for (one, mine), (_, theirs) in pairs
-        for a, b in zip(mine.splitlines(), theirs.splitlines(), strict=True)
-        if a != b
-    ]
-    return [text[:200] for text in (*fields, *lines[:5])]
 
 
 def unfinished(results: Path) -> list[Path]:

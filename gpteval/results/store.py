@@ -17,7 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from gpteval.errors import ResultError
-from gpteval.files import append, parse_json, remove, write_whole
+from gpteval.files import append, parse_json, remove, remove_partial, write_whole
 from gpteval.paths import PathLike, file_name, open_file, user_path
 from gpteval.records import Prediction, Result
 from gpteval.results.lines import known, parsed, predictions_of, reading, to_lines
@@ -43,8 +43,10 @@ class ResultStore:
             ResultError: They can't, or there is less room on the disk.
         """
         with _saving(f"{self.directory}: nothing can be written here"), self._locked():
-            write_whole(self.directory / "predictions" / ".probe", b"")
-            remove(self.directory / "predictions" / ".probe")
+            probe = self.directory / "predictions" / ".probe"
+            remove_partial(probe.parent, probe.name)
+            write_whole(probe, b"")
+            remove(probe)
             free = shutil.disk_usage(self.directory).free
         if free < room:
             raise ResultError(
@@ -153,6 +155,7 @@ class ResultStore:
     ) -> str:
         """Write the predictions of one split, whole or not at all.
 
+        Who has claimed the key is the only one to write them: what a killed run left goes.
         Scores are rounded to 6 digits and empty fields left out, which keeps the files small.
 
         Returns:
@@ -162,8 +165,10 @@ class ResultStore:
             ResultError: The file could not be written, or not be read again.
         """
         path = f"predictions/{file_name(task)}-{file_name(split)}-{key[:12]}.jsonl"
-        with _saving(f"{self.directory / path}: the predictions of {task} {split} are not saved"):
-            write_whole(self.directory / path, to_lines(predictions, Prediction))
+        target = self.directory / path
+        with _saving(f"{target}: the predictions of {task} {split} are not saved"):
+            remove_partial(target.parent, target.name)
+            write_whole(target, to_lines(predictions, Prediction))
         return path
 
     def read_predictions(self, result: Result) -> list[Prediction]:
@@ -184,6 +189,7 @@ class ResultStore:
     def _locked(self) -> Iterator[None]:
         self.directory.mkdir(parents=True, exist_ok=True)
         with FileLock(self.directory / "records.lock"):
+            remove_partial(self.directory, self.records.name)
             yield
 
     def _mend(self) -> None:

@@ -16,7 +16,15 @@ from msgspec import convert
 
 from gpteval.columns import Columns
 from gpteval.errors import CheckpointError, ConfigError
-from gpteval.files import file_checksum, read_sealed, remove, replacing, write_sealed, writing
+from gpteval.files import (
+    file_checksum,
+    read_sealed,
+    remove,
+    remove_partial,
+    replacing,
+    write_sealed,
+    writing,
+)
 from gpteval.loading import OWN
 from gpteval.paths import folders, matching
 from gpteval.plugins import SESSION, registry
@@ -146,7 +154,7 @@ def save_finetuned(
     shared: bool,
     made: Mapping[str, Any],
 ) -> None:
-    """Write a fine-tuned model.
+    """Write a fine-tuned model; what a killed run left beside it goes.
 
     Args:
         directory: Where it goes; see `check_place`.
@@ -160,6 +168,7 @@ def save_finetuned(
         ResultError: It can't be written.
     """
     ids = model.specials
+    remove_partial(directory.parent, directory.name)
     with writing(directory), replacing(directory) as partial:
         partial.mkdir()
         save_model(partial / MODEL, loaded.family, model.model, loaded.tokenizer)
@@ -217,7 +226,7 @@ def check_place(directory: Path, key: str) -> bool:
             return True
         what = f"a model of {facts.task.name} that was trained otherwise"
         raise ConfigError(f"{directory} holds {what}: name another directory, or remove it")
-    if directory.exists():
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ConfigError(f"{directory} is there and no model: name another directory")
     with writing(directory), replacing(directory) as partial:
         partial.mkdir()
