@@ -15,6 +15,7 @@ from gpteval.cli.options import DIRECTORY, UserPath, json_option, results_option
 from gpteval.config import RESULTS, SAMPLE_RESULTS
 from gpteval.errors import ConfigError, ResultError
 from gpteval.paths import here
+from gpteval.text import json_lines
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -151,7 +152,7 @@ def _text(view: View, form: str, made: str) -> str:
     from gpteval.report.table import csv_page, page
 
     if form == "json":
-        return output.json_lines(view.rows())
+        return json_lines(view.rows())
     if form == "markdown":
         return view.markdown(made)
     return csv_page(view.rows()) if form == "csv" else page(view.table)
