@@ -273,10 +273,12 @@ def test_a_run_says_where_its_results_are_and_a_finished_one_that_nothing_was_ru
 ) -> None:
     told, directory = tmp_path / "told", str(tmp_path / "of all")
     words = [*ASKED["baselines"].split()[:-1], directory]
-    for expected in ("the results are in", "nothing was run"):
-        last = ask(words, tmp_path / "page", told)[1].splitlines()[-1]
+    for more, expected in (([], "the results are in"), ([], "nothing was run"),
+                           (["--force"], "the results are in")):  # fmt: skip
+        last = ask([*words, *more], tmp_path / "page", told)[1].splitlines()[-1]
         assert f"gpteval: {expected}" in last
         assert f"`gpteval leaderboard '{directory}'`" in last
+        assert ("--force measures it again" in last) == ("nothing" in expected)
 
 
 @pytest.mark.parametrize("asked", ["run --json", "noise --seeds 2"])

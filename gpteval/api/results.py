@@ -116,7 +116,7 @@ def rescored(
     if dry_run or not store.records.is_file():
         return found.changed, 0
     for result, predictions in found.filled:  # before the numbers that are computed from them
-        store.write_predictions(result.key, result.task, result.split, predictions)
+        store.replace_predictions(result, predictions)
     return found.changed, store.rewrite(found.changed)
 
 
