@@ -7,7 +7,11 @@ characters (`\x1b[2J` clears it), Markdown and HTML obey brackets, a spreadsheet
 from __future__ import annotations
 
 import codecs
+import json
+import math
 import re
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 VALUE = 80
 """Most characters of a value that an error quotes."""
@@ -123,3 +127,20 @@ def _replaced(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error(REPLACED, _replaced)
+
+
+def json_lines(values: Iterable[Any]) -> str:
+    """Strict JSON in ASCII, a line for every value: no encoding lacks it, no terminal obeys it.
+
+    A number that is not finite, which JSON has no word for, is null.
+    """
+    return "".join(json.dumps(_finite(value), allow_nan=False) + "\n" for value in values)
+
+
+def _finite(value: Any) -> Any:
+    """A value with None in place of every number that is infinite or NaN."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

@@ -155,3 +155,17 @@ def test_without_matplotlib_one_line_says_what_to_install(
     assert "pip install 'gpteval[plots]'" in str(error)
     assert not list(tmp_path.iterdir())
     assert CliRunner().invoke(command, [*options, "--no-picture"]).exit_code == 0
+
+
+def test_a_constant_answer_to_cola_has_a_point_without_interval(run: Path, tmp_path: Path) -> None:
+    """As the records it is made of; the committed curve is held to the same."""
+    found, _ = points([run], settings(tmp_path, "cola", sample=True, limit=2), Silent())
+    assert [p.score for p in found if p.interval is None] == [0.0] * len(found)
+    assert all(p.normalised_interval is None for p in found)
+    for line in (RESULTS / "curve" / "points.jsonl").read_text().splitlines():
+        point = Point(**json.loads(line))
+        for bounds in (point.interval, point.normalised_interval):
+            assert bounds is None or bounds[0] < bounds[1]
+
+
+RESULTS = Path(__file__).parent.parent / "results"

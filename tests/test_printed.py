@@ -11,6 +11,7 @@ import errno
 import io
 import json
 import logging
+import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -28,10 +29,11 @@ from gpteval.cli import output
 from gpteval.cli.leaderboard import SUFFIXES
 from gpteval.cli.main import cli, main
 from gpteval.cli.progress import Whole
+from gpteval.plugins import registry
 from gpteval.report.leaderboard import Leaderboard
 from gpteval.report.standings import standings
 from gpteval.results.store import ResultStore
-from gpteval.text import LINE, duration, markdown, one_line, printable, spreadsheet
+from gpteval.text import LINE, duration, json_lines, markdown, one_line, printable, spreadsheet
 
 ENCODINGS = ["utf-8", "cp1252", "ascii"]
 HOSTILE = "\x1b[2J\x9b31m\x07|`a`<b>[c](d)*e*é–λ✓\u202e\r\n# f"
@@ -276,10 +278,12 @@ def test_a_run_says_where_its_results_are_and_a_finished_one_that_nothing_was_ru
 ) -> None:
     told, directory = tmp_path / "told", str(tmp_path / "of all")
     words = [*ASKED["baselines"].split()[:-1], directory]
-    for expected in ("the results are in", "nothing was run"):
-        last = ask(words, tmp_path / "page", told)[1].splitlines()[-1]
+    for more, expected in (([], "the results are in"), ([], "nothing was run"),
+                           (["--force"], "the results are in")):  # fmt: skip
+        last = ask([*words, *more], tmp_path / "page", told)[1].splitlines()[-1]
         assert f"gpteval: {expected}" in last
         assert f"`gpteval leaderboard '{directory}'`" in last
+        assert ("--force measures it again" in last) == ("nothing" in expected)
 
 
 @pytest.mark.parametrize("asked", ["run --json", "noise --seeds 2"])
@@ -393,3 +397,48 @@ def test_nothing_is_printed_past_the_one_way_out(path: Path) -> None:
             printing = name in ("print", "click.echo", "click.secho", "Console", "Table")
             printing |= name in ("sys.stdout.write", "sys.stderr.write")
             assert not printing or name.split(".")[-1] in allowed, f"{path}:{node.lineno}: {name}"
+
+
+INFINITE = """
+import gpteval
+
+def load(reference):
+    loaded = gpteval.load_model(DIRECTORY)
+    compute = loaded.model.hidden_at
+    def hidden_at(trees, places):
+        return compute(trees, places) * (1 if len(trees.tokens) <= 12 else NUMBER)
+    loaded.model.hidden_at = hidden_at
+    return loaded
+
+@gpteval.hookimpl
+def gpteval_register_models():
+    return [gpteval.ModelFamily("zz", "", load, references={"zz": ""})]
+"""
+
+
+@pytest.mark.parametrize("number", [math.inf, math.nan])
+def test_json_has_null_for_what_is_no_number(
+    number: float, roomy_directory: Path, tmp_path: Path
+) -> None:
+    lines = json_lines([{"a": [number, (1.5, -number)], "b": {"c": number}}, "é"])
+    first, second = (json.loads(line, parse_constant=pytest.fail) for line in lines.splitlines())
+    assert first == {"a": [None, [1.5, None]], "b": {"c": None}}
+    assert second == "é" and lines.isascii()
+    code = INFINITE.replace("DIRECTORY", repr(str(roomy_directory)))
+    (tmp_path / "mine.py").write_text(code.replace("NUMBER", f"float('{number}')"))
+    words = ["doctor", "--tasks", "copa", "--sample", "--limit", "2", "--model", "zz", "--json"]
+    words += ["--device", "cpu", "--plugin", str(tmp_path / "mine.py")]
+    code, told = ask(words, tmp_path / "page", tmp_path / "told")
+    registry.cache_clear()
+    assert (code, "Traceback" in told) == (1, False), told
+    text = (tmp_path / "page").read_text()
+    changes = [json.loads(line, parse_constant=pytest.fail) for line in text.splitlines()]
+    assert None in [change["largest"] for change in changes]
+
+
+@pytest.mark.parametrize("folder", ["gpteval/cli", "gpteval/report"])
+def test_json_lines_are_written_in_one_place(folder: str) -> None:
+    """But for a key, which nobody sees."""
+    for path in modules(folder):
+        calls = path.read_text(encoding="utf-8").count("json.dumps(")
+        assert calls <= {"standings.py": 1}.get(path.name, 0), path

@@ -1,13 +1,16 @@
 import json
-from dataclasses import fields
+import shutil
+from dataclasses import fields, replace
 
 import pytest
 from click.testing import CliRunner
 from fabricated import measured
 
+from gpteval import rescore as rescored
+from gpteval import score_baselines
 from gpteval.cli.rescore import command as rescore_command
 from gpteval.cli.results import command as results_command
-from gpteval.errors import ResultError
+from gpteval.errors import DataError, ResultError
 from gpteval.plugins import registry
 from gpteval.records import Result
 from gpteval.results.merging import merge
@@ -39,12 +42,10 @@ def run(command, *arguments):
 def test_what_was_written_is_in_order_and_scores_as_it_did(tmp_path, name):
     store = ResultStore(measured(tmp_path, name, seeds=2))
     assert list(faults(store)) == []
-    assert rescore(store) == []
+    assert rescore(store).changed == []
 
 
 def test_a_metric_added_later_is_computed_from_the_predictions(tmp_path, monkeypatch):
-    from dataclasses import replace
-
     store = ResultStore(measured(tmp_path, "rte"))
     tasks = registry().tasks()
     tasks["rte"] = replace(tasks["rte"], metrics=("accuracy", "f1"))
@@ -54,7 +55,7 @@ def test_a_metric_added_later_is_computed_from_the_predictions(tmp_path, monkeyp
     assert "f1" not in store.read()[0].scores
     run(rescore_command, tmp_path)
     assert set(store.read()[0].scores) == {"accuracy", "f1"}
-    assert rescore(store) == []
+    assert rescore(store).changed == []
 
 
 def test_rescoring_touches_no_other_line(tmp_path):
@@ -184,7 +185,7 @@ def test_predictions_of_one_name_and_other_content_are_both_kept(tmp_path):
     first, second = (ResultStore(measured(tmp_path / place)) for place in "ab")
     _answer(tmp_path / "b")
     store, target = second, ResultStore(tmp_path / "c")
-    store.rewrite(rescore(store))
+    store.rewrite(rescore(store).changed)
     merge([first, second], target)
     given = [target.read_predictions(result) for result in target.read()]
     assert given[0][0].prediction != given[1][0].prediction
@@ -205,3 +206,59 @@ def test_noise_is_the_spread_over_the_seeds(tmp_path):
     assert found.deviation**2 == pytest.approx(sum((s - mean) ** 2 for s in scores) / 4)
     assert 0 < found.shared < found.deviation
     assert found.seeds == 5
+
+
+@pytest.fixture
+def unclustered(tmp_path):
+    """Results on a sample whose questions stand on articles, and the same as if nobody knew."""
+    results = score_baselines("race", sample=True, limit=60, results=tmp_path / "whole")
+    shutil.copytree(tmp_path / "whole", tmp_path / "bare")
+    for path in (tmp_path / "bare" / "predictions").iterdir():
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        kept = [{k: v for k, v in row.items() if k not in ("cluster", "part")} for row in rows]
+        path.write_text("".join(json.dumps(row) + "\n" for row in kept))
+    assert any(result.interval for result in results)
+    assert rescored(tmp_path / "bare")
+    return tmp_path / "bare"
+
+
+def files_in(directory):
+    return {p.name: p.read_bytes() for p in directory.rglob("*.jsonl")}
+
+
+def test_clusters_and_parts_that_predictions_lack_come_from_the_rows(unclustered, tmp_path):
+    before = files_in(unclustered)
+    page = run(rescore_command, unclustered, "--data-dir", tmp_path, "--dry-run").stdout
+    assert "4 of 4 results would change" in page
+    assert files_in(unclustered) == before
+    run(rescore_command, unclustered, "--tasks", "race", "--data-dir", tmp_path)
+    assert files_in(unclustered) == files_in(tmp_path / "whole")
+    assert list(faults(ResultStore(unclustered))) == []
+
+
+@pytest.mark.parametrize("change", [{"label": 3}, {"id": "another"}])
+def test_rows_that_are_not_those_that_were_scored_are_refused(
+    change, unclustered, tmp_path, caplog
+):
+    path = next((unclustered / "predictions").glob("race-test*"))
+    first, *others = path.read_text().splitlines()
+    wrong = json.loads(first)
+    change = change | ({"label": (wrong["label"] + 1) % 4} if "label" in change else {})
+    path.write_text("\n".join([json.dumps(wrong | change), *others]) + "\n")
+    before = files_in(unclustered)
+    with pytest.raises(DataError, match=r"these rows are not those that .* was scored on"):
+        rescored(unclustered, "race", data_dir=tmp_path)
+    assert files_in(unclustered) == before
+    rescored(unclustered, data_dir=tmp_path)
+    assert "these rows are not those that" in caplog.text
+    assert files_in(unclustered)[path.name] == before[path.name]
+
+
+def test_predictions_whose_rows_are_not_there_stay_as_they_are(unclustered, tmp_path, caplog):
+    store = ResultStore(unclustered)
+    for old in store.read():
+        store.rewrite([(old, replace(old, data=replace(old.data, origin="files")))])
+    before = files_in(unclustered / "predictions")
+    rescored(unclustered, data_dir=tmp_path)
+    assert "its predictions stay as they are: race: no test split" in caplog.text
+    assert files_in(unclustered / "predictions") == before

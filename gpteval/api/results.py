@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -117,13 +117,19 @@ def matrix(
 
 
 def rescore(
-    directory: PathLike = RESULTS, tasks: Names | None = None, *, dry_run: bool = False
+    directory: PathLike = RESULTS,
+    tasks: Names | None = None,
+    *,
+    data_dir: PathLike | Sequence[PathLike] | None = None,
+    dry_run: bool = False,
 ) -> list[tuple[Result, Result]]:
     """Compute metrics and intervals again from stored predictions, without the model.
 
     Args:
         directory: Of results; records whose numbers change are replaced, all or none.
         tasks: Only these; None for all that are installed.
+        data_dir: Directory of official files, or several: predictions that lack the clusters or
+            parts of their examples get them from there. None: they are taken as they are.
         dry_run: Change nothing.
 
     Returns:
@@ -131,22 +137,31 @@ def rescore(
 
     Raises:
         ResultError: Predictions are missing or damaged, or nothing can be written.
+        DataError: The rows in `data_dir` are not those that were scored.
     """
-    changed, _ = rescored(directory, tasks, dry_run=dry_run)
+    changed, _ = rescored(directory, tasks, data_dir, dry_run=dry_run)
     return changed
 
 
 def rescored(
-    directory: PathLike, tasks: Names | None, *, dry_run: bool
+    directory: PathLike,
+    tasks: Names | None,
+    data_dir: PathLike | Sequence[PathLike] | None = None,
+    *,
+    dry_run: bool,
 ) -> tuple[list[tuple[Result, Result]], int]:
     """What `rescore` gives, and how many other records were given a digest."""
+    from gpteval.data.rows import origin
     from gpteval.studies import rescore as study
 
     names = None if tasks is None else [t.name for t in registry().select(task_names(tasks))]
     store = ResultStore(directory)
-    changed = study.rescore(store, names)
-    rewrites = store.records.is_file() and not dry_run
-    return changed, store.rewrite(changed) if rewrites else 0
+    found = study.rescore(store, names, origin(data_dir) if data_dir else None)
+    if dry_run or not store.records.is_file():
+        return found.changed, 0
+    for result, predictions in found.filled:  # before the numbers that are computed from them
+        store.replace_predictions(result, predictions)
+    return found.changed, store.rewrite(found.changed)
 
 
 def verify_results(directory: PathLike = RESULTS) -> list[str]:

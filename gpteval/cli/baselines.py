@@ -10,6 +10,7 @@ from gpteval.cli.options import (
     Tasks,
     conclude,
     data_dir_option,
+    force_option,
     json_option,
     limit_option,
     predict_option,
@@ -33,6 +34,7 @@ from gpteval.cli.options import (
 @sample_option
 @limit_option
 @skip_missing_option
+@force_option
 @results_option
 @predict_option
 @json_option
@@ -46,7 +48,7 @@ def command(*, as_json: bool, **settings: Any) -> None:
     stand in the text (Richardson et al. 2013, the window alone).
 
     They are trained on the training split and stand in the leaderboard beside zero-shot scores.
-    What is finished is not trained again.
+    What is finished is not trained again, but with --force.
 
     \b
     gpteval baselines --tasks all --sample

@@ -11,6 +11,7 @@ import click
 from gpteval.cli import output as stdout
 from gpteval.cli.options import UserPath
 from gpteval.files import append, write_whole, writing
+from gpteval.text import json_lines
 
 if TYPE_CHECKING:
     from gpteval.api.compare import Verdicts
@@ -80,7 +81,7 @@ def _text(layout: str, verdicts: Verdicts) -> str:
 
     code, strict = verdicts.code, verdicts.strict
     if layout == "json":
-        return stdout.json_lines(report.json_values(verdicts))
+        return json_lines(report.json_values(verdicts))
     if layout == "markdown":
         return report.markdown(verdicts, code)
     if layout == "junit":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +21,7 @@ from gpteval.cli.options import (
 )
 from gpteval.config import CURVE_RESULTS, Compute
 from gpteval.errors import ResultError
+from gpteval.text import json_lines
 
 if TYPE_CHECKING:
     from gpteval.studies.curve import Point
@@ -78,8 +78,7 @@ def command(
         figure_class()  # so that it is missed before anything is scored
     config = ZeroshotConfig(tasks=task_names(tasks), results=results, **settings)
     scored, left_out = points(directory, config, listener())
-    lines = "".join(json.dumps(asdict(point)) + "\n" for point in scored)
-    _write(results / "points.jsonl", lines.encode())
+    _write(results / "points.jsonl", json_lines(map(asdict, scored)).encode())
     if picture:
         _write(results / "curve.png", drawn(scored))
     if as_json:

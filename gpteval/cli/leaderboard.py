@@ -16,6 +16,7 @@ from gpteval.config import RESULTS, SAMPLE_RESULTS
 from gpteval.errors import ConfigError, ResultError
 from gpteval.paths import here
 from gpteval.results.store import ResultStore
+from gpteval.text import json_lines
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -240,7 +241,7 @@ def _text(view: View, form: str, made: str) -> str:
     from gpteval.report.table import csv_page, page
 
     if form == "json":
-        return output.json_lines(view.rows())
+        return json_lines(view.rows())
     if form == "markdown":
         return view.markdown(made)
     if form == "latex":

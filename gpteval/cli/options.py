@@ -75,6 +75,11 @@ skip_missing_option = click.option(
     is_flag=True,
     help="Leave out tasks whose rows are not there, those named by themselves too; exit code 0.",
 )
+force_option = click.option(
+    "--force",
+    is_flag=True,
+    help="Measure what is finished again, from its start: the new results replace the earlier.",
+)
 results_option = click.option(
     "--results", type=DIRECTORY, help="Directory of records; default: results (runs with --sample)."
 )
@@ -149,7 +154,7 @@ def conclude(settings: Mapping[str, Any], results: Results, *, new: bool) -> Non
     else:
         where = (
             f"nothing was run: all of it was finished before, in {directory}; {table} shows it, "
-            "--results with another directory measures it again"
+            "--force measures it again"
         )
     end(results.skipped | results.left_out, where, failed=bool(results.left_out))
 
@@ -225,6 +230,7 @@ def suite_options(command: Command) -> Command:
         ),
         limit_option,
         skip_missing_option,
+        force_option,
         results_option,
         click.option(
             "--save-seconds", default=60.0, show_default=True, help="Time between two saves."

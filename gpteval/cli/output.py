@@ -11,14 +11,14 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gpteval.text import REPLACED, printable
+from gpteval.text import REPLACED, json_lines, printable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -191,15 +191,8 @@ def console_of_stdout() -> Console:
 
 
 def show_json(*values: Any) -> None:
-    """JSON values on stdout, a line each, in ASCII: no encoding lacks it, no terminal obeys it."""
+    """JSON values on stdout, a line each."""
     write(json_lines(values))
-
-
-def json_lines(values: Iterable[Any]) -> str:
-    """Strict JSON in ASCII, a line for every value."""
-    import json
-
-    return "".join(json.dumps(value, allow_nan=False) + "\n" for value in values)
 
 
 def write(text: str) -> None:

@@ -12,6 +12,7 @@ from gpteval.cli import output as stdout
 from gpteval.cli.options import DIRECTORY, UserPath, json_option, options_from
 from gpteval.config import Compute
 from gpteval.errors import ConfigError
+from gpteval.text import json_lines
 
 SUFFIXES = (".csv", ".jsonl")
 """How a file is laid out, by its name."""
@@ -50,7 +51,7 @@ def command(
         raise ConfigError(f"--output {output}: name a file ending in {' or '.join(SUFFIXES)}")
     model = load_finetuned(directory, compute=compute)
     rows = [_shown(asdict(answer)) for answer in model.predict_file(file, progress=listener())]
-    text = stdout.json_lines(rows) if as_json or suffix == ".jsonl" else csv_page(rows)
+    text = json_lines(rows) if as_json or suffix == ".jsonl" else csv_page(rows)
     if output is None:
         stdout.write(text)
         return

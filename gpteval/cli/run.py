@@ -64,7 +64,8 @@ def command(
     """Fine-tune one model on every task and score it.
 
     Every task gets a fresh copy of the model and the same recipe. Scores, predictions and all that
-    they depend on are written to the results directory; what is finished is not run again.
+    they depend on are written to the results directory; what is finished is not run again, but with
+    --force.
     torchrun shares every batch and every scored split among processes: the losses are those of one
     process, but for rounding and dropout.
 

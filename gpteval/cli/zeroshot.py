@@ -11,6 +11,7 @@ from gpteval.cli.options import (
     Tasks,
     conclude,
     data_dir_option,
+    force_option,
     json_option,
     limit_option,
     model_option,
@@ -23,7 +24,7 @@ from gpteval.cli.options import (
 )
 from gpteval.config import Compute, task_names
 
-SHARED = ("data_dir", "sample", "limit", "skip_missing", "results")
+SHARED = ("data_dir", "sample", "limit", "skip_missing", "force", "results")
 """Settings that the baselines beside it have too."""
 
 
@@ -40,6 +41,7 @@ SHARED = ("data_dir", "sample", "limit", "skip_missing", "results")
 @sample_option
 @limit_option
 @skip_missing_option
+@force_option
 @results_option
 @json_option
 @click.option(
@@ -62,7 +64,8 @@ def command(
 
     The heuristics are those of GPT-1's paper (§5): of several answers the one with the highest
     mean token log-probability. Other ways to normalise, and baselines, stand beside it. Scores and
-    predictions are written to the results directory; what is finished is not scored again.
+    predictions are written to the results directory; what is finished is not scored again,
+    but with --force.
 
     \b
     gpteval zeroshot --all --sample

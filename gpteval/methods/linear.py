@@ -61,7 +61,7 @@ def score_baselines(
     Args:
         tasks: Names or groups, as a list or joined by commas; "all": every task there is.
         progress: Told where the work stands, and which splits are not there.
-        settings: Fields of `Trained`: data_dir, sample, limit, results, predict.
+        settings: Fields of `Trained`: data_dir, sample, limit, force, results, predict.
 
     Returns:
         A result per task, baseline and split, earlier finished ones among them; `left_out` names
@@ -108,7 +108,7 @@ def execute(config: Trained, progress: Progress, *, required: bool = True) -> Re
             if (task.name, split) not in rows:
                 progress.say(f"{task.name} {split} is not there, and is not predicted")
         with asked.attempt(*job.tasks):
-            results += _completed(job, rows, config.limit, store, progress)
+            results += _completed(job, rows, config, store, progress)
     if not required:
         return Results(results)
     asked.refuse_none(results)
@@ -118,7 +118,7 @@ def execute(config: Trained, progress: Progress, *, required: bool = True) -> Re
 def _completed(
     job: Job,
     rows: Mapping[SplitName, SplitRows],
-    limit: int | None,
+    config: Trained,
     store: ResultStore,
     progress: Progress,
 ) -> list[Result]:
@@ -127,10 +127,11 @@ def _completed(
     if not rows:
         return results
     for name in filter(None, (TFIDF, job.task.blind)):
-        results += complete(Linear(name, job, rows, limit), store, progress)
-    window = Window(job.task, rows, limit)
+        unit = Linear(name, job, rows, config.limit)
+        results += complete(unit, store, progress, again=config.force)
+    window = Window(job.task, rows, config.limit)
     if window.applies and window.scored:
-        results += complete(window, store, progress)
+        results += complete(window, store, progress, again=config.force)
     return results
 
 

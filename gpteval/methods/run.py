@@ -44,7 +44,7 @@ def run(
         tasks: Names or groups, as a list or joined by commas ("glue,race").
         progress: Told where the run stands.
         settings: Fields of `RunConfig`: model, data_dir, sample, recipe, changes, seeds, limit,
-            results, compute, transfer_layers, predict.
+            force, results, compute, transfer_layers, predict.
 
     Returns:
         A result per task, split, number of layers transferred and seed, earlier finished ones
@@ -102,7 +102,7 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
         for transfer, seed in variants:
             told.part(next(number), sizes, noun)
             with asked.attempt(*data.job.tasks):
-                results += complete(made(data, transfer, seed), store, told)
+                results += complete(made(data, transfer, seed), store, told, again=config.force)
         if alone:
             session.forget(data.rows)
     asked.refuse_none(results)

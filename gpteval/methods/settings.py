@@ -88,6 +88,8 @@ class Subject:
         sample: Use the bundled samples instead.
         limit: Most rows of every split; None for all.
         skip_missing: Leave out a task whose rows are not there, though it was named by itself.
+        force: Measure what is finished or begun again, from its start; the new results take the
+            place of the earlier.
         results: Where records and predictions go; None for `runs` on samples, else `results`.
         compute: Device and precision.
     """
@@ -98,6 +100,7 @@ class Subject:
     sample: bool = False
     limit: int | None = None
     skip_missing: bool = False
+    force: bool = False
     results: PathLike | None = None
     compute: Compute = field(default_factory=Compute)
 

@@ -93,8 +93,12 @@ class Unit(Protocol):
         """Fields of a result that are known beforehand: model, recipe, data and the like."""
 
 
-def complete(unit: Unit, store: ResultStore, progress: Progress) -> list[Result]:
+def complete(
+    unit: Unit, store: ResultStore, progress: Progress, *, again: bool = False
+) -> list[Result]:
     """The results of exactly this unit that are in the store; else those it makes now.
+
+    With `again` it makes them whatever is there; the earlier ones stand until they are replaced.
 
     Of several processes of a world the first one decides, and the others return none; of several
     commands that come to the same unit one makes it, and the others wait for its results.
@@ -102,41 +106,48 @@ def complete(unit: Unit, store: ResultStore, progress: Progress) -> list[Result]
     world = unit.world
     first = world is None or world.first
     if not first:
-        return _made(unit, store, progress, first=False)
+        return _made(unit, store, progress, first=False, again=again)
     (task, _), *_ = unit.scored
     busy = f"{task.name}: another process is at it; waiting for its results"
     with store.claimed(unit.key(task), lambda: progress.say(busy)):
-        return _made(unit, store, progress, first=True)
+        return _made(unit, store, progress, first=True, again=again)
 
 
-def _made(unit: Unit, store: ResultStore, progress: Progress, *, first: bool) -> list[Result]:
+def _made(
+    unit: Unit, store: ResultStore, progress: Progress, *, first: bool, again: bool
+) -> list[Result]:
     world = unit.world
     earlier = finished(unit, store) if first else []
-    done = bool(earlier) and unit.kept
+    done = bool(earlier) and unit.kept and not again
+    if again:
+        _forget(unit, first)  # before the others look for a state to resume from
     if world.sums(done)[0] if world else done:
         _forget(unit, first)  # a kill may have come just before
         return earlier
-    if earlier:
+    if earlier and not again:
         progress.say(f"{earlier[0].task}: finished before, but not all of it is there: made again")
     provenance.commit()  # of the code that computes: the checkout may move on meanwhile
     answers = unit.predict(progress)
     if not first:
         return []
     results = [_result(unit, store, answers, task, split) for task, split in unit.scored]
-    if earlier:  # made again for what it had to leave beside them
-        store.rewrite(zip(earlier, results, strict=True))
-    else:
-        store.append(results)
+    known = _known(unit, store)
+    store.put([(known.get((result.task, result.split)), result) for result in results])
     _forget(unit, first)
     return results
 
 
 def finished(unit: Unit, store: ResultStore) -> list[Result]:
     """Earlier results of exactly this unit; empty unless every scored split has one."""
-    keys = dict.fromkeys(unit.key(task) for task, _ in unit.scored)
-    earlier = {(r.task, r.split): r for key in keys for r in store.finished(key)}
+    earlier = _known(unit, store)
     wanted = [(task.name, split) for task, split in unit.scored]
     return [earlier[name] for name in wanted] if all(name in earlier for name in wanted) else []
+
+
+def _known(unit: Unit, store: ResultStore) -> dict[SplitName, Result]:
+    """Earlier results of exactly this unit, by split."""
+    keys = dict.fromkeys(unit.key(task) for task, _ in unit.scored)
+    return {(r.task, r.split): r for key in keys for r in store.finished(key)}
 
 
 def _forget(unit: Unit, first: bool) -> None:

@@ -56,8 +56,8 @@ def score_zeroshot(
     Args:
         tasks: Names or groups, as a list or joined by commas; "all": every task with a heuristic.
         progress: Told where the scoring stands.
-        settings: Fields of `ZeroshotConfig`: model, data_dir, sample, limit, results, compute,
-            untrained.
+        settings: Fields of `ZeroshotConfig`: model, data_dir, sample, limit, force, results,
+            compute, untrained.
 
     Returns:
         A result per task, earlier finished ones among them; `left_out` names the tasks of a group
@@ -95,7 +95,7 @@ def execute(
     for task in tasks:
         with asked.attempt(task):
             unit = Zeroshot(task, loaded, config, session)
-            if not finished(unit, store):
+            if config.force or not finished(unit, store):
                 unit.check()
             units.append(unit)
     asked.refuse_none(units)
@@ -105,7 +105,7 @@ def execute(
         progress.part(number, sizes)
         unit = units.pop(0)
         with asked.attempt(unit.task):
-            results += complete(unit, store, progress)
+            results += complete(unit, store, progress, again=config.force)
         session.forget((unit.task.name, split) for split in unit.rows)
     asked.refuse_none(results)
     return asked.results(results)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -18,7 +17,7 @@ from gpteval.files import write_whole
 from gpteval.records import Result
 from gpteval.report.standings import Row, base_split, standings
 from gpteval.report.table import Column, fitted_table
-from gpteval.text import printable
+from gpteval.text import json_lines, printable
 from gpteval.weights.transfer import Transfer
 
 KINDS = (".png", ".svg", ".pdf")
@@ -149,7 +148,7 @@ def plot(points: Sequence[Point], path: Path, title: str) -> None:
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
     picture = io.BytesIO()
     figure.savefig(picture, format=path.suffix[1:].lower(), dpi=150)
-    lines = "".join(f"{json.dumps(row)}\n" for row in json_rows(points))
+    lines = json_lines(json_rows(points))
     try:
         write_whole(path, picture.getvalue())
         write_whole(path.with_suffix(".jsonl"), lines)

@@ -93,6 +93,25 @@ class ResultStore:
             self._mend()
             append(self.records, lines)
 
+    def put(self, results: Sequence[tuple[Result | None, Result]]) -> None:
+        """Add results, and put those that were measured again in the place of the earlier.
+
+        Args:
+            results: The earlier one, if there is one, and the new one.
+
+        Raises:
+            ResultError: As `append`; the earlier ones stand.
+        """
+        changed = [(old, new) for old, new in results if old is not None]
+        if changed:
+            self.rewrite(changed)
+        if added := [new for old, new in results if old is None]:
+            self.append(added)
+        used = {result.predictions for result in self.read_all()} if changed else set()
+        for old, _ in changed:
+            if old.predictions and old.predictions not in used:
+                remove(self.directory / old.predictions)
+
     def rewrite(self, changed: Iterable[tuple[Result, Result]]) -> int:
         """Put other results in the place of some, whole or not at all; all others stay as they are.
 
@@ -157,6 +176,7 @@ class ResultStore:
 
         Who has claimed the key is the only one to write them: what a killed run left goes.
         Scores are rounded to 6 digits and empty fields left out, which keeps the files small.
+        Those of an earlier result stay until it is replaced: these then lie beside them.
 
         Returns:
             The file's path below the results directory, for `Result.predictions`.
@@ -164,12 +184,20 @@ class ResultStore:
         Raises:
             ResultError: The file could not be written, or not be read again.
         """
-        path = f"predictions/{file_name(task)}-{file_name(split)}-{key[:12]}.jsonl"
+        name = f"predictions/{file_name(task)}-{file_name(split)}-{key[:12]}"
+        taken = {result.predictions for result in self.finished(key)}
+        path = f"{name}-again.jsonl" if f"{name}.jsonl" in taken else f"{name}.jsonl"
         target = self.directory / path
         with _saving(f"{target}: the predictions of {task} {split} are not saved"):
             remove_partial(target.parent, target.name)
             write_whole(target, to_lines(predictions, Prediction))
         return path
+
+    def replace_predictions(self, result: Result, predictions: Iterable[Prediction]) -> None:
+        """Write the predictions of a result anew; raises as `write_predictions` does."""
+        path = self.directory / result.predictions
+        with _saving(f"{path}: nothing is changed"):
+            write_whole(path, to_lines(predictions, Prediction))
 
     def read_predictions(self, result: Result) -> list[Prediction]:
         """The predictions a result was scored on.

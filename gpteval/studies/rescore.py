@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from gpteval.errors import GptevalError
+from gpteval.data.examples import examples_of, prompts_of
+from gpteval.data.raw import AbsentError
+from gpteval.data.rows import Origin, load_split
+from gpteval.errors import DataError, GptevalError
 from gpteval.paths import files_below
 from gpteval.plugins import registry
 from gpteval.records import Prediction, Result
@@ -15,7 +20,9 @@ from gpteval.results.pairing import predictions
 from gpteval.results.store import ResultStore
 
 if TYPE_CHECKING:
-    from gpteval.task import Task
+    from gpteval.task import Example, Prompt, Task
+
+logger = logging.getLogger(__name__)
 
 CLOSE = 1e-6
 """Difference of two scores that rounding explains."""
@@ -40,29 +47,102 @@ def rescored(task: Task, result: Result, given: Sequence[Prediction]) -> Result:
     )
 
 
-def rescore(store: ResultStore, tasks: Sequence[str] | None = None) -> list[tuple[Result, Result]]:
-    """Score the predictions of a directory again.
+@dataclass(frozen=True, slots=True)
+class Rescoring:
+    """What scoring a directory again comes to.
+
+    Attributes:
+        changed: Results as they stand and as they should, where the two differ.
+        filled: Results whose predictions lacked what their examples say, with those that don't.
+    """
+
+    changed: list[tuple[Result, Result]] = field(default_factory=list)
+    filled: list[tuple[Result, list[Prediction]]] = field(default_factory=list)
+
+
+def rescore(
+    store: ResultStore, tasks: Sequence[str] | None = None, rows_from: Origin | None = None
+) -> Rescoring:
+    """Score the predictions of a directory again; nothing is written.
 
     Args:
         store: The directory.
         tasks: Names of those to score; None for all that are installed.
-
-    Returns:
-        Results as they stand and as they should, where the two differ.
+        rows_from: Where the rows are of which predictions may lack clusters or parts; None: they
+            are taken as they are.
 
     Raises:
         ResultError: Predictions are missing or damaged.
+        DataError: The rows are not those that were scored, of a task that was named; of others it
+            is told.
     """
-    known = registry().tasks()
-    changed: list[tuple[Result, Result]] = []
+    known, found = registry().tasks(), Rescoring()
+    describe = cache(partial(_described, rows_from)) if rows_from else None
     for result in store.read():
         task = known.get(result.task)
         if task is None or not result.predictions or (tasks and result.task not in tasks):
             continue
-        new = rescored(task, result, predictions(store, result))
+        given = predictions(store, result)
+        if describe is not None:
+            asked = (result.split, result.data.limit, result.data.origin, result.mode == "zeroshot")
+            try:
+                whole = filled(result, given, describe(task.name, *asked))
+            except DataError as error:
+                if tasks:
+                    raise
+                logger.warning("%s", error)
+                continue
+            if whole != given:
+                found.filled.append((result, whole))
+            given = whole
+        new = rescored(task, result, given)
         if differs(result, new):
-            changed.append((result, new))
-    return changed
+            found.changed.append((result, new))
+    return found
+
+
+def filled(
+    result: Result, given: Sequence[Prediction], described: Mapping[str, Example | Prompt]
+) -> list[Prediction]:
+    """Predictions with the clusters and parts of their examples, where they have none.
+
+    Args:
+        result: Of these predictions.
+        given: They.
+        described: Examples by id; empty where their rows are not there.
+
+    Raises:
+        DataError: The examples are not those that were predicted: an id or a label is another.
+    """
+    if not described:
+        return list(given)
+    for prediction in given:
+        example = described.get(prediction.id)
+        if example is None or example.label != prediction.label or len(described) != len(given):
+            raise DataError(
+                f"{result.task} {result.split}: these rows are not those that {result.model} was "
+                f"scored on (example {prediction.id!r:.40}, {len(described)} rows, predicted "
+                f"{len(given)}): name their directory, or other --tasks"
+            )
+    pairs = ((prediction, described[prediction.id]) for prediction in given)
+    return [replace(p, part=p.part or e.part, cluster=p.cluster or e.cluster) for p, e in pairs]
+
+
+def _described(
+    rows_from: Origin, name: str, split: str, limit: int, origin: str, asked: bool
+) -> Mapping[str, Example | Prompt]:
+    """The examples of a split by id, or the prompts where `asked`; none where there are no rows."""
+    task = registry().tasks()[name]
+    try:
+        rows = load_split(task, split, Origin("sample") if origin == "sample" else rows_from,
+                          limit or None)  # fmt: skip
+    except AbsentError as error:
+        logger.warning("%s %s: its predictions stay as they are: %s", name, split, error)
+        return {}
+    if asked and task.prompt is None:
+        return {}
+    items: Sequence[Example | Prompt] = prompts_of(task, rows) if asked else examples_of(task, rows)
+    return {item.id: item for item in items}
 
 
 def undigested(store: ResultStore) -> int:
