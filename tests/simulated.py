@@ -16,6 +16,7 @@ from gpteval.studies.check import Verdict, decided
 
 NAMES = np.array(["no", "yes"])
 TASKS = 15
+ALPHA = 0.05
 METRICS = ("accuracy", "f1", "matthews")
 SIZES = (872, 408, 1043)
 """Examples: of the development sets of SST-2, MRPC and CoLA, which have these metrics."""
@@ -62,7 +63,9 @@ def difference(
 ) -> Difference:
     """The same, compared."""
     answers, name = answered(generator, model, place, worse), METRICS[place % 3]
-    return Paired(task(name), [name], answers, model.runs, resamples=resamples).difference([name])
+    level = ALPHA / TASKS
+    made = Paired(task(name), [name], answers, model.runs, resamples=resamples, level=level)
+    return made.difference([name])
 
 
 def judged(differences: list[Difference], tolerance: float = 0.0) -> list[Verdict]:
@@ -73,7 +76,7 @@ def judged(differences: list[Difference], tolerance: float = 0.0) -> list[Verdic
         )
         for n, d in enumerate(differences)
     ]
-    return decided(bare, 0.05)
+    return decided(bare, ALPHA)
 
 
 def suite(
@@ -108,7 +111,7 @@ def caught(
     Returns:
         The drop that equal models state, one task of 15 (mean), and the share that is found.
     """
-    generator, level = np.random.default_rng(place), 0.05 / TASKS
+    generator, level = np.random.default_rng(place), ALPHA / TASKS
     spread = (1 + model.noise**2 + model.training**2) ** 0.5
     stated, found = [], []
     for _ in range(pairs):
@@ -132,7 +135,7 @@ def _worse(share: float, spread: float) -> float:
 
 def percentile_alarms(model: Model, suites: int, resamples: int) -> float:
     """What `false_alarms` would be with a percentile interval of seeds and examples resampled."""
-    generator, level = np.random.default_rng(0), 0.05 / TASKS
+    generator, level = np.random.default_rng(0), ALPHA / TASKS
     found = []
     for _ in range(suites):
         highest = []

@@ -3,7 +3,7 @@
 - Accuracy of one run each, on independent examples: McNemar's exact test on the examples that one
   of them got right, and Tango's score interval of the difference (Statistics in Medicine 17, 1998).
 - Any other metric, and clusters: a paired bootstrap for the standard error, a permutation test that
-  swaps the two systems' answers.
+  swaps the two systems' answers (see `gpteval.score.permutation`).
 - Several seeds: examples and seeds are both drawn from larger populations, and the variances that
   come from them add up; what seeds do with single examples is in both estimates, and is taken away
   once (a two-way analysis of variance, whose terms come from the bootstrap, so that they are known
@@ -25,9 +25,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gpteval.score.difference import Difference
-from gpteval.score.mcnemar import mcnemar
+from gpteval.score.mcnemar import LEVEL, mcnemar
 from gpteval.score.metrics import metric
-from gpteval.score.resampling import Answers, Scores, scores
+from gpteval.score.permutation import most_draws, p_value
+from gpteval.score.resampling import Answers, Scores, at_once, scores, swapped
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,6 +54,7 @@ class Paired:
         *,
         noise: Mapping[str, Noise] | None = None,
         resamples: int = RESAMPLES,
+        level: float = 1 - LEVEL,
     ) -> None:
         """Resample them.
 
@@ -63,9 +65,11 @@ class Paired:
             runs: How many are the first side's.
             noise: Metric → what is known beforehand of the seeds' part in its variance.
             resamples: Of the examples.
+            level: Which p has to be told from larger ones: what is left of alpha for one of
+                several tests.
         """
         self._task, self._metrics, self._answers, self._runs = task, metrics, answers, runs
-        self._noise, self._resamples = noise or {}, resamples
+        self._noise, self._resamples, self._level = noise or {}, resamples, level
         self._clusters = int(answers.cluster_numbers().max()) + 1
         self._shared = share_noise(answers.given[:runs], answers.given[runs:])
         self._right = answers.right()
@@ -133,11 +137,15 @@ class Paired:
         known = self._noise.get(metrics[0]) if len(metrics) == 1 else None
         found = Difference(before, after, examples, n, self._clusters, flipped=self._flipped)
         found = self._with_seeds(found, mean, known)
-        if not len(mean.swapped):
+        if len(self._answers.given) > 2:
             return replace(found, p=2 * found.tail(abs(found.value)))
-        moved = abs(mean.swapped[:, 1] - mean.swapped[:, 0])
-        reached = int((moved >= abs(found.value) - 1e-12).sum())
-        return replace(found, p=(1 + reached) / (1 + len(moved)))
+        return replace(found, p=self._of_swaps(metrics, found.value))
+
+    def _of_swaps(self, metrics: Sequence[str], value: float) -> float:
+        """The permutation test's p of a difference this large."""
+        first = at_once(self._task, metrics, self._resamples)
+        most = most_draws(first, self._level)
+        return p_value(value, swapped(self._task, metrics, self._answers, first, most), first)
 
     def _with_seeds(self, found: Difference, mean: Scores, known: Noise | None) -> Difference:
         """The same with what the seeds add to its variance, where that is known."""
@@ -201,5 +209,4 @@ def _mean(metrics: Sequence[Scores]) -> Scores:
     return Scores(
         sum(s.observed for s in metrics) / len(metrics),  # type: ignore[arg-type]
         sum(s.resampled for s in metrics) / len(metrics),  # type: ignore[arg-type]
-        sum(s.swapped for s in metrics) / len(metrics),  # type: ignore[arg-type]
     )

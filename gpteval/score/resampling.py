@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from gpteval.score.metrics import computed, metric
@@ -73,13 +74,10 @@ class Scores:
     Attributes:
         observed: On the examples as they are, (S,).
         resampled: On resamples of the clusters, (B, S).
-        swapped: Of two systems whose answers changed places in a random half of the clusters,
-            (B, 2); empty where there are more.
     """
 
     observed: Array
     resampled: Array
-    swapped: Array
 
 
 def scores(
@@ -98,11 +96,43 @@ def scores(
     import numpy as np
 
     generator = np.random.default_rng(seed)
-    if task.kind != "regress" and all(metric(name).of_confusion for name in metrics):
+    if _by_confusion(task, metrics):
         return _of_confusions(task, metrics, answers, resamples, generator)
-    if not (task.kind == "regress" and all(metric(name).weighted for name in metrics)):
-        resamples = min(resamples, CALLS)
-    return _of_weights(task, metrics, answers, resamples, generator)
+    return _of_weights(task, metrics, answers, at_once(task, metrics, resamples), generator)
+
+
+def at_once(task: Task, metrics: Sequence[str], resamples: int) -> int:
+    """How many resamples are computed of so many asked for."""
+    by_weights = task.kind == "regress" and all(metric(name).weighted for name in metrics)
+    return resamples if by_weights or _by_confusion(task, metrics) else min(resamples, CALLS)
+
+
+def _by_confusion(task: Task, metrics: Sequence[str]) -> bool:
+    return task.kind != "regress" and all(metric(name).of_confusion for name in metrics)
+
+
+def swapped(
+    task: Task, metrics: Sequence[str], answers: Answers, first: int, most: int, seed: int = 0
+) -> Iterator[Array]:
+    """Differences of two systems whose answers change places in a random half of the clusters.
+
+    Args:
+        task: Whose labels they are.
+        metrics: Names of registered metrics; the difference is that of their mean.
+        answers: Of two systems.
+        first: A chunk ends after so many.
+        most: How many there are in all.
+        seed: Of the swaps.
+
+    Yields:
+        The second system's mean less the first's, (rows,).
+    """
+    import numpy as np
+
+    generator = np.random.default_rng([seed, 1])  # the resamples have their own
+    draw = _swapped_confusions if _by_confusion(task, metrics) else _swapped_weights
+    for pairs in draw(task, metrics, answers, generator, (first, most)):
+        yield sum(own[:, 1] - own[:, 0] for own in pairs) / len(metrics)  # type: ignore[misc]
 
 
 def _of_confusions(
@@ -119,25 +149,42 @@ def _of_confusions(
 
     def measured(matrices: Array) -> dict[str, Array]:
         """(rows, S · K²) → metric → (rows, S)."""
-        flat = matrices.reshape(-1, classes, classes)
-        return {
-            name: metric(name).of_confusion(flat).reshape(-1, systems)  # type: ignore[misc]
-            for name in metrics
-        }
+        return {name: _confusion_scores(name, matrices, classes, systems) for name in metrics}
 
-    whole = often[None].astype(np.float64) @ kinds
     drawn = [
         measured(generator.multinomial(total, often / total, size=size) @ kinds)
         for size in _sizes(resamples, kinds.size)
     ]
-    swapped = []
-    if systems == 2:
-        first, second = kinds.reshape(len(kinds), 2, -1).swapaxes(0, 1)  # (P, K²) each
-        change = np.concatenate([second - first, first - second], axis=1)
-        for size in _sizes(resamples, kinds.size):
-            half = generator.binomial(often, 0.5, size=(size, len(often)))
-            swapped.append(measured(whole + half @ change))
-    return _collected(metrics, measured(whole), drawn, swapped)
+    return _collected(metrics, measured(often[None].astype(np.float64) @ kinds), drawn)
+
+
+def _confusion_scores(name: str, matrices: Array, classes: int, systems: int) -> Array:
+    """One metric of confusion matrices, (rows, S · K²) → (rows, S)."""
+    measure = metric(name).of_confusion
+    assert measure is not None
+    return measure(matrices.reshape(-1, classes, classes)).reshape(-1, systems)
+
+
+def _swapped_confusions(
+    task: Task,
+    metrics: Sequence[str],
+    answers: Answers,
+    generator: np.random.Generator,
+    bounds: tuple[int, int],
+) -> Iterator[list[Array]]:
+    """Every metric of both systems, (rows, 2) each."""
+    import numpy as np
+
+    kinds, often, classes = _kinds(task, answers)
+    whole = often[None].astype(np.float64) @ kinds
+    first, second = kinds.reshape(len(kinds), 2, -1).swapaxes(0, 1)  # (P, K²) each
+    change = np.concatenate([second - first, first - second], axis=1)
+    moving = change.any(axis=1)  # the others may change places unseen
+    change, often = change[moving], often[moving]
+    for size in _bounded(*bounds, kinds.size):
+        half = generator.binomial(often, 0.5, size=(size, len(often)))
+        matrices = whole + half @ change
+        yield [_confusion_scores(name, matrices, classes, 2) for name in metrics]
 
 
 def _kinds(task: Task, answers: Answers) -> tuple[Array, Indices, int]:
@@ -202,21 +249,30 @@ def _of_weights(
     drawn = [
         measured(weights, answers.given) for weights in _weights(clusters, resamples, generator)
     ]
-    swapped = []
-    if len(answers.given) == 2:
-        # Both sides' answers one after another: what is swapped counts 0 here and 1 there.
-        both, labels = [*answers.given[0], *answers.given[1]], [*answers.labels, *answers.labels]
-        for size in _sizes(resamples, 2 * count):
-            other = generator.integers(2, size=(size, int(clusters.max()) + 1))[:, clusters]
-            halves = np.concatenate([1 - other, other], axis=1)  # (rows, 2 n)
-            pair = (halves, 1 - halves)
-            swapped.append(
-                {
-                    name: np.stack([_weighted(task, name, labels, both, own) for own in pair], 1)
-                    for name in metrics
-                }
-            )
-    return _collected(metrics, whole, drawn, swapped)
+    return _collected(metrics, whole, drawn)
+
+
+def _swapped_weights(
+    task: Task,
+    metrics: Sequence[str],
+    answers: Answers,
+    generator: np.random.Generator,
+    bounds: tuple[int, int],
+) -> Iterator[list[Array]]:
+    """As `_swapped_confusions`, by how often each example counts."""
+    import numpy as np
+
+    clusters = answers.cluster_numbers()
+    # Both sides' answers one after another: what is swapped counts 0 here and 1 there.
+    both, labels = [*answers.given[0], *answers.given[1]], [*answers.labels, *answers.labels]
+    for size in _bounded(*bounds, len(labels)):
+        other = generator.integers(2, size=(size, int(clusters.max()) + 1))[:, clusters]
+        halves = np.concatenate([1 - other, other], axis=1)  # (rows, 2 n)
+        pair = (halves, 1 - halves)
+        yield [
+            np.stack([_weighted(task, name, labels, both, own) for own in pair], 1)
+            for name in metrics
+        ]
 
 
 def _weighted(
@@ -255,16 +311,16 @@ def _sizes(resamples: int, width: int) -> Iterator[int]:
     return (min(rows, resamples - start) for start in range(0, resamples, rows))
 
 
+def _bounded(first: int, most: int, width: int) -> Iterator[int]:
+    """Rows of each chunk, of which one ends after the first."""
+    steps = (min(first, most - start) for start in range(0, most, first))
+    return chain.from_iterable(_sizes(step, width) for step in steps)
+
+
 def _collected(
-    metrics: Sequence[str],
-    whole: Mapping[str, Array],
-    drawn: Sequence[Mapping[str, Array]],
-    swapped: Sequence[Mapping[str, Array]],
+    metrics: Sequence[str], whole: Mapping[str, Array], drawn: Sequence[Mapping[str, Array]]
 ) -> dict[str, Scores]:
-    return {
-        name: Scores(whole[name][0], _joined(whole, drawn, name), _joined(whole, swapped, name))
-        for name in metrics
-    }
+    return {name: Scores(whole[name][0], _joined(whole, drawn, name)) for name in metrics}
 
 
 def _joined(whole: Mapping[str, Array], chunks: Sequence[Mapping[str, Array]], name: str) -> Array:

@@ -139,11 +139,9 @@ def check(
 
     names = {task.name for task in registry().select(config.tasks)} if config.tasks else None
     pairs = in_order(paired(baseline.measurements, candidate, modes=True))
-    verdicts = [
-        _compared(one, other, baseline, config, resamples)
-        for one, other in pairs
-        if one and (names is None or one.task in names)
-    ]
+    asked = [(one, other) for one, other in pairs if one and (names is None or one.task in names)]
+    level = config.alpha / max(sum(other is not None for _, other in asked), 1)
+    verdicts = [_compared(one, other, baseline, config, resamples, level) for one, other in asked]
     return [_explained(verdict) for verdict in decided(verdicts, config.alpha)]
 
 
@@ -153,6 +151,7 @@ def _compared(
     baseline: Baseline,
     config: CheckConfig,
     resamples: int,
+    level: float,
 ) -> Verdict:
     """A verdict that is still to be decided where the two could be compared and differ."""
     blocking = one.task not in config.advisory
@@ -168,7 +167,7 @@ def _compared(
         metric = shared_metrics(one, other)[0]
         known = baseline.noise.get("/".join((*one.where, metric)))
         noise = {metric: known} if known and one.mode == TRAINED else {}
-        runs = matched(one, other, [metric], resamples, noise)
+        runs = matched(one, other, [metric], resamples, level, noise)
     except (IncomparableError, ResultError) as error:
         kind = error.kind if isinstance(error, IncomparableError) else "predictions"
         return replace(bare, word="INCOMPARABLE", reason=f"{kind}: {error}")

@@ -14,6 +14,7 @@ from gpteval.results.baseline import Noise
 from gpteval.results.entrants import TRAINED
 from gpteval.results.pairing import Answered, Measurement, Pair, mismatches, paired
 from gpteval.score.difference import Difference, holm, mean_difference
+from gpteval.score.mcnemar import LEVEL
 from gpteval.score.paired import RESAMPLES, Paired
 from gpteval.score.resampling import Answers
 from gpteval.task import Suite, Task
@@ -98,11 +99,13 @@ def compare(
     matches: list[_Match] = []
     refused: list[tuple[str, str, str]] = []
     pairs = in_order(paired(first, second))
+    level = (1 - LEVEL) / max(sum(None not in pair for pair in pairs), 1)
     for one, other in pairs:
         if one and other:
             try:
                 metrics = shared_metrics(one, other)
-                matches.append(_Match(one, other, metrics, matched(one, other, metrics, resamples)))
+                runs = matched(one, other, metrics, resamples, level)
+                matches.append(_Match(one, other, metrics, runs))
             except (IncomparableError, ResultError) as error:
                 refused.append((*one.where, str(error)))
     rows = [row for match in matches for row in _rows(match)]
@@ -130,6 +133,7 @@ def matched(
     second: Measurement,
     metrics: Sequence[str],
     resamples: int,
+    level: float,
     noise: Mapping[str, Noise] | None = None,
 ) -> Paired:
     """The runs of two measurements, example by example.
@@ -139,6 +143,7 @@ def matched(
         second: The other.
         metrics: Names of those to compare by, all on record for both.
         resamples: Of the examples.
+        level: Which p has to be told from larger ones.
         noise: Metric → what is known beforehand of its seeds.
 
     Raises:
@@ -147,7 +152,15 @@ def matched(
     """
     task = installed(first)
     answers = joined(first.answered(), second.answered())
-    runs = Paired(task, metrics, answers, len(first.scores), noise=noise or {}, resamples=resamples)
+    runs = Paired(
+        task,
+        metrics,
+        answers,
+        len(first.scores),
+        noise=noise or {},
+        resamples=resamples,
+        level=level,
+    )
     recorded = [*first.scores.values(), *second.scores.values()]
     for name in metrics:
         for scores, measured in zip(recorded, runs.observed(name), strict=True):

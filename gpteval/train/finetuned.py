@@ -8,6 +8,7 @@ checksum of each file.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -226,7 +227,9 @@ def check_place(directory: Path, key: str) -> bool:
             return True
         what = f"a model of {facts.task.name} that was trained otherwise"
         raise ConfigError(f"{directory} holds {what}: name another directory, or remove it")
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+    with suppress(OSError):
+        directory.rmdir()  # an empty one: a kill may have come in the midst of trying, below
+    if directory.exists():
         raise ConfigError(f"{directory} is there and no model: name another directory")
     with writing(directory), replacing(directory) as partial:
         partial.mkdir()
