@@ -1,9 +1,9 @@
-"""Every block of code in README, docs/ and the examples' READMEs is run, or held to what it names.
+"""Every block of code in the repository's pages is run, or held to what it names.
 
 What stands at its fence decides: `sh` is commands of gpteval that are run, `python` is run too,
-`toml` is read by what reads it; a block without a name is commands that need data or weights, whose
-options have to exist, or a listing that another test holds to the tree; `text` is no code. Blocks
-that install something are run by .ci/run and .ci/tutorial, in a fresh environment.
+`toml` is read by what reads it; a block without a name is commands that need data or weights, which
+test_docs_commands.py runs with small ones, or one of `NOT_RUN`; `text` is no code. Blocks that
+install something are run by .ci/run and .ci/tutorial, in a fresh environment.
 """
 
 from __future__ import annotations
@@ -13,64 +13,76 @@ import re
 import shlex
 import sys
 import tomllib
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
+from pages import EXAMPLES, FENCE, PAGES, ROOT, Block, blocks, of_kind
 
 from gpteval.cli.main import cli
 from gpteval.studies.gate_config import settings
 from gpteval.table import read_table
 
-ROOT = Path(__file__).parent.parent
-EXAMPLES = [*ROOT.glob("examples/*/README.md")]
-PAGES = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *EXAMPLES]
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INSTALLS = re.compile(r"^\S*(pip install|python3 -m venv)", re.MULTILINE)
-COMMAND = re.compile(r"(?:^|-m )gpteval ((?!plugins new)[a-z].*)$")
 INSTALLED = {"README.md", "tutorial.md"}
 """Pages that install something in a fresh environment."""
+RUN = {"README.md", *(str(page.relative_to(ROOT)) for page in EXAMPLES)}
+"""Pages whose commands test_docs_commands.py runs."""
+NOT_RUN = {
+    ("README.md", "cli/"): "a listing, which test_laws.py holds to the tree",
+    ("CONTRIBUTING.md", "gpteval/"): "a listing of directories that are there",
+    ("benchmarks/gpu/README.md", "python"): "hours, a GPU and real weights: options are looked up",
+}
+"""(page, first word) of blocks without a name at the fence that are not run, and why."""
 
 
-@dataclass(frozen=True)
-class Block:
-    """A fenced block of a page, and the line where it begins."""
-
-    page: Path
-    line: int
-    kind: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.page.relative_to(ROOT)}:{self.line}"
-
-    @property
-    def commands(self) -> Iterator[list[str]]:
-        """The words of its lines that call gpteval, "…" for what is left out taken away."""
-        for line in re.sub(r"\\\n\s*", " ", self.text).splitlines():
-            if found := COMMAND.search(line.partition("  #")[0].strip()):
-                yield [word for word in shlex.split(found[1]) if word != "…"]
+def name(block: Block) -> tuple[str, str]:
+    """Its page, and the first word in it."""
+    return str(block.page.relative_to(ROOT)), block.text.split()[0]
 
 
-def blocks(page: Path) -> list[Block]:
-    text = page.read_text(encoding="utf-8")
-    return [
-        Block(page, text.count("\n", 0, found.start()) + 1, found[1], found[2])
-        for found in FENCE.finditer(text)
-    ]
-
-
-def of_kind(*kinds: str) -> list[Block]:
-    return [block for page in PAGES for block in blocks(page) if block.kind in kinds]
-
-
-def test_no_block_is_of_a_kind_that_nothing_runs() -> None:
+def test_a_block_is_run_or_it_is_told_why_not() -> None:
     known = of_kind("sh", "python", "toml", "", "text")
     assert len(known) == sum(len(blocks(page)) for page in PAGES)
+    plain = {name(block) for block in of_kind("") if not list(block.commands)}
+    assert plain == set(NOT_RUN)
+    assert {name(block)[0] for block in of_kind("") if list(block.commands)} <= RUN
+
+
+def test_the_directories_that_contributing_lists_are_there() -> None:
+    (listing,) = [b for b in of_kind("") if name(b) == ("CONTRIBUTING.md", "gpteval/")]
+    assert all((ROOT / line.split()[0]).is_dir() for line in listing.lines)
+
+
+SCRIPT = re.compile(r"python (benchmarks/[\w/]+\.py)([^`\n#|]*)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_benchmark_on_a_page_has_the_options_it_is_given(page: Path) -> None:
+    for script, words in SCRIPT.findall(page.read_text(encoding="utf-8")):
+        source = (ROOT / script).read_text(encoding="utf-8")
+        given = re.findall(r"--[\w-]+", words)
+        assert [word for word in given if f'"{word}"' not in source] == [], script
+
+
+OF_TODAY = [page for page in PAGES if page.name != "CHANGELOG.md"]
+"""Pages that tell of commands as they are; a changelog also of those that were."""
+
+
+@pytest.mark.parametrize("page", OF_TODAY, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_command_in_the_text_of_a_page_has_options_that_exist(page: Path) -> None:
+    prose = FENCE.sub("", page.read_text(encoding="utf-8"))
+    for span in re.findall(r"`gpteval ([a-z][^`]*)`", prose):
+        words = [word.partition("|")[0] for word in shlex.split(span)]
+        command = known(words[0])
+        assert command is not None, span
+        while isinstance(command, click.Group) and words[1:]:
+            command, words = command.get_command(click.Context(command), words[1]), words[1:]
+            assert command is not None, span
+        options = {name for option in command.params for name in option.opts}
+        assert {word for word in words if word.startswith("--")} <= options, span
 
 
 @pytest.mark.parametrize("page", sorted({b.page for b in of_kind("sh", "python")}), ids=str)
@@ -102,39 +114,49 @@ def test_what_is_installed_is_run_by_continuous_integration() -> None:
 
 
 @pytest.mark.parametrize("block", [b for b in of_kind("") if list(b.commands)], ids=str)
-def test_the_options_of_a_command_that_is_not_run_exist(
+def test_the_options_of_a_command_exist(
     block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for words in block.commands:
         for place in (word for word in words if word in ("BOOKS", "DATA")):
             Path(place).mkdir(exist_ok=True)
-        command = known(words[0], block.page)
+        command = known(words[0])
         assert command is not None, f"{block}: no command {words[0]!r}"
         command.make_context(words[0], words[1:])
 
 
-def known(name: str, page: Path) -> click.Command | None:
-    """A command of gpteval's, or of the package whose page it is."""
-    if page not in EXAMPLES:
-        return cli.get_command(click.Context(cli), name)
-    own, module = click.Group(), page.parent.name.replace("-", "_")
-    sys.path.insert(0, str(page.parent))
-    with suppress(AttributeError):
-        importlib.import_module(module).gpteval_register_commands(own)
-    sys.path.remove(str(page.parent))
-    return own.commands.get(name) or cli.get_command(click.Context(cli), name)
+def known(name: str) -> click.Command | None:
+    """A command of gpteval's, or of a package of examples/."""
+    own = click.Group()
+    for page in EXAMPLES:
+        sys.path.insert(0, str(page.parent))
+        with suppress(AttributeError):
+            module = importlib.import_module(page.parent.name.replace("-", "_"))
+            module.gpteval_register_commands(own)
+        sys.path.remove(str(page.parent))
+    return cli.get_command(click.Context(cli), name) or own.commands.get(name)
 
 
 @pytest.mark.parametrize("block", of_kind("toml"), ids=str)
 def test_a_toml_block_is_read_by_what_reads_it(block: Block, tmp_path: Path) -> None:
     table = tomllib.loads(block.text)
+    if "project" in table:
+        example = (ROOT / "tests" / "plugin_example" / "pyproject.toml").read_text("utf-8")
+        assert table["project"]["entry-points"].keys() == entry_points(example).keys()
+        return
     (tmp_path / "pyproject.toml").write_text(block.text)
     if "tool" in table:
         read = settings(tmp_path, {})
         assert read.absolute == table["tool"]["gpteval"]["check"]["absolute"]
     else:
         assert read_table(tmp_path / "pyproject.toml").name == table["name"]
+
+
+def entry_points(text: str) -> dict[str, dict[str, str]]:
+    """The groups of a package's pyproject.toml."""
+    groups: dict[str, dict[str, str]] = tomllib.loads(text)["project"]["entry-points"]
+    return groups
 
 
 def test_the_reference_is_what_the_docstrings_say() -> None:

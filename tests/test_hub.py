@@ -121,16 +121,19 @@ SERVED = {task(name).source.hub: (task(name).source.revision, files)
 
 
 class Hub(BaseHTTPRequestHandler):
-    """Answers what `datasets` asks for: card, revision, listing of a folder, files."""
+    """Answers what the hub's libraries ask for: card, revision, listing of a folder, files."""
+
+    served = SERVED
 
     def answer(self) -> None:
-        path = unquote(urlsplit(self.path).path).removeprefix("/api").removeprefix("/datasets/")
+        path = unquote(urlsplit(self.path).path).removeprefix("/api").removeprefix("/datasets")
+        path = path.removeprefix("/models").removeprefix("/")
         owner, name, verb, revision, *rest = [*path.split("/"), "", "", "", ""]
         asked = "/".join(part for part in rest if part)
-        known, files = SERVED.get(f"{owner}/{name}", ("", {}))
+        known, files = self.served.get(f"{owner}/{name}", ("", {}))
         if not known:
             return self.send(404, b"", {"X-Error-Code": "RepoNotFound"})
-        if revision != known:
+        if revision not in (known, "main"):
             return self.send(404, b"", {"X-Error-Code": "RevisionNotFound"})
         if verb == "revision":
             return self.send(200, json.dumps({"id": f"{owner}/{name}", "sha": known}).encode())
@@ -147,7 +150,8 @@ class Hub(BaseHTTPRequestHandler):
             start + name[len(start) :].split("/")[0] for name in files if name.startswith(start)
         }
         entries = [
-            {"path": n, "oid": sha1(n.encode()).hexdigest(), "size": 0} for n in sorted(names)
+            {"path": n, "oid": sha1(n.encode()).hexdigest(), "size": len(files.get(n, b""))}
+            for n in sorted(names)
         ]
         return [e | {"type": "file" if e["path"] in files else "directory"} for e in entries]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from official import GLUE, write
+from official import GLUE, write_official
 
 import gpteval
 from gpteval.cli.submit import command
@@ -45,20 +45,7 @@ here by hand, not taken from the tasks."""
 
 def write_glue(root: Path) -> Path:
     """Every split of the nine tasks in its official layout, a few rows each."""
-    for name in GLUE:
-        source = registry().tasks()[name].source
-        raw = list(source.label_names) or list(registry().tasks()[name].labels) or ["1.5", "4.0"]
-        for split in source.splits.values():
-            header = split.header or ("index", *source.columns, source.label)
-            header = header if split.labelled else header[:-1]
-            lines = [] if split.header else ["\t".join(header)]
-            for number in range(ROWS):
-                word = "wet" if number % len(raw) else "dry"
-                cells = dict.fromkeys(source.columns, f"It is {word} on day {number}.")
-                cells |= {"index": str(number), source.label: raw[number % len(raw)]}
-                lines.append("\t".join(cells.get(column, "x") for column in header))
-            write(root, split.files[0], "\n".join(lines) + "\n")
-    return root
+    return write_official(root, ROWS, GLUE)
 
 
 @pytest.fixture(scope="module")

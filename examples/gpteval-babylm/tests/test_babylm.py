@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from gpteval_babylm import RECIPE, SUITE
 from gpteval_babylm.command import blimp, table
+from layouts import FILES, TEXT, write_layouts
 
 import gpteval
 from gpteval.data.examples import examples_of, prompts_of
@@ -17,52 +18,11 @@ from gpteval.data.rows import SplitRows, load_split, origin
 from gpteval.plugins import registry
 from gpteval.testing import check_plugin, task_faults
 
-PAIR = {"field": "syntax/semantics", "linguistics_term": "binding", "UID": "principle_A"}
-TEXT = "Ann met Bob."
-FILES: dict[str, list[dict[str, object]]] = {
-    "blimp/principle_A.jsonl": [
-        {"sentence_good": f"The {noun} sleeps.", "sentence_bad": f"The {noun} sleep.", **PAIR}
-        for noun in ("dog", "cat", "boy", "girl", "cow", "bird", "horse", "king")
-    ],
-    "BoolQ/train.jsonl": [
-        {"question": "is it wet", "passage": f"It {w} all day.", "label": w == "rained", "idx": n}
-        for n, w in enumerate(["rained", "shone"] * 4)
-    ],
-    "MultiRC/train.jsonl": [
-        {
-            "idx": 7,
-            "passage": {
-                "text": TEXT,
-                "questions": [
-                    {
-                        "question": "Whom did Ann meet?",
-                        "answers": [{"text": "Bob", "label": 1}, {"text": "Eve", "label": 0}],
-                    }
-                ],
-            },
-        }
-    ],
-    "WSC/train.jsonl": [
-        {
-            "text": "Ann saw Eve when she left.",
-            "target": {"span1_text": noun, "span2_index": 4, "span2_text": "she"},
-            "label": noun == "Ann",
-            "idx": number,
-        }
-        for number, noun in enumerate(["Ann", "Eve"])
-    ],
-}
-
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """The files, and those of further splits as copies."""
-    for name, rows in FILES.items():
-        for split in ("train", "val", "test"):
-            path = tmp_path / name.replace("train", split)
-            path.parent.mkdir(exist_ok=True)
-            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return tmp_path
+    return write_layouts(tmp_path)
 
 
 def rows(task: str, split: str, data: Path) -> SplitRows:
