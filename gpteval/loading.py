@@ -7,6 +7,7 @@ that plug-in's failure: it stays listed with its reason, and nothing else is los
 
 from __future__ import annotations
 
+import difflib
 import io
 import logging
 import os
@@ -105,10 +106,14 @@ class Plugins:
         known = set(map(_plain, packages))
         for name in sorted(_admitted() or ()):
             if name and _plain(name) not in known:
+                offering = {_plain(_distribution(point)[0]) for point in _points()[0]} - {OWN}
+                close = difflib.get_close_matches(_plain(name), offering, 1, 0.5)
                 logger.warning(
-                    "%s names %r, and no installed package of that name is a plug-in (see "
-                    "`pip list`)", ADMITTED, name
-                )  # fmt: skip
+                    "%s names %r, and no installed package of that name is a plug-in%s",
+                    ADMITTED,
+                    name,
+                    f"; did you mean {close[0]!r}?" if close else " (see `pip list`)",
+                )
 
     def add_file(self, path: Path) -> Plugin:
         """Load a plug-in that is one file: Python with hooks, or a task told by its columns (TOML).
@@ -247,16 +252,21 @@ def installed() -> tuple[list[EntryPoint], list[Plugin]]:
     """
     admitted = _admitted()
     names = None if admitted is None else set(map(_plain, admitted))
-    try:
-        points, damaged = list(entry_points(group=GROUP)), list[Plugin]()
-    except Exception:  # one damaged package hides all others from `entry_points`
-        points, damaged = _one_by_one()
+    points, damaged = _points()
     points.sort(key=lambda p: (_distribution(p)[0], p.name))
     own = [p for p in points if _distribution(p)[0] == OWN]
     other = [p for p in points if _distribution(p)[0] != OWN]
     return own + [
         p for p in other if names is None or _plain(_distribution(p)[0]) in names
     ], damaged
+
+
+def _points() -> tuple[list[EntryPoint], list[Plugin]]:
+    """As `installed`, in any order and whatever is admitted."""
+    try:
+        return list(entry_points(group=GROUP)), []
+    except Exception:  # one damaged package hides all others from `entry_points`
+        return _one_by_one()
 
 
 def _admitted() -> set[str] | None:

@@ -141,7 +141,7 @@ def test_the_surest_flip_comes_first(tmp_path):
             Prediction(p.id, p.label, p.prediction, (0.5 + int(p.id) / 1000, 0.5))
             for p in store.read_predictions(result)
         ]
-        store.write_predictions(result.key, "rte", "dev", given)
+        store.replace_predictions(result, given)
     (first,), (second,) = side(str(tmp_path / "a")), side(str(tmp_path / "b"))
     ids = [int(flip.id) for flip in flips(first, second)]
     assert ids == sorted(ids, reverse=True)
@@ -164,7 +164,7 @@ def test_diff_shows_texts_labels_and_both_answers(tmp_path):
         store = ResultStore(tmp_path / place)
         (result,) = store.read()
         given = [Prediction(r["id"], r["label"], answer, (0.6, 0.4)) for r in rows]
-        store.write_predictions(result.key, "rte", "dev", given)
+        store.replace_predictions(result, given)
         assert score(rte, given)
     words = (tmp_path / "a", tmp_path / "b", "--task", "rte")
     page = run(diff_command, *words, "--sample", "--limit", 2).stdout
@@ -183,3 +183,23 @@ def test_diff_without_the_data_set_shows_ids(tmp_path):
     assert "gold: " in found.stdout
     with pytest.raises(ResultError, match="nothing of cola"):
         run(diff_command, *words[:2], "--task", "cola")
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        ({"config": {"epochs": 10, "lr": 1.0}}, ",epochs=3 or ,epochs=10"),
+        ({"recipe": "small", "config": {"epochs": 10, "lr": 1.0}}, ",paper or ,small"),
+    ],
+)
+def test_several_settings_that_match_are_told_with_what_chooses_one(tmp_path, second, said):
+    measured(tmp_path, "rte", model="a", mode="baseline", recipe="baseline")
+    measured(tmp_path, "rte", 0.7, model="b", config={"epochs": 3, "lr": 1.0})
+    measured(tmp_path, "rte", 0.6, model="b", **second)
+    page = CliRunner().invoke(compare_command, [f"{tmp_path}@a", f"{tmp_path}@b"])
+    told = f"rte dev: not compared: 2 entrants or settings of the second side match: {{}}{said}"
+    assert told.format("choose one with ") in page.output.replace("\n", " ").replace("  ", " ")
+    assert "side alone" not in page.output
+    for words in said.split(" or "):
+        (row,) = compare(side(f"{tmp_path}@a"), side(f"{tmp_path}@b{words}")).rows
+        assert row.second.words >= {words[1:]}

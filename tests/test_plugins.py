@@ -292,9 +292,18 @@ def test_no_plugins_is_obeyed_before_arguments_are_parsed(
 def test_a_name_in_the_admission_list_that_nothing_has_is_told(
     installed_example: dict[str, str],
 ) -> None:
-    for names, told in (("gpteval_Polarity", 0), ("gpteval-polartiy", 1), ("", 0)):
+    near, far = "; did you mean 'gpteval-polarity'?", " (see `pip list`)"
+    for names, hint in (
+        ("gpteval_Polarity", ""),
+        ("gpteval-polartiy", near),
+        ("x-y", far),
+        ("", ""),
+    ):
         done = gpteval(installed_example | {"GPTEVAL_PLUGINS": names}, "models")
-        assert done.stderr.count("GPTEVAL_PLUGINS names 'gpteval-polartiy', and no") == told
+        told = (
+            f"gpteval: GPTEVAL_PLUGINS names {names!r}, and no installed package of that name is "
+        )
+        assert done.stderr == (f"{told}a plug-in{hint}\n" if hint else "")
         assert done.returncode == 0
 
 

@@ -36,7 +36,7 @@ def results(tmp_path: Path) -> Path:
         Prediction(row["id"], row["label"], "entailment", (p, 1 - p))
         for row, p in zip(rows, sure, strict=True)
     ]
-    store.write_predictions(result.key, "rte", "dev", given)
+    store.replace_predictions(result, given)
     return tmp_path
 
 
@@ -69,7 +69,7 @@ def test_texts_of_another_data_set_are_not_shown(results: Path) -> None:
     (first, *others) = store.read_predictions(result)
     (other,) = {*RTE.labels} - {first.label}
     given = [replace(first, label=other), *others]
-    store.write_predictions(result.key, "rte", "dev", given)
+    store.replace_predictions(result, given)
     done = call("show", results)
     assert (done.exit_code, done.stderr.count("\n")) == (0, 1)
     assert "without their texts: example" in done.stderr
@@ -89,7 +89,7 @@ def test_of_several_seeds_the_most_frequent_answer_counts(tmp_path: Path) -> Non
         given = [
             Prediction(p.id, "entailment", answer, p.scores) for p in store.read_predictions(result)
         ]
-        store.write_predictions(result.key, "rte", "dev", given)
+        store.replace_predictions(result, given)
     found = said(one(str(tmp_path)))
     assert [own.prediction for own in found] == ["entailment"] * 3
     assert not said(one(str(tmp_path)), wrong=True)

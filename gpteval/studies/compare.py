@@ -70,7 +70,7 @@ class Comparison:
     Attributes:
         rows: Task by task, the headline metric first; then the suites.
         unpaired: Measurements that have no counterpart: of the first side, of the second.
-        refused: Task, split and reason of those that can't be compared.
+        refused: Task, split and reason of those that can't be compared, or of which several match.
     """
 
     rows: tuple[Row, ...]
@@ -113,8 +113,49 @@ def compare(
     corrected = holm([rows[place].difference.p for place in headlines])
     for place, p in zip(headlines, corrected, strict=True):
         rows[place] = replace(rows[place], adjusted=p)
-    unpaired = tuple(pair for pair in pairs if None in pair)
-    return Comparison((*rows, *_suites(matches)), unpaired, tuple(refused))
+    unpaired = [pair for pair in pairs if None in pair]
+    several = _several(unpaired)
+    refused += [(*where, reason) for where, reason in several.items()]
+    alone = tuple(pair for pair in unpaired if _where(pair) not in several)
+    return Comparison((*rows, *_suites(matches)), alone, tuple(refused))
+
+
+def _several(unpaired: Sequence[Pair]) -> dict[tuple[str, str], str]:
+    """Task and split that both sides have, but one or both in several settings → how to choose."""
+    told: dict[tuple[str, str], str] = {}
+    for where in dict.fromkeys(map(_where, unpaired)):
+        pairs = [pair for pair in unpaired if _where(pair) == where]
+        sides = [[pair[place] for pair in pairs if pair[place]] for place in (0, 1)]
+        if all(sides):
+            told[where] = "; ".join(
+                f"{len(side)} entrants or settings of the {name} side match"
+                f"{': choose one with ' * bool(_choices(side))}{' or '.join(_choices(side))}"
+                for name, side in zip(("first", "second"), sides, strict=True)
+                if len(side) > 1
+            )
+    return told
+
+
+def _choices(side: Sequence[Measurement | None]) -> list[str]:
+    """What to add to a side's words for each of several measurements: best a word of its own.
+
+    One of which another has all the words, and more, can't be chosen so.
+    """
+    words = [m.words for m in side if m]
+    common, choices = set.intersection(*words), list[str]()
+    for number, own in enumerate(words):
+        others = [*words[:number], *words[number + 1 :]]
+        unique = sorted(own.difference(*others), key=lambda word: ("=" in word, word))
+        if not any(own <= other for other in others):
+            choices.append("".join(f",{word}" for word in unique[:1] or sorted(own - common)))
+    return choices
+
+
+def _where(pair: Pair) -> tuple[str, str]:
+    first, second = pair
+    measurement = first or second
+    assert measurement is not None  # a pair has one
+    return measurement.where
 
 
 def in_order(pairs: Iterable[Pair]) -> list[Pair]:
@@ -122,7 +163,7 @@ def in_order(pairs: Iterable[Pair]) -> list[Pair]:
     order = {name: place for place, name in enumerate(registry().tasks())}
 
     def place(pair: Pair) -> tuple[int, str, str]:
-        task, split = (pair[0] or pair[1]).where  # type: ignore[union-attr]
+        task, split = _where(pair)
         return order.get(task, len(order)), task, split
 
     return sorted(pairs, key=place)
