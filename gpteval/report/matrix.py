@@ -220,8 +220,8 @@ def _compared(
         shared = [cells for cells in table.values() if base in cells and entrant in cells]
         if entrant == base or not shared:
             continue
-        pair = [[_key(cells[own].result) for cells in shared] for own in (base, entrant)]
-        sides = [measurements(store, [r for r in results if _key(r) in keys]) for keys in pair]
+        pair = [[row_key(cells[own].result) for cells in shared] for own in (base, entrant)]
+        sides = [measurements(store, [r for r in results if row_key(r) in keys]) for keys in pair]
         comparison = compare(*sides, resamples=RESAMPLES)
         for row in comparison.rows:
             if row.adjusted is not None:
@@ -231,8 +231,8 @@ def _compared(
     return found
 
 
-def _key(r: Result) -> tuple[str, ...]:
-    """What the seeds of one row share."""
+def row_key(r: Result) -> tuple[str, ...]:
+    """What the seeds of one row share, and no other result has."""
     setting = r.mode, r.model, r.model_digest, r.recipe, repr(r.config), r.precision
     return r.task, r.split, str(r.version), r.data.digest, *setting
 
