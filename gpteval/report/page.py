@@ -81,11 +81,13 @@ def page(
         "matrix": matrix,
         "legend": matrix_table.legend(matrix, best="bold"),
         "plots": score_plots(matrix),
-        "every": _table("Every score", rows, leaderboard.page_columns(rows)),
+        "every": _table(
+            "Scores in percent, beside the paper's", rows, leaderboard.page_columns(rows)
+        ),
         "notes": footnotes(rows),
         "parts": [_table(own.title, own.rows, own.columns) for own in parts(matrix, rows)],
         "charts": charts(store.directory),
-        "costs": _table("What it took", spent, spent_columns),
+        "costs": _table("What results took, medians over their seeds", spent, spent_columns),
         "cost_notes": costs.LEGEND,
         "examples": examples(
             matrix,

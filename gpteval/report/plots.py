@@ -167,7 +167,7 @@ def chart(
         names: What to call some x instead of its number; where there are some, all ticks are.
     """
     points = [point for own in series for point in own.points]
-    across = _Scale([x for x, *_ in points], GUTTER + 6, WIDTH - 8, margin=0.0)
+    across = _Scale([x for x, *_ in points], GUTTER + 6, WIDTH - 20, margin=0.0)
     up = _Scale(
         [y for _, *heights in points for y in heights if y is not None], TOP + HEIGHT, TOP + 4
     )
@@ -202,7 +202,7 @@ class _Scale:
         self, values: Sequence[float], first: float, last: float, margin: float = 0.04
     ) -> None:
         low, high = min(values), max(values)
-        room = (high - low) * margin or (1.0 if low == high else 0.0)
+        room = (high - low) * margin if low < high else max(1.0, abs(low) / 100)
         self.low, self.high = low - room, high + room
         self.first, self.last = first, last
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 from gpteval.errors import ResultError
 from gpteval.paths import matching
 from gpteval.report import layers
-from gpteval.report.matrix import Line, Matrix
+from gpteval.report.matrix import Line, Matrix, best_constant, is_best
 from gpteval.report.matrix_table import headings
 from gpteval.report.plots import Chart, Plot, Score, Series, chart, plot
 from gpteval.report.standings import Row
@@ -84,8 +84,8 @@ def _columns(
 
 
 def _constant(own: Mapping[str, Row]) -> str:
-    known = [row.majority for row in own.values() if row.majority is not None]
-    return f"{known[0]:.1f}" if known else ""
+    constant = best_constant(list(own.values()))
+    return "" if constant is None else f"{constant:.1f}"
 
 
 def _score_of(name: str) -> Callable[[tuple[str, Mapping[str, Row]]], str]:
@@ -93,13 +93,7 @@ def _score_of(name: str) -> Callable[[tuple[str, Mapping[str, Row]]], str]:
 
 
 def _best_is(name: str) -> Callable[[tuple[str, Mapping[str, Row]]], bool]:
-    """Whether an entrant is the best of a part: rounded scores, so that equal ones are both."""
-
-    def best(row: tuple[str, Mapping[str, Row]]) -> bool:
-        scores = {own: round(r.score, 1) for own, r in row[1].items()}
-        return len(scores) > 1 and scores.get(name) == max(scores.values())
-
-    return best
+    return lambda row: name in row[1] and is_best(row[1][name], list(row[1].values()))
 
 
 def charts(directory: Path) -> list[Chart]:
