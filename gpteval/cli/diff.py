@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gpteval.cli import output
-from gpteval.cli.examples import json_texts, read_texts, show_line, show_more, show_texts, shown
+from gpteval.cli.examples import json_texts, read_texts, show_line, show_more, show_texts
 from gpteval.cli.options import data_dir_option, json_option, sample_option
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def _print(
     texts: Mapping[str, Example],
     limit: int,
 ) -> None:
+    from gpteval.report.page_examples import told
+
     better = sum(flip.gain > 0 for flip in found)
     worse = sum(flip.gain < 0 for flip in found)
     show_line(
@@ -81,8 +83,8 @@ def _print(
     )
     for flip in found[:limit]:
         word = "better" if flip.gain > 0 else "worse" if flip.gain < 0 else "wrong still"
-        answers = f"{shown(flip.first)} → {shown(flip.second)}"
+        answers = f"{told(flip.first)} → {told(flip.second)}"
         output.write("\n")
-        show_line(f"{flip.id}  {word}: {answers}; gold: {shown(flip.label)}")
+        show_line(f"{flip.id}  {word}: {answers}; gold: {told(flip.label)}")
         show_texts(texts.get(flip.id))
     show_more(len(found), limit)

@@ -39,27 +39,17 @@ def json_texts(example: Example | None) -> dict[str, Any]:
 
 
 def show_texts(example: Example | None) -> None:
-    """Print an example's texts, cut to what is read at a glance; both orders of a pair once."""
-    if example is None:
-        return
-    sequences = example.sequences
-    if len({frozenset(own) for own in sequences}) == 1:
-        sequences = sequences[:1]
-    for text in (example.context, *(" | ".join(own) for own in sequences)):
-        flat = " ".join(text.split())
-        if flat:
-            show_line(f"    {flat if len(flat) <= LONGEST else f'{flat[:LONGEST]}…'}")
+    """Print an example's texts."""
+    from gpteval.report.page_examples import texts_of
+
+    for text in texts_of(example, LONGEST):
+        show_line(f"    {text}")
 
 
 def show_more(count: int, limit: int) -> None:
     """Say how many there are beyond those that were printed."""
     if count > limit:
         show_line(f"… and {count - limit} more: --limit {count} shows all")
-
-
-def shown(value: Any) -> str:
-    """An answer or a label."""
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def show_line(text: str) -> None:

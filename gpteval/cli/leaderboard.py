@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from gpteval.cli import output
-from gpteval.cli.options import DIRECTORY, UserPath, json_option, results_option
+from gpteval.cli.options import (
+    DIRECTORY,
+    UserPath,
+    data_dir_option,
+    json_option,
+    results_option,
+)
 from gpteval.config import RESULTS, SAMPLE_RESULTS
 from gpteval.errors import ConfigError, ResultError
 from gpteval.paths import here
@@ -29,10 +35,14 @@ SUFFIXES = {
     ".md": "markdown",
     ".csv": "csv",
     ".tex": "latex",
+    ".html": "html",
     ".jsonl": "json",
     ".txt": "terminal",
 }
 """How a file is laid out, by its name."""
+
+
+LAYOUTS = ("terminal", "markdown", "csv", "latex", "html")
 
 
 class View(NamedTuple):
@@ -47,7 +57,7 @@ class View(NamedTuple):
 @click.command()
 @click.argument("directory", required=False, type=DIRECTORY)
 @results_option
-@click.option("--format", "layout", type=click.Choice(["terminal", "markdown", "csv", "latex"]))
+@click.option("--format", "layout", type=click.Choice(LAYOUTS))
 @json_option
 @click.option(
     "--output",
@@ -74,6 +84,7 @@ class View(NamedTuple):
     help="Only a model and how it was used, by the words of `gpteval compare @WORDS`; may be given "
     "several times, in the order of the matrix.",
 )
+@data_dir_option
 def command(
     *,
     directory: Path | None,
@@ -82,12 +93,14 @@ def command(
     as_json: bool,
     path: Path | None,
     reference: str | None,
+    data_dir: tuple[Path, ...],
     **asked: Any,
 ) -> None:
     """Show the results in DIRECTORY, or --results, beside the paper's.
 
     Without either: those of results or runs, where the last were written. A Markdown page begins
-    with the matrix of tasks and entrants.
+    with the matrix of tasks and entrants. An HTML page is one file with everything: matrix, plots,
+    sortable tables, curves, costs, examples (their texts where --data-dir names the data set).
 
     \b
     gpteval leaderboard                  # results/, or runs/ after a run on samples
@@ -95,14 +108,31 @@ def command(
     gpteval leaderboard results --matrix --reference tfidf
     gpteval leaderboard results --matrix --entrant tfidf --entrant mini,finetune
     gpteval leaderboard results --output results/README.md
+    gpteval leaderboard results --reference tfidf --output page.html
     """
     form = _form(layout, as_json, path)
     switches = {f"--{name.replace('_', '-')}": asked.pop(name) for name in SWITCHES}
     _check(directory, results, form, reference, switches)
+    if data_dir and form != "html":
+        raise click.UsageError("--data-dir is for the examples of an HTML page: leave it out")
     from gpteval.api.results import load_results
 
     source = directory or results or _last_written()
     found = load_results(source, **asked)
+    only = {"tasks": asked["tasks"], "model": asked["model"], "reference": reference}
+    made = _command(source, only, asked["entrants"], switches, form)
+    if form == "html":
+        text = _page(
+            found,
+            ResultStore(source),
+            made,
+            asked["entrants"],
+            reference,
+            switches["--all-splits"],
+            data_dir,
+        )
+        _put(path, text)
+        return
     if switches["--cost"]:
         view = _costs(found)
     else:
@@ -110,10 +140,11 @@ def command(
     if path is None and form == "terminal":
         output.show(view.table)
         return
-    only = {"tasks": asked["tasks"], "model": asked["model"], "reference": reference}
-    _write(view, form, _command(source, only, asked["entrants"], switches), path)
+    _write(view, form, made, path)
 
 
+PAGES = ("markdown", "html")
+"""What begins with the matrix."""
 SWITCHES = ("matrix", "transpose", "cost", "all_splits")
 """Options that are on or off."""
 
@@ -130,9 +161,13 @@ def _check(
         raise click.UsageError("DIRECTORY and --results name the same: give one of them")
     if switches["--cost"] and (switches["--matrix"] or reference is not None):
         raise click.UsageError("--cost has no matrix: leave out --matrix and --reference")
+    if form == "html" and any(switches[name] for name in ("--matrix", "--transpose", "--cost")):
+        raise click.UsageError(
+            "an HTML page has everything: leave out --matrix, --transpose, --cost"
+        )
     if switches["--transpose"] and not switches["--matrix"]:
         raise click.UsageError("--transpose is of the matrix: give --matrix too")
-    if reference is not None and not switches["--matrix"] and form != "markdown":
+    if reference is not None and not switches["--matrix"] and form not in PAGES:
         raise click.UsageError("--reference marks the matrix: give --matrix too")
 
 
@@ -147,7 +182,7 @@ def _last_written() -> Path:
 
 
 def _form(layout: str | None, as_json: bool, path: Path | None) -> str:
-    """terminal, markdown, csv, latex or json, by what was asked for, else by the file's name.
+    """terminal, markdown, csv, latex, html or json, by what was asked for, else by the file's name.
 
     Raises:
         ConfigError: The file's name says nothing.
@@ -166,13 +201,14 @@ def _command(
     only: Mapping[str, str | None],
     entrants: Sequence[str],
     switches: Mapping[str, bool],
+    form: str,
 ) -> str:
     """What makes the page again, typed where this one was."""
     values = [f"--{name}={value}" for name, value in only.items() if value is not None]
     values += [f"--entrant={words}" for words in entrants]
     given = [name for name, on in switches.items() if on]
     place = str(here(directory))
-    return shlex.join(["gpteval", "leaderboard", place, *values, *given, "--format", "markdown"])
+    return shlex.join(["gpteval", "leaderboard", place, *values, *given, "--format", form])
 
 
 def _scores(
@@ -202,6 +238,22 @@ def _scores(
     )
 
 
+def _page(
+    results: list[Result],
+    store: ResultStore,
+    made: str,
+    entrants: Sequence[str],
+    reference: str | None,
+    all_splits: bool,
+    data_dir: Sequence[Path],
+) -> str:
+    from gpteval.report.matrix import matrix
+    from gpteval.report.page import page
+
+    table = matrix(results, store, choices=entrants, reference=reference, all_splits=all_splits)
+    return page(results, store, table, made, all_splits=all_splits, data_dir=data_dir)
+
+
 def _matrix(made: Matrix, *, transposed: bool) -> View:
     from gpteval.report.matrix_table import MatrixTable, json_rows, latex, markdown
 
@@ -224,17 +276,22 @@ def _costs(results: list[Result]) -> View:
 
 def _write(view: View, form: str, made: str, path: Path | None) -> None:
     """To a file, or to stdout."""
-    from gpteval.files import write_whole
-
     if path is None and form == "json":
         output.show_json(*view.rows())
-    elif path is None:
-        output.write(_text(view, form, made))
     else:
-        try:
-            write_whole(path, _text(view, form, made))
-        except OSError as error:
-            raise ResultError(f"{path} can't be written: {error.strerror or error}") from error
+        _put(path, _text(view, form, made))
+
+
+def _put(path: Path | None, text: str) -> None:
+    from gpteval.files import write_whole
+
+    if path is None:
+        output.write(text)
+        return
+    try:
+        write_whole(path, text)
+    except OSError as error:
+        raise ResultError(f"{path} can't be written: {error.strerror or error}") from error
 
 
 def _text(view: View, form: str, made: str) -> str:

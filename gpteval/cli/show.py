@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from gpteval.cli import output
-from gpteval.cli.examples import json_texts, read_texts, show_line, show_more, show_texts, shown
+from gpteval.cli.examples import json_texts, read_texts, show_line, show_more, show_texts
 from gpteval.cli.options import data_dir_option, json_option, sample_option
 
 
@@ -40,6 +40,7 @@ def command(
     gpteval show runs --task sst2 --wrong
     gpteval show results@mini,finetune --task rte --wrong --data-dir DATA --limit 5
     """
+    from gpteval.report.page_examples import told
     from gpteval.studies.browse import one, said
 
     measurement = one(result, task, split)
@@ -57,6 +58,6 @@ def command(
     )
     for own in found[:limit]:
         output.write("\n")
-        show_line(f"{own.id}  {shown(own.prediction)}; gold: {shown(own.label)}")
+        show_line(f"{own.id}  {told(own.prediction)}; gold: {told(own.label)}")
         show_texts(texts.get(own.id))
     show_more(len(found), limit)

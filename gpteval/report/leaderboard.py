@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -100,6 +101,13 @@ def _section(rows: Iterable[Row], modes: Collection[Mode]) -> list[str]:
     columns = [c for c in _columns(own, ()) if any(c.cell(row) for row in own)]
     heading = ["## Zero-shot and baselines", ""] if "zeroshot" in modes else []
     return [*heading, *markdown_table(own, columns), ""]
+
+
+def page_columns(rows: Sequence[Row]) -> list[Column[Row]]:
+    """All columns that say something; the task stands in every line, for they may be sorted."""
+    task, *others = _columns(rows, ())
+    task = replace(task, cell=lambda row: row.task)
+    return [task, *(c for c in others if any(c.cell(row) for row in rows))]
 
 
 def json_rows(rows: Iterable[Row]) -> list[dict[str, Any]]:

@@ -220,8 +220,8 @@ def _compared(
         shared = [cells for cells in table.values() if base in cells and entrant in cells]
         if entrant == base or not shared:
             continue
-        pair = [[_key(cells[own].result) for cells in shared] for own in (base, entrant)]
-        sides = [measurements(store, [r for r in results if _key(r) in keys]) for keys in pair]
+        pair = [[row_key(cells[own].result) for cells in shared] for own in (base, entrant)]
+        sides = [measurements(store, [r for r in results if row_key(r) in keys]) for keys in pair]
         comparison = compare(*sides, resamples=RESAMPLES)
         for row in comparison.rows:
             if row.adjusted is not None:
@@ -231,10 +231,29 @@ def _compared(
     return found
 
 
-def _key(r: Result) -> tuple[str, ...]:
-    """What the seeds of one row share."""
+def row_key(r: Result) -> tuple[str, ...]:
+    """What the seeds of one row share, and no other result has."""
     setting = r.mode, r.model, r.model_digest, r.recipe, repr(r.config), r.precision
     return r.task, r.split, str(r.version), r.data.digest, *setting
+
+
+def is_best(row: Row, beside: Sequence[Row]) -> bool:
+    """Whether no row is better, quick tries aside, and this is better than the constant answer."""
+    highest = max(round(other.score, 1) for other in _whole(beside))
+    constant = best_constant(beside)
+    above = constant is None or highest > round(constant, 1)
+    return above and row in _whole(beside) and round(row.score, 1) == highest
+
+
+def best_constant(rows: Sequence[Row]) -> float | None:
+    """The score of the best constant answer, in percent: on all examples where somebody has all."""
+    known = [row.majority for row in _whole(rows) if row.majority is not None]
+    return max(known, default=None)
+
+
+def _whole(rows: Sequence[Row]) -> Sequence[Row]:
+    """Without quick tries, where there is anything else."""
+    return [row for row in rows if not row.result.data.limit] or rows
 
 
 def _line(
@@ -244,16 +263,12 @@ def _line(
     notes: Sequence[tuple[str, str]],
 ) -> Line:
     task, split, sample = place
-    first, *_ = rows.values()
-    whole = [row for row in rows.values() if not row.result.data.limit]
-    highest = max(round(row.score, 1) for row in whole or rows.values())
-    constants = [row.majority for row in rows.values() if row.majority is not None]
-    above = not constants or highest > round(max(constants), 1)
+    first, *_ = beside = list(rows.values())
     numbers = {name: number for number, (name, _) in enumerate(notes, start=1)}
     cells = {
         entrant: Cell(
             row,
-            above and round(row.score, 1) == highest,
+            is_best(row, beside),
             compared.rows.get((entrant, task, split)),
             tuple(numbers[mark.name] for mark in row.marks if mark.name in numbers),
         )
@@ -267,6 +282,6 @@ def _line(
         sample,
         max(row.n or 0 for row in rows.values()),
         cells,
-        max(constants, default=None),
+        best_constant(beside),
         next((row.paper for row in rows.values() if row.paper), None),
     )
