@@ -220,8 +220,8 @@ def test_runs_that_go_the_same_way_by_their_seed_are_compared_seed_by_seed():
     changed = [list(own) for own in given.given[:3]]
     changed[0][5] = "no" if changed[0][5] == "yes" else "yes"
     alike = Answers(given.labels, given.clusters, [*given.given[:3], *changed])
-    assert share_noise(alike.given[:3], alike.given[3:])
-    assert not share_noise(given.given[:3], given.given[3:])
+    assert share_noise(alike.codes[1][1:4], alike.codes[1][4:])
+    assert not share_noise(given.codes[1][1:4], given.codes[1][4:])
     assert difference("accuracy", alike, 3).error < 0.01 < difference("accuracy", given, 3).error
 
 

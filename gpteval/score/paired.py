@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from gpteval.task import Task
 
     Array = NDArray[np.float64]
+    Indices = NDArray[np.int64]
 
 RESAMPLES = 10_000
 
@@ -71,7 +72,8 @@ class Paired:
         self._task, self._metrics, self._answers, self._runs = task, metrics, answers, runs
         self._noise, self._resamples, self._level = noise or {}, resamples, level
         self._clusters = int(answers.cluster_numbers().max()) + 1
-        self._shared = share_noise(answers.given[:runs], answers.given[runs:])
+        _, (_, *given) = answers.codes
+        self._shared = share_noise(given[:runs], given[runs:])
         self._right = answers.right()
 
     @property
@@ -186,7 +188,7 @@ def seed_variance(observed: Array, resampled: Array) -> tuple[float, float, int]
     return between, max(together, 0.0), len(observed) - 1
 
 
-def share_noise(first: Sequence[Sequence[object]], second: Sequence[Sequence[object]]) -> bool:
+def share_noise(first: Sequence[Indices], second: Sequence[Indices]) -> bool:
     """Whether run i of both sides, which have one seed, went the same way by it.
 
     Then their differences are compared, not their scores: a change that leaves training as it was
@@ -197,7 +199,7 @@ def share_noise(first: Sequence[Sequence[object]], second: Sequence[Sequence[obj
         return False
     import numpy as np
 
-    one, other = (np.array(side, dtype=object) for side in (first, second))
+    one, other = (np.array(side) for side in (first, second))
     flips = (one[:, None] != other[None]).sum(2)  # of every run of one with every run of the other
     same, count = int(flips.trace()), len(first)
     return 2 * same / count < (int(flips.sum()) - same) / (count * (count - 1))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +32,14 @@ if TYPE_CHECKING:
 CHUNK = 4_000_000
 """Numbers held at once by a resampling, so that 40,430 examples fit in memory too."""
 
+WIDEST = 1 << 62
+"""Numbers below it fit in 64 bits, with one to spare."""
+
 CALLS = 1000
 """Most resamples of a metric that is computed one resample at a time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answers:
     """What several systems answered to the same examples.
 
@@ -59,12 +63,21 @@ class Answers:
         named = (cluster or row for row, cluster in enumerate(self.clusters))
         return np.array([numbers.setdefault(name, len(numbers)) for name in named])
 
-    def right(self) -> NDArray[np.bool_]:
-        """Whether each system gave the gold label, (S, n)."""
+    @cached_property
+    def codes(self) -> tuple[dict[Any, int], Indices]:
+        """A number for every value; those of gold labels, then of each system, (1 + S, n)."""
         import numpy as np
 
-        gold = np.array(self.labels, dtype=object)
-        return np.stack([np.array(own, dtype=object) == gold for own in self.given])
+        sides, count = [self.labels, *self.given], len(self.labels)
+        numbers = {value: place for place, value in enumerate(dict.fromkeys(chain(*sides)))}
+        coded = [np.fromiter(map(numbers.__getitem__, own), np.int64, count) for own in sides]
+        return numbers, np.stack(coded)
+
+    def right(self) -> NDArray[np.bool_]:
+        """Whether each system gave the gold label, (S, n)."""
+        _, codes = self.codes
+        right: NDArray[np.bool_] = codes[1:] == codes[0]
+        return right
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +204,11 @@ def _kinds(task: Task, answers: Answers) -> tuple[Array, Indices, int]:
     """Confusion counts of each kind of cluster, (P, S · K²), how many there are, (P,), and K."""
     import numpy as np
 
-    seen = {*answers.labels}.union(*answers.given)
-    classes: list[Any] = [*task.labels] or sorted(seen, key=str)
-    index = {name: place for place, name in enumerate(classes)}
+    numbers, codes = answers.codes
+    classes: list[Any] = [*task.labels] or sorted(numbers, key=str)
     k, systems = len(classes), len(answers.given)
-    gold = np.array([index[label] for label in answers.labels])
-    given = np.array([[index[answer] for answer in own] for own in answers.given])
-    cells = (gold * k + given).T  # (n, S)
+    gold, *given = np.array([classes.index(name) for name in numbers])[codes]
+    cells = (gold * k + np.stack(given)).T  # (n, S)
     clusters = answers.cluster_numbers()
     places = np.arange(systems)[None]
     if clusters.max() + 1 == len(clusters):
@@ -214,15 +225,17 @@ def _kinds(task: Task, answers: Answers) -> tuple[Array, Indices, int]:
 def _different_rows(table: Indices) -> tuple[Indices, Indices]:
     """The rows that differ, (P, S) of (n, S), and how often each is there, (P,).
 
-    Column by column, as sorting numbers is ten times as fast as sorting rows.
+    A row becomes one number, as sorting numbers is ten times as fast as sorting rows.
     """
     import numpy as np
 
-    places, width = np.zeros(len(table), dtype=np.int64), int(table.max()) + 1
+    places, most, width = np.zeros(len(table), dtype=np.int64), 1, int(table.max()) + 1
     for column in table.T:
-        _, rows, places, often = np.unique(
-            places * width + column, return_index=True, return_inverse=True, return_counts=True
-        )
+        if most > WIDEST // width:
+            values, places = np.unique(places, return_inverse=True)
+            most = len(values)
+        places, most = places * width + column, most * width
+    _, rows, often = np.unique(places, return_index=True, return_counts=True)
     return table[rows], often
 
 

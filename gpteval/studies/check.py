@@ -203,12 +203,12 @@ def decided(verdicts: Sequence[Verdict], alpha: float) -> list[Verdict]:
 
 def _decided(verdict: Verdict, p: float, alpha: float, tasks: int) -> Verdict:
     difference, tolerance = _difference(verdict), verdict.tolerance
-    low, high = difference.interval(1 - alpha)
     word = verdict.word  # HELD, where every answer is the same
     if p <= alpha:
         word = "REGRESSED" if difference.value < 0 else "IMPROVED"
-    elif -tolerance <= low and high <= tolerance:
-        word = "HELD"
+    elif abs(difference.value) <= tolerance:
+        low, high = difference.interval(1 - alpha)
+        word = "HELD" if -tolerance <= low and high <= tolerance else word
     return replace(verdict, word=word, adjusted=p, level=alpha / tasks)
 
 
