@@ -251,9 +251,7 @@ class Registry(Plugins):
 
     @contextmanager
     def guard(self, hook: str, name: str) -> Iterator[None]:
-        """Turn what comes of using an offered item into one line that names its package.
-
-        Its functions are guarded by themselves; this is for what they return.
+        """Turn what comes of what an item's functions return into a line that names its package.
 
         Args:
             hook: That the item was offered by.
