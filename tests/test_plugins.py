@@ -293,17 +293,11 @@ def test_a_name_in_the_admission_list_that_nothing_has_is_told(
     installed_example: dict[str, str],
 ) -> None:
     near, far = "; did you mean 'gpteval-polarity'?", " (see `pip list`)"
-    for names, hint in (
-        ("gpteval_Polarity", ""),
-        ("gpteval-polartiy", near),
-        ("x-y", far),
-        ("", ""),
-    ):
+    asked = {"gpteval_Polarity": "", "gpteval-polartiy": near, "x-y": far, "": ""}
+    for names, hint in asked.items():
         done = gpteval(installed_example | {"GPTEVAL_PLUGINS": names}, "models")
-        told = (
-            f"gpteval: GPTEVAL_PLUGINS names {names!r}, and no installed package of that name is "
-        )
-        assert done.stderr == (f"{told}a plug-in{hint}\n" if hint else "")
+        told = f"gpteval: GPTEVAL_PLUGINS names {names!r}, and no installed package of that name"
+        assert done.stderr == (f"{told} is a plug-in{hint}\n" if hint else "")
         assert done.returncode == 0
 
 
