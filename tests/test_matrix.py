@@ -2,6 +2,7 @@
 
 import io
 import json
+import shlex
 import shutil
 import subprocess
 from dataclasses import replace
@@ -143,7 +144,8 @@ def test_settings_of_a_named_recipe_are_that_recipe_whatever_they_were_run_as():
     assert fresh.label == "mini fine-tuned, paper, no pre-training"
 
 
-def test_words_tell_what_was_trained_from_nothing(tmp_path):
+def test_words_tell_the_recipe_and_what_was_trained_from_nothing():
+    assert {"small", "paper"} & words("finetune", "m", "paper", SMALL) == {"small"}
     whole, fresh = (words("finetune", "m", "paper", c) for c in ({}, {"pretraining": False}))
     assert "pretraining=True" in whole and "pretraining=True" not in fresh
 
@@ -300,3 +302,27 @@ def test_tex_takes_what_is_written(directory, tmp_path):
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-2000:]
+
+
+def printed_by(line):
+    """What a command in a page prints, run at the root of the repository."""
+    assert line.startswith("gpteval leaderboard ")
+    return invoke(*shlex.split(line)[2:])
+
+
+def test_the_page_of_results_is_what_its_command_makes_of_the_records(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    page = (COMMITTED / "README.md").read_text(encoding="utf-8")
+    assert printed_by(page.partition("`")[2].partition("`")[0]) == page
+    before, _ = page.split("## Every score")
+    assert before.count("\n| ") == len(matrix(COMMITTED).lines) + 2  # its heading, and the rule
+
+
+def test_the_tables_in_readme_are_what_the_commands_below_them_print(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    text = (ROOT / "README.md").read_text(encoding="utf-8").replace(" \\\n", " ")
+    commands = [line for line in text.splitlines()
+                if line.startswith("gpteval leaderboard") and "markdown" in line]  # fmt: skip
+    assert commands
+    for line in commands:
+        assert printed_by(line).partition("\n\n")[0] in text, line

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from gpteval.errors import DataError, GptevalError
@@ -112,7 +113,8 @@ def _examples(
     matrix: Matrix, line: Line, measured: Callable[[Cell], Measurement], texts: Texts
 ) -> Examples:
     title = ", ".join(headings(line))
-    own = {matrix.names[e]: measured(line.cells[e]) for e in matrix.names if e in line.cells}
+    named = {matrix.names[e]: line.cells[e] for e in matrix.names if e in line.cells}
+    own = {name: _read_once(measured(cell)) for name, cell in named.items()}
     whole = {name: m for name, m in own.items() if m.n == line.n}
     base = matrix.reference and matrix.names[matrix.reference]
     try:
@@ -135,6 +137,11 @@ def _examples(
         ),
         missing,
     )
+
+
+def _read_once(measurement: Measurement) -> Measurement:
+    """The same, whose predictions are read once for all that is asked of them."""
+    return replace(measurement, runs=cache(measurement.runs)) if measurement.runs else measurement
 
 
 def _read(measurement: Measurement, texts: Texts) -> tuple[Mapping[str, Example], str]:

@@ -83,13 +83,14 @@ def differing(recipe: str, config: Mapping[str, Any]) -> dict[str, Any]:
 def words(mode: str, model: str, recipe: str, config: Mapping[str, Any]) -> set[str]:
     """What chooses an entrant: model, mode, recipe, and settings as name=value.
 
-    Of a model that was fine-tuned with all of its pre-training also pretraining=True.
+    Of a model that was fine-tuned: the recipe that has its settings, whatever it was run as, and
+    pretraining=True where it was not without.
     """
-    names = {model, Path(model).name, mode, recipe}
     settings = dict(config)
     if mode == TRAINED:
-        names.add(named_recipe(recipe, config)[0])
+        recipe, _ = named_recipe(recipe, config)
         settings = {"pretraining": True, **settings}
+    names = {model, Path(model).name, mode, recipe}
     return names | {f"{name}={value}" for name, value in settings.items()}
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from gpteval.errors import ResultError
 from gpteval.paths import user_path
 from gpteval.records import Mode, Prediction, Result
-from gpteval.results.entrants import split_words, words
+from gpteval.results.entrants import TRAINED, named_recipe, split_words, words
 from gpteval.results.lines import reading
 from gpteval.results.seeds import by_seed
 from gpteval.results.store import ResultStore
@@ -101,7 +101,9 @@ class Measurement:
     @property
     def entrant(self) -> str:
         """Its name in a table."""
-        return f"{Path(self.model).name} ({self.mode}, {self.recipe})"
+        trained = self.mode == TRAINED
+        recipe = named_recipe(self.recipe, self.config)[0] if trained else self.recipe
+        return f"{Path(self.model).name} ({self.mode}, {recipe})"
 
 
 def side(text: str, *, private: bool = False) -> list[Measurement]:

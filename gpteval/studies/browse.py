@@ -100,6 +100,8 @@ def runs_of(measurement: Measurement) -> list[list[Prediction]]:
 
 def answer(predictions: Sequence[Prediction]) -> Any:
     """The answer of several runs to one example: the most frequent, or the mean of numbers."""
+    if len(predictions) == 1:
+        return predictions[0].prediction
     if isinstance(predictions[0].prediction, float):
         return fmean(float(p.prediction) for p in predictions)
     return Counter(p.prediction for p in predictions).most_common(1)[0][0]
