@@ -64,4 +64,4 @@ def test_superglues_tasks_are_read_from_the_hub_in_its_columns(tmp_path: Path) -
         rows = answer["rows"]
         labels = [None] if split == "test" else ["false", "true"]
         assert [row["label"] for row in rows] == labels, name
-        assert {c: rows[0][c] for c in KEPT[name]} == {c: ROWS[name][c] for c in KEPT[name]}
+        assert {c: rows[0][c] for c in KEPT[name]} == {c: str(ROWS[name][c]) for c in KEPT[name]}
