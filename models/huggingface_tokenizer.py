@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -89,9 +90,24 @@ def _without_origin(content: bytes) -> bytes:
 
 
 def _start(tokenizer: Any) -> int | None:
-    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
-    full = tokenizer("a")["input_ids"]
+    text = _readable(tokenizer)
+    bare = tokenizer(text, add_special_tokens=False)["input_ids"]
+    full = tokenizer(text)["input_ids"]
     if full[: len(bare)] != bare:
         return int(full[0])
     start: int | None = tokenizer.get_vocab().get(SEPARATOR, tokenizer.bos_token_id)
     return start
+
+
+def _readable(tokenizer: Any) -> str:
+    """A text that it has ids for; one without a token for what it doesn't know may not read "a".
+
+    Raises:
+        CheckpointError: It reads none of its own tokens.
+    """
+    for text in ("a", *tokenizer.get_vocab()):
+        with suppress(Exception):  # `tokenizers` raises bare ones
+            asked = {"add_special_tokens": False, "split_special_tokens": True}
+            if tokenizer(text, **asked)["input_ids"]:
+                return str(text)
+    raise CheckpointError("its tokenizer gives no ids, not even for its own tokens: take another")

@@ -54,7 +54,7 @@ def encode_examples(
         share: Store common prefixes once; False keeps an example's sequences apart.
 
     Raises:
-        ExampleError: A sequence without text.
+        ExampleError: A sequence without text, or one that the tokenizer can't read.
         DataError: A label that the task does not have.
     """
     encoded = []
@@ -81,7 +81,7 @@ def _pieces(
     examples: Sequence[Example], tokenizer: Tokenizer
 ) -> Iterator[tuple[Example, list[int], list[list[list[int]]]]]:
     """Every example with the ids of its context and of the segments of its sequences."""
-    ids = encode_pieces(tokenizer, chain.from_iterable(map(_texts, examples)))
+    ids = encode_pieces(tokenizer, map(_texts, examples))
     for index, example in enumerate(examples):
         cut = ids["", example.context.strip()]
         segments = [[ids[piece] for piece in own] for own in _segments(example)]

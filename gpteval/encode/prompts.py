@@ -66,9 +66,11 @@ def encode_prompts(
         context: Most tokens the model reads; a path may have one more, its last is never read.
 
     Raises:
-        ExampleError: A candidate without a token to score, or too long with no passage left to cut.
+        ExampleError: A candidate without a token to score, or too long with no passage left to cut,
+            or one that the tokenizer can't read.
     """
-    ids = encode_pieces(tokenizer, (piece for prompt in prompts for piece in _pieces(prompt)))
+    first = [] if tokenizer.start is not None else [("", NEUTRAL)]
+    ids = encode_pieces(tokenizer, ([*first, *_pieces(prompt)] for prompt in prompts))
     encoder = _Encoder(ids, tokenizer.start, context + 1)
     return [_whole(encoder, place, prompt) for place, prompt in enumerate(prompts)]
 
@@ -134,7 +136,7 @@ class _Encoder:
 
 def _pieces(prompt: Prompt) -> Iterable[Piece]:
     """All texts to encode for a prompt."""
-    yield from (("", prompt.passage.strip()), ("", prompt.neutral.strip()), ("", NEUTRAL))
+    yield from (("", prompt.passage.strip()), ("", prompt.neutral.strip()))
     for candidate in prompt.candidates:
         yield from _of_candidate(prompt, candidate)
 

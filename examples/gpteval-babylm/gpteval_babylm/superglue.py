@@ -134,7 +134,8 @@ MULTIRC = Task(
     ),
     example=multirc,
     title="Multi-Sentence Reading Comprehension",
-    licence="none stated; SuperGLUE's authors: may be used in research",
+    licence="not stated by its authors (CogComp/multirc) nor on the hub's card (other); "
+    "SuperGLUE's authors: may be used in research",
     citation="Khashabi et al. 2018, Looking Beyond the Surface",
 )
 
