@@ -69,14 +69,15 @@ class Leaderboard:
 
 
 def markdown(rows: Sequence[Row], command: str, matrix: Matrix | None = None) -> str:
-    """A page: the matrix, where there is something to compare, then every score.
+    """A page: the matrix, where there is something to compare, then every score, folded.
 
     Zero-shot scores and baselines have a table of their own.
     """
-    lines = ["# Leaderboard", "", generated(command), ""]
+    lines, every = ["# Leaderboard", "", generated(command), ""], [EXPLAINED, "", tables(rows)]
     if matrix and min(len(matrix.names), len(matrix.lines)) > 1:
-        lines += [matrix_table.markdown(matrix), "## Every score", ""]
-    return "\n".join([*lines, EXPLAINED, "", tables(rows)])
+        folded = ["<details><summary>Every score</summary>", "", *every, "</details>", ""]
+        return "\n".join([*lines, matrix_table.markdown(matrix), *folded])
+    return "\n".join([*lines, *every])
 
 
 def latex(rows: Sequence[Row]) -> str:
