@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint
@@ -251,11 +251,10 @@ class Registry(Plugins):
 
     @contextmanager
     def guard(self, hook: str, name: str) -> Iterator[None]:
-        """Turn what comes of what an item's functions return into a line that names its package.
+        """Turn what comes of using an offered item into one line that names its package.
 
-        Args:
-            hook: That the item was offered by.
-            name: The item's.
+        Its functions are guarded by themselves; this is for what they return. `hook` offers the
+        item by `name`.
 
         Raises:
             PluginError: What a stranger's item raised, but for errors of gpteval's own.
@@ -263,10 +262,9 @@ class Registry(Plugins):
         from gpteval.offers import blamed
 
         plugin, _ = self._of(hook).get(name, (None, None))
-        if plugin is None or plugin.package == OWN:
-            yield
-            return
-        with blamed(f"{_kind(hook)} {name!r} of {plugin.package}"):
+        stranger = plugin is not None and plugin.package != OWN
+        whose = f"{_kind(hook)} {name!r} of {plugin.package}" if plugin and stranger else ""
+        with blamed(whose) if whose else nullcontext():
             yield
 
     def package_of(self, hook: str, name: str) -> str:
