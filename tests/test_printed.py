@@ -104,6 +104,7 @@ EVERYTHING = [
         f"{ASKED['leaderboard']} {form}{more}"
         for form in FORMS
         for more in ("", " --cost", " --matrix")
+        if not (more and "html" in form)  # a page has everything
     ),
 ]
 
@@ -317,6 +318,7 @@ def test_the_leaderboard_shows_the_results_written_last(
     [
         ("x.csv", "task,metric,"),
         ("x.MD", "# Leaderboard"),
+        ("x.html", "<!DOCTYPE html>"),
         ("x.tex", "\\begin{longtable}"),
         ("x.jsonl", '{"task": "'),
         ("x.txt", "────"),
