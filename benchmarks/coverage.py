@@ -22,6 +22,7 @@ from itertools import product
 
 import numpy as np
 from scipy.special import betaln
+from scipy.stats import binom
 
 from gpteval import Prediction, Source, Task
 from gpteval.score.metrics import metric
@@ -30,6 +31,8 @@ from gpteval.score.statistics import interval
 SHARES = {2: (0.65, 0.35), 3: (0.5, 0.3, 0.2)}
 """Number of labels → how many of the examples have each."""
 CORRELATIONS = ("pearson", "spearman")
+CHANCE = 0.00135
+"""That of three standard errors, which few intervals have no use for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,13 +192,12 @@ class Seen:
         return self.held / self.of if self.of else 1.0
 
     def wrong(self, setting: Setting) -> bool:
-        """Whether coverage is outside its limits by more than three standard errors."""
-        if not self.of:
-            return False
-        slack = 3 * math.sqrt(0.05 * 0.95 / self.of)
+        """Whether coverage is outside its limits, by more than chance brings in one of 700."""
         low = 0.93 if setting.large else 0.90
         high = 0.97 if setting.large and setting.mistaken >= 10 else 1.0
-        return not low - slack <= self.share <= high + slack
+        below = binom.cdf(self.held, self.of, low)
+        above = binom.sf(self.held - 1, self.of, high)
+        return bool(min(below, above) < CHANCE)
 
 
 def main() -> int:

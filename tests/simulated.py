@@ -14,7 +14,7 @@ from gpteval.score.quantiles import crossing
 from gpteval.score.resampling import Answers, scores
 from gpteval.studies.check import Verdict, decided
 
-NAMES = np.array(["no", "yes"])
+NAMES = np.array(["no", "yes"], dtype=object)
 TASKS = 15
 ALPHA = 0.05
 METRICS = ("accuracy", "f1", "matthews")
