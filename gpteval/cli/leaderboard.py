@@ -14,7 +14,6 @@ from gpteval.cli import output
 from gpteval.cli.options import (
     DIRECTORY,
     UserPath,
-    data_dir_option,
     json_option,
     results_option,
 )
@@ -84,7 +83,13 @@ class View(NamedTuple):
     help="Only a model and how it was used, by the words of `gpteval compare @WORDS`; may be given "
     "several times, in the order of the matrix.",
 )
-@data_dir_option
+@click.option(
+    "--data-dir",
+    type=DIRECTORY,
+    multiple=True,
+    help="Directory of official files, for the texts of an HTML page's examples; may be given "
+    "several times. Default: no texts but those of the bundled samples.",
+)
 def command(
     *,
     directory: Path | None,
@@ -107,7 +112,7 @@ def command(
     gpteval leaderboard runs --cost      # tokens, FLOPs, seconds, memory
     gpteval leaderboard results --matrix --reference tfidf
     gpteval leaderboard results --matrix --entrant tfidf --entrant mini,finetune
-    gpteval leaderboard results --output results/README.md
+    gpteval leaderboard results --reference tfidf --output results/README.md
     gpteval leaderboard results --reference tfidf --output page.html
     """
     form = _form(layout, as_json, path)
