@@ -107,6 +107,10 @@ def _matthews(confusion: Array) -> Array:
     return _divide(covariance, spread**0.5)
 
 
+CONSTANT = 1e-12
+"""A variance that is none, of values whose own is about 1."""
+
+
 def pearsons(gold: Array, predicted: Array, weight: Counts) -> Array:
     """Pearson's correlation in every resample, (n,) twice and (B, n) → (B,)."""
     x, y = _standardised(gold)[None], _standardised(predicted)[None]
@@ -137,12 +141,26 @@ def _midranks(values: Array, weight: Counts) -> Array:
 
 
 def _weighted_correlation(x: Array, y: Array, weight: Counts) -> Array:
-    """(B or 1, n) twice and (B, n) → (B,); 0 where one side is constant."""
-    total = weight.sum(1, keepdims=True)
-    x = x - (weight * x).sum(1, keepdims=True) / total
-    y = y - (weight * y).sum(1, keepdims=True) / total
-    spread = (weight * x * x).sum(1) * (weight * y * y).sum(1)
-    return _divide((weight * x * y).sum(1), spread**0.5)
+    """(B or 1, n) twice and (B, n) → (B,); 0 where one side is constant.
+
+    From sums of products: the values are of mean 0 and deviation 1, or ranks, so that little is
+    lost; what is left of a constant side's spread is rounding, below `CONSTANT`.
+    """
+    import numpy as np
+
+    weight, total = weight.astype(np.float64), weight.sum(1)
+    if len(x) == 1:
+        sums = weight @ np.concatenate([x, y, x * x, y * y, x * y]).T  # (B, 5)
+    else:
+        wx, wy = weight * x, weight * y
+        products = ((wx, x), (wy, y), (wx, y))
+        squares = [np.einsum("bn,bn->b", left, right) for left, right in products]
+        sums = np.stack([wx.sum(1), wy.sum(1), *squares], 1)
+    mx, my, xx, yy, xy = (sums / total[:, None]).T
+    spread = np.where(xx - mx**2 > CONSTANT, xx - mx**2, 0) * np.where(
+        yy - my**2 > CONSTANT, yy - my**2, 0
+    )
+    return _divide(xy - mx * my, spread**0.5)
 
 
 def _divide(numerator: Array, denominator: Array) -> Array:
