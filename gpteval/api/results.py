@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpteval.api.shown import Board, Matrix, Results
@@ -45,18 +46,21 @@ def load_results(
         ResultError: There are none.
         UnknownNameError: None is of that model.
     """
-    place = user_path(directory)
-    results = ResultStore(place).read()
-    if not results:
-        raise ResultError(
-            f"no results in {place}: make some with `gpteval run --tasks rte --results {place}`, "
-            "or name another directory (samples: `gpteval leaderboard runs`)"
-        )
-    chosen = of_tasks(results, tasks)
+    chosen = of_tasks(_results(user_path(directory)), tasks)
     known = sorted({result.model for result in chosen})
     if model is not None and model not in known:
         raise UnknownNameError("model", model, known, f"(results of: {', '.join(known)})")
     return Results(of_entrants([r for r in chosen if model in (None, r.model)], entrants))
+
+
+def _results(place: Path) -> list[Result]:
+    """All results of a directory, at least one."""
+    if results := ResultStore(place).read():
+        return results
+    raise ResultError(
+        f"no results in {place}: make some with `gpteval run --tasks rte --results {place}`, "
+        "or name another directory (samples: `gpteval leaderboard runs`)"
+    )
 
 
 def leaderboard(
@@ -156,8 +160,9 @@ def rescored(
 
     names = None if tasks is None else [t.name for t in registry().select(task_names(tasks))]
     store = ResultStore(directory)
+    _results(store.directory)
     found = study.rescore(store, names, origin(data_dir) if data_dir else None)
-    if dry_run or not store.records.is_file():
+    if dry_run:
         return found.changed, 0
     for result, predictions in found.filled:  # before the numbers that are computed from them
         store.replace_predictions(result, predictions)

@@ -66,14 +66,17 @@ class ResultStore:
             waiting: Called once if another process holds the claim.
         """
         path = self.directory / "unfinished" / f"{key[:16]}.lock"
-        with _saving(f"{path}: nothing can be written here"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            waiting()
-            lock.acquire()
+        lock, told = FileLock(path), False
+        while not lock.is_locked:
+            with _saving(f"{path}: nothing can be written here"):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(timeout=-1 if told else 0)
+            except Timeout:
+                told = True
+                waiting()
+            except FileNotFoundError:  # who finished meanwhile has removed the directory
+                continue
         with lock:
             yield
             path.unlink(missing_ok=True)

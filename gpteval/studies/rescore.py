@@ -180,7 +180,8 @@ def faults(store: ResultStore) -> Iterator[str]:
         known.setdefault(key, number)
         if wrong := fault(store, result):
             yield f"{place}: {result.task} {result.split}: {wrong}"
-    for path in files_below(store.directory / "predictions", (".jsonl",), "").files:
+    folder = store.directory / "predictions"
+    for path in files_below(folder, (".jsonl",), "").files if folder.is_dir() else ():
         if (own := path.relative_to(store.directory).as_posix()) not in used:
             yield f"{own}: no result is of these predictions"
 
