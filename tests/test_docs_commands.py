@@ -62,6 +62,7 @@ SPANS = {
     "--skip-missing": "gpteval run --tasks rte,scitail --data-dir PART --skip-missing",
     "--limit 200": "gpteval run --tasks copa --sample --limit 200",
     ".md": "gpteval leaderboard --output scores.md",
+    ".tex": "gpteval leaderboard --output scores.tex",
     ".jsonl": "gpteval leaderboard --output scores.jsonl",
     ".txt": "gpteval leaderboard --output scores.txt",
     "--json": "gpteval leaderboard --json",
