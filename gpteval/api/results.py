@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpteval.api.shown import Board, Matrix, Results
@@ -46,17 +45,18 @@ def load_results(
         ResultError: There are none.
         UnknownNameError: None is of that model.
     """
-    chosen = of_tasks(_results(user_path(directory)), tasks)
+    chosen = of_tasks(_results(ResultStore(user_path(directory))), tasks)
     known = sorted({result.model for result in chosen})
     if model is not None and model not in known:
         raise UnknownNameError("model", model, known, f"(results of: {', '.join(known)})")
     return Results(of_entrants([r for r in chosen if model in (None, r.model)], entrants))
 
 
-def _results(place: Path) -> list[Result]:
+def _results(store: ResultStore) -> list[Result]:
     """All results of a directory, at least one."""
-    if results := ResultStore(place).read():
+    if results := store.read():
         return results
+    place = store.directory
     raise ResultError(
         f"no results in {place}: make some with `gpteval run --tasks rte --results {place}`, "
         "or name another directory (samples: `gpteval leaderboard runs`)"
@@ -160,7 +160,7 @@ def rescored(
 
     names = None if tasks is None else [t.name for t in registry().select(task_names(tasks))]
     store = ResultStore(directory)
-    _results(store.directory)
+    _results(store)
     found = study.rescore(store, names, origin(data_dir) if data_dir else None)
     if dry_run:
         return found.changed, 0

@@ -73,7 +73,7 @@ def _print(
     texts: Mapping[str, Example],
     limit: int,
 ) -> None:
-    from gpteval.report.page_examples import told
+    from gpteval.report.telling import told
 
     better = sum(flip.gain > 0 for flip in found)
     worse = sum(flip.gain < 0 for flip in found)

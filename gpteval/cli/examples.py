@@ -40,7 +40,7 @@ def json_texts(example: Example | None) -> dict[str, Any]:
 
 def show_texts(example: Example | None) -> None:
     """Print an example's texts."""
-    from gpteval.report.page_examples import texts_of
+    from gpteval.report.telling import texts_of
 
     for text in texts_of(example, LONGEST):
         show_line(f"    {text}")

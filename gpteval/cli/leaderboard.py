@@ -11,12 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from gpteval.cli import output
-from gpteval.cli.options import (
-    DIRECTORY,
-    UserPath,
-    json_option,
-    results_option,
-)
+from gpteval.cli.options import DIRECTORY, UserPath, json_option, results_option
 from gpteval.config import RESULTS, SAMPLE_RESULTS
 from gpteval.errors import ConfigError, ResultError
 from gpteval.paths import here
@@ -41,7 +36,8 @@ SUFFIXES = {
 """How a file is laid out, by its name."""
 
 
-LAYOUTS = ("terminal", "markdown", "csv", "latex", "html")
+LAYOUTS = tuple(form for form in dict.fromkeys(SUFFIXES.values()) if form != "json")
+"""What --format takes; JSON has an option of its own."""
 
 
 class View(NamedTuple):

@@ -36,7 +36,7 @@ def command(directory: Path, tasks: str | None, data_dir: tuple[Path, ...], dry_
     for old, new in changed:
         output.show(f"{old.task} {old.split} {old.model} seed {old.seed}: {differs(old, new)}")
     count = len(ResultStore(directory).read())
-    if dry_run or not count:
+    if dry_run:
         output.show(f"{len(changed)} of {count} results would change")
         return
     digests = f", {older} others have a digest now" if older else ""

@@ -40,7 +40,7 @@ def command(
     gpteval show runs --task sst2 --wrong
     gpteval show results@mini,finetune --task rte --wrong --data-dir DATA --limit 5
     """
-    from gpteval.report.page_examples import told
+    from gpteval.report.telling import told
     from gpteval.studies.browse import one, said
 
     measurement = one(result, task, split)

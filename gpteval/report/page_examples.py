@@ -1,4 +1,4 @@
-"""Single examples on the page, and how an example is told wherever it is shown."""
+"""Single examples on the page."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from gpteval.errors import DataError, GptevalError
 from gpteval.report.matrix import Cell, Line, Matrix
 from gpteval.report.matrix_table import headings
+from gpteval.report.telling import texts_of, told
 from gpteval.results.pairing import Measurement
 from gpteval.studies.flips import Flip, flips
 from gpteval.studies.hardest import Hard, hardest
@@ -19,27 +20,7 @@ HARDEST = 8
 """Examples of a task that are shown as the hardest."""
 FLIPPED = 4
 """Examples that are shown of an entrant and the reference."""
-LONGEST = 300
-"""Characters of a text that are shown on the page."""
-
 Texts = Callable[[Measurement], Mapping[str, Example]]
-
-
-def told(value: Any) -> str:
-    """An answer or a label in words."""
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
-
-
-def texts_of(example: Example | None, longest: int = LONGEST) -> tuple[str, ...]:
-    """An example's texts, each cut to what is read at a glance; both orders of a pair once."""
-    if example is None:
-        return ()
-    sequences = example.sequences
-    if len({frozenset(own) for own in sequences}) == 1:
-        sequences = sequences[:1]
-    texts = (example.context, *(" | ".join(own) for own in sequences))
-    flat = (" ".join(text.split()) for text in texts)
-    return tuple(t if len(t) <= longest else f"{t[:longest]}…" for t in flat if t)
 
 
 @dataclass(frozen=True, slots=True)
