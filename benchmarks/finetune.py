@@ -47,7 +47,7 @@ from transformers import (
 )
 
 from gpteval import Compute, FinetuneConfig, Source, Task, load_weights
-from gpteval.compute.device import Machine, compile_token_wise, resolve
+from gpteval.compute.device import Machine, compile_layers, resolve
 from gpteval.encode.batch import Encoded, pack
 from gpteval.train.finetune import Finetuning
 from gpteval.train.head import TaskModel
@@ -249,7 +249,7 @@ def our_model(case: Case) -> TaskModel:
 def our_step(case: Case, model: TaskModel, machine: Machine) -> Step:
     """The step that `gpteval run` takes."""
     if machine.device.type == "cuda" and not case.eager:
-        compile_token_wise(model)
+        compile_layers(model, machine.precision)
     training = Finetuning(model, CONFIG, seed=0, autocast=machine.autocast)
     return lambda examples: training.update(examples, 1, UPDATES)
 

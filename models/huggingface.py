@@ -106,6 +106,12 @@ class HuggingFaceModel(nn.Module):
         )
         return arranged.unsort(output.last_hidden_state[0])
 
+    def one_call_layers(self) -> Iterator[nn.Module]:
+        """Layers that compute the same operations whatever the batch: all under our attention."""
+        blocks = getattr(self.lm, "_no_split_modules", None) or ()
+        if self.reading == "spans":
+            yield from (m for m in self.lm.base_model.modules() if type(m).__name__ in blocks)
+
     def masked(self, tokens: Tensor, positions: Tensor, spans: Sequence[Span]) -> Tensor:
         """Final hidden states of some trees' (N,) tokens, trees read under a mask, (N, D)."""
         states = []

@@ -15,7 +15,6 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from gpteval_models.dropout import Dropout
@@ -57,6 +56,7 @@ class PackedSpans:
         own = [span.stop - span.start for span in spans]
         seen = [sum(stop - start for start, stop in path) for path in runs]
         self._own, self._seen = own, seen
+        self._most_queries, self._most_keys = max(own), max(seen)
         self._q_bounds = sent(_bounds(own), device)  # (S + 1,)
         self._k_bounds = sent(_bounds(seen), device)  # (S + 1,)
         self._keys: Tensor | None = None
@@ -81,38 +81,21 @@ class PackedSpans:
         seen = kv if self._keys is None else kv.index_select(0, self._keys)  # (P, 2, K, C)
         q = q.squeeze(1)  # (N, H, C)
         k, v = seen.unbind(1)  # (P, K, C) each
-        if q.is_cpu:
-            return self._span_by_span(q, k, v, dropout.rate, scale)
-        half = torch.get_autocast_dtype("cuda")
+        kind = q.device.type
+        half = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else q.dtype
         # The public `varlen_attn` runs the same kernel, but without dropout.
         read: Tensor = torch.ops.aten._flash_attention_forward(
             *(x.to(half) for x in (q, k, v)),
             self._q_bounds,
             self._k_bounds,
-            max(self._own),
-            max(self._seen),
+            self._most_queries,
+            self._most_keys,
             dropout.rate,
             True,
             False,
             scale=scale,
         )[0]
         return read
-
-    def _span_by_span(self, q: Tensor, k: Tensor, v: Tensor, rate: float, scale: float) -> Tensor:
-        """What the kernel computes, with torch's attention of one span at a time."""
-        heads = q.shape[1] // k.shape[1]
-        k, v = (x.repeat_interleave(heads, 1) for x in (k, v))
-        read = []
-        parts = zip(q.split(self._own), k.split(self._seen), v.split(self._seen), strict=True)
-        for part in parts:
-            queries, keys, values = (x.transpose(0, 1)[None] for x in part)  # (1, H, ·, C) each
-            from torch.nn.attention.bias import causal_lower_right  # two seconds of torch._dynamo
-
-            mask = causal_lower_right(queries.shape[2], keys.shape[2])
-            read.append(
-                F.scaled_dot_product_attention(queries, keys, values, mask, rate, scale=scale)
-            )
-        return torch.cat([part[0].transpose(0, 1) for part in read])
 
 
 def _bounds(lengths: Sequence[int]) -> Tensor:

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from gpteval.compute.device import compile_token_wise, keep_freed_memory, resolve
+from gpteval.compute.device import compile_layers, keep_freed_memory, resolve
 from gpteval.config import Compute
 from gpteval.encode.batch import Encoded, pack
 from gpteval.errors import ConfigError
@@ -75,7 +75,7 @@ def test_compiled_layers_compute_the_same_from_one_graph(tiny):
     sizes = (7, 12, 30)
     expected = [computed(tiny.model, size) for size in sizes]
     torch._dynamo.utils.counters.clear()
-    compile_token_wise(tiny.model, backend="aot_eager")
+    compile_layers(tiny.model, "fp32", "aot_eager")
     for size, same in zip(sizes, expected, strict=True):
         torch.testing.assert_close(computed(tiny.model, size), same, atol=1e-5, rtol=1e-5)
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1

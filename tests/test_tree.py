@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import flash_on_cpu  # noqa: F401 (registers the kernel)
 import pytest
 import torch
 import torch.nn.functional as F

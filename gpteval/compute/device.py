@@ -93,15 +93,18 @@ def resolve(compute: Compute) -> Machine:
     return Machine(torch.device(name), auto if compute.precision == "auto" else compute.precision)
 
 
-def compile_token_wise(model: nn.Module, backend: str = "inductor") -> None:
-    """Have torch compile what the layers of a model compute token by token: `token_wise`.
+def compile_layers(model: nn.Module, precision: str, backend: str = "inductor") -> None:
+    """Have torch compile what the layers of a model compute.
 
-    The number of tokens is left open and all layers share one graph. Attention over token trees
-    stays as it is: its shapes are new in every batch, and each would be compiled afresh. What
-    can't be compiled on this machine is computed as before.
+    Of a layer with a method `token_wise`, that; of a model with `one_call_layers`, these layers
+    whole, in bf16, where attention is one call whatever the batch. Elsewhere attention over token
+    trees stays as it is: its shapes are new in every batch, and each would be compiled afresh. The
+    number of tokens is left open and all layers share one graph. What can't be compiled on this
+    machine is computed as before.
 
     Args:
-        model: The model, changed in place; modules without a method `token_wise` are left alone.
+        model: The model, changed in place; modules with neither method are left alone.
+        precision: "fp32" or "bf16".
         backend: torch.compile's.
     """
     torch._dynamo.config.suppress_errors = True
@@ -109,6 +112,9 @@ def compile_token_wise(model: nn.Module, backend: str = "inductor") -> None:
         layer: Any = module
         if hasattr(layer, "token_wise"):
             layer.token_wise = torch.compile(layer.token_wise, dynamic=True, backend=backend)
+        if hasattr(layer, "one_call_layers") and precision == "bf16":
+            for whole in layer.one_call_layers():
+                whole.compile(dynamic=True, backend=backend)
 
 
 def repeat_products() -> None:

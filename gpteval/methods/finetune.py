@@ -133,7 +133,7 @@ class Finetune:
     def _task_model(self) -> TaskModel:
         import torch
 
-        from gpteval.compute.device import compile_token_wise
+        from gpteval.compute.device import compile_layers
         from gpteval.train.head import TaskModel
 
         torch.manual_seed(self.seed)
@@ -146,7 +146,7 @@ class Finetune:
         )
         model.model.dropout = config.dropout
         if self.machine.device.type == "cuda":
-            compile_token_wise(model)
+            compile_layers(model, self.machine.precision)
         return model.to(self.machine.device)
 
     def _train(

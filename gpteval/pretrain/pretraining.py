@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from gpteval.compute.cost import forward_flops, matmul_ceiling
-from gpteval.compute.device import Machine, compile_token_wise
+from gpteval.compute.device import Machine, compile_layers
 from gpteval.compute.distributed import World, accumulating, whole
 from gpteval.compute.memory import too_large, tried
 from gpteval.config import PretrainConfig
@@ -90,7 +90,7 @@ class Pretraining:
         self._window_flops = 3 * forward_flops(model, length, seen, length)
         self._whole = deepcopy(model).to("cpu") if self.world.shard and self.world.first else model
         if machine.device.type == "cuda":
-            compile_token_wise(model)  # not the copy above: it is only saved
+            compile_layers(model, machine.precision)  # not the copy above: it is only saved
         self.objective = self.world.distribute(Objective(model))
         self.optimiser = adamw(model, config.lr, config.weight_decay)
         self.update = 0
