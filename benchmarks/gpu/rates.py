@@ -164,7 +164,15 @@ def profile(machine: Machine, small: bool) -> int:
     kinds += [ProfilerActivity.CUDA] if machine.device.type == "cuda" else []
     for data, batch in (("mnli", 32), ("race", 4)):
         case = finetune.Case(
-            data, batch, machine.precision, "hf", shape, "own", str(machine.device), 5, True
+            data,
+            batch,
+            machine.precision,
+            "hf",
+            shape,
+            "own",
+            str(machine.device),
+            5,
+            machine.device.type != "cuda",
         )
         step = finetune.side(case, "ours", machine)
         warm, measured = finetune.grouped(case, 2)

@@ -31,6 +31,8 @@ from gpteval.results.store import ResultStore
 
 TUNING = {"rte": (0,), "copa": (0, 1)}
 """The sets on whose development scores the recipe `small` is chosen, with the seeds."""
+SMALLEST = ("wnli", "copa")
+"""Of which a score says little with one seed."""
 QUICK = ("cola", "stsb", "mrpc", "rte", "rocstories", "wnli", "copa")
 """The complete sets that are quick, the longest first."""
 LONGER = {"epochs": 10, "warmup": 0.1, "lr_width": 768}
@@ -63,9 +65,9 @@ class Run:
         return " ".join(word for word in words if word)
 
 
-def seeded(recipe: str, seeds: Sequence[int]) -> list[Run]:
+def seeded(recipe: str, seeds: Sequence[int], tasks: Sequence[str] = QUICK) -> list[Run]:
     """A recipe on the quick sets: all with one seed, then with the next."""
-    return [Run(task, seed, recipe) for seed in seeds for task in QUICK]
+    return [Run(task, seed, recipe) for seed in seeds for task in tasks]
 
 
 def fresh(recipe: str, seeds: Sequence[int] = (0,)) -> list[Run]:
@@ -74,11 +76,12 @@ def fresh(recipe: str, seeds: Sequence[int] = (0,)) -> list[Run]:
     return [Run(task, seed, recipe, pretrained=False) for seed in seeds for task in tasks]
 
 
-def grid() -> list[Run]:
+def grid(tasks: Sequence[str] = tuple(TUNING)) -> list[Run]:
     """What the recipe `small` is chosen from: rates and the weight of the auxiliary loss."""
     return [
         Run(task, seed, changes={"lr": lr, "lm_weight": weight, **LONGER})
-        for task, seeds in TUNING.items()
+        for task in tasks
+        for seeds in [TUNING[task]]
         for seed in seeds
         for lr in (6.25e-5, 1.25e-4, 2.5e-4, 5e-4)
         for weight in (0.5, 0.0)
@@ -109,7 +112,9 @@ PLANS = {
     "fresh": lambda: fresh("paper"),
     "sst2": lambda: [Run("sst2")],
     "grid": grid,
+    "grid-copa": lambda: grid(["copa"]),
     "small": lambda: seeded("small", [0]),
+    "smallest": lambda: seeded("paper", [1, 2], SMALLEST) + seeded("small", [1, 2], SMALLEST),
     "small-seeds": lambda: seeded("small", [1, 2]),
     "fresh-small": lambda: fresh("small"),
     "control": control,
