@@ -35,7 +35,7 @@ if TYPE_CHECKING:
             """Scores of every next token, (..., D) → (..., V), where the caller asks for them."""
 
         def add_tokens(self, count: int) -> int:
-            """Append `count` embeddings ~ N(0, 0.02); return the id of the first."""
+            """Append `count` fresh embeddings, from torch's random state; return the first id."""
 
         def config(self) -> Mapping[str, Any]:
             """What `ModelFamily.build` needs to make the same shape again; JSON values only."""
