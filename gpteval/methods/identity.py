@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gpteval.compute.device import Machine
     from gpteval.model import Loaded
 
-NUMBERS = 3
+NUMBERS = 4
 """Raised whenever the same inputs give other numbers in one release (1: before keys had it)."""
 
 DEFINES = ("name", "version", "kind", "metrics", "labels", "scale", "label_map", "rule")
