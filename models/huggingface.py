@@ -22,7 +22,7 @@ from gpteval_models.dropout import Dropout
 from gpteval_models.gguf import LOCAL, converted
 from gpteval_models.hub import snapshot
 from gpteval_models.huggingface_tokenizer import HuggingFaceTokenizer
-from gpteval_models.output import own_logits
+from gpteval_models.output import find_output, first_line, own_logits
 from gpteval_models.packed import arrange
 from gpteval_models.rows import (
     TREE_TOKENS,
@@ -193,11 +193,11 @@ def load_huggingface(reference: str, source: str) -> Loaded:
             lm, report, tokenizer = _read(directory)
     except ImportError as error:
         raise ConfigError(
-            f"{reference} needs {error.name or 'a package'} ({_first_line(error)}): "
+            f"{reference} needs {error.name or 'a package'} ({first_line(error)}): "
             "pip install 'gpteval[hf]'"
         ) from error
     except Exception as error:  # transformers raises whatever its parsers raise
-        raise CheckpointError(f"transformers can't load {source}: {_first_line(error)}") from error
+        raise CheckpointError(f"transformers can't load {source}: {first_line(error)}") from error
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])
         raise CheckpointError(
@@ -266,7 +266,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _identify(reference: str, model: HuggingFaceModel, tokenizer: Any, unused: int) -> Loaded:
-    find_output(model)
+    find_output(model, TOLERANCE)
     model.reading = reading(model, TOLERANCE)
     adapted = HuggingFaceTokenizer(tokenizer, model.vocab_size)
     return Loaded(
@@ -287,33 +287,6 @@ def _decisive(config: Any) -> dict[str, Any]:
     """What a configuration of transformers says of the computation, not of where it came from."""
     whence = ("transformers_version", "architectures", "dtype", "torch_dtype")
     return {k: v for k, v in config.to_dict().items() if k not in whence and k[0] != "_"}
-
-
-@torch.no_grad()
-def find_output(model: HuggingFaceModel) -> None:
-    """Find how the model's own scores come of its hidden states; some scale or cap them.
-
-    Raises:
-        CheckpointError: Neither its output layer gives them nor all that it does after its blocks.
-    """
-    row = torch.linspace(0, model.vocab_size - 1, 8).long()
-    apart = {}
-    try:
-        # XLM takes an id for padding where no mask says that it is none.
-        own = model.lm(input_ids=row[None], attention_mask=torch.ones_like(row)[None]).logits[0]
-        states = model.rows([row, row[:5]])[: len(row)]
-        for model.plain in (True, False):
-            difference = (own - model.logits(states)).abs().max()
-            apart[model.plain] = float(difference / own.abs().max().clamp(min=1))
-            if apart[model.plain] <= TOLERANCE:
-                return
-    except Exception as error:  # whatever a model that is built otherwise raises
-        name = type(model.lm).__name__
-        raise CheckpointError(f"{name} can't be read: {_first_line(error)}") from error
-    raise CheckpointError(
-        f"{type(model.lm).__name__}'s scores are not made of its last hidden states alone "
-        f"({apart[False]:.1e} of their size apart): it can't be read here"
-    )
 
 
 def _locate(source: str) -> tuple[Path, str]:
@@ -348,8 +321,3 @@ def _context(shape: Any) -> int:
         f"the configuration of this {shape.model_type} model does not say how many tokens it "
         'reads: add "max_position_embeddings" to its config.json'
     )
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
