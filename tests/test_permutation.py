@@ -11,8 +11,8 @@ from test_paired import CLASS_METRICS, answers, difference, rated
 
 from gpteval import check
 from gpteval.api.compare import bless
-from gpteval.score.permutation import ENOUGH, most_draws, p_value
-from gpteval.score.resampling import Answers, swapped
+from gpteval.score.permutation import ENOUGH, LOOK, PLENTY, most_draws, p_value, steps, swapped
+from gpteval.score.resampling import Answers
 
 
 def better(count, wrong):
@@ -54,7 +54,7 @@ def test_p_is_the_share_of_all_swaps(name):
     classes = name in CLASS_METRICS
     given = answers(10, worse=0.5, seed=1) if classes else rated(10)
     found = difference(name, given, kind="classify" if classes else "regress", resamples=20_000)
-    assert found.p == pytest.approx(exact(name, given), abs=0.015)
+    assert found.p == pytest.approx(exact(name, given), abs=0.03)  # of `LOOK` draws
 
 
 @pytest.mark.parametrize("name", ["f1", "matthews"])
@@ -63,22 +63,22 @@ def test_a_p_far_below_one_in_the_first_draws_is_that_of_all_swaps(name):
     expected = exact(name, given)
     assert expected < 1 / 200
     value, most = difference(name, given).value, most_draws(200, 1e-4)
-    draws = (swapped(task(name), [name], given, 200, most, seed) for seed in range(12))
+    draws = (swapped(task(name), [name], given, steps(200, most), seed) for seed in range(12))
     found = np.mean([p_value(value, own, 200) for own in draws])
     assert found == pytest.approx(expected, rel=0.3)
 
 
-def test_p_is_below_a_level_in_no_more_than_that_share_of_equal_pairs():
-    generator, first, least = np.random.default_rng(0), 40, 0.0005
-    most = most_draws(first, least)
+@pytest.mark.parametrize(
+    ("first", "least", "pairs"), [(40, 0.0005, 20_000), (LOOK + 500, 0.005, 4000)]
+)
+def test_p_is_below_a_level_in_no_more_than_that_share_of_equal_pairs(first, least, pairs):
+    generator, most = np.random.default_rng(0), most_draws(first, least)
 
     def draws():
-        yield generator.normal(size=first)
-        for start in range(first, most, 400):
-            yield generator.normal(size=min(400, most - start))
+        return (generator.normal(size=step) for step in steps(first, most))
 
-    found = np.array([p_value(generator.normal(), draws(), first) for _ in range(20_000)])
-    for level in (0.5, 0.1, 0.05, 0.01, 0.002, least):
+    found = np.array([p_value(generator.normal(), draws(), first) for _ in range(pairs)])
+    for level in (0.5, 0.2, 0.12, 0.1, 0.05, 0.01, least):
         most_often, fewest = scipy.stats.binom.ppf([0.999, 0.001], len(found), level)
         assert (found <= level).sum() <= most_often
         assert (found <= level).sum() >= 0.7 * fewest  # and isn't wasted
@@ -111,3 +111,18 @@ def test_a_check_draws_as_far_as_its_alpha_needs(tmp_path):
     bless(tmp_path / "then", tmp_path / "baseline.json")
     (verdict,) = check(tmp_path / "now", baseline=tmp_path / "baseline.json", alpha=1e-4)
     assert (verdict.metric, verdict.word) == ("f1", "REGRESSED")
+
+
+def test_a_p_far_above_any_level_is_known_from_the_first_look():
+    drawn = []
+
+    def draws(size):
+        for step in steps(10_000, 20_000):
+            drawn.append(step)
+            yield np.where(np.arange(step) % 100 < 100 * size, 1.0, 0.0)
+
+    assert p_value(1.0, draws(0.3), 10_000) == pytest.approx(0.3, rel=0.01)
+    assert drawn == [LOOK]
+    assert p_value(1.0, draws(0.05), 10_000) == pytest.approx(0.05, rel=0.01)
+    assert PLENTY > 0.05 * LOOK
+    assert drawn == [LOOK, LOOK, 10_000 - LOOK]

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING
 from gpteval.score.difference import Difference
 from gpteval.score.mcnemar import LEVEL, mcnemar
 from gpteval.score.metrics import metric
-from gpteval.score.permutation import most_draws, p_value
-from gpteval.score.resampling import Answers, Scores, at_once, scores, swapped
+from gpteval.score.permutation import most_draws, p_value, steps, swapped
+from gpteval.score.resampling import Answers, Scores, at_once, scores
 
 if TYPE_CHECKING:
     import numpy as np
@@ -146,8 +146,8 @@ class Paired:
     def _of_swaps(self, metrics: Sequence[str], value: float) -> float:
         """The permutation test's p of a difference this large."""
         first = at_once(self._task, metrics, self._resamples)
-        most = most_draws(first, self._level)
-        return p_value(value, swapped(self._task, metrics, self._answers, first, most), first)
+        draws = steps(first, most_draws(first, self._level))
+        return p_value(value, swapped(self._task, metrics, self._answers, draws), first)
 
     def _with_seeds(self, found: Difference, mean: Scores, known: Noise | None) -> Difference:
         """The same with what the seeds add to its variance, where that is known."""

@@ -5,7 +5,8 @@ hard for both sides of a comparison cancels out. Clusters (the questions on one 
 and swapped, whole.
 
 Where every metric is computed from a confusion matrix, clusters that count the same in all matrices
-are alike: a resample is one multinomial draw over the kinds of them, however many examples.
+are alike: a resample is one multinomial draw over the kinds of them, however many examples. Where
+every metric is the share of right answers, all that counts is which are: that leaves few kinds.
 
 Shape letters: n examples, C clusters, P kinds of clusters, S systems, B resamples, K classes.
 """
@@ -109,7 +110,7 @@ def scores(
     import numpy as np
 
     generator = np.random.default_rng(seed)
-    if _by_confusion(task, metrics):
+    if by_confusion(task, metrics):
         return _of_confusions(task, metrics, answers, resamples, generator)
     return _of_weights(task, metrics, answers, at_once(task, metrics, resamples), generator)
 
@@ -117,35 +118,12 @@ def scores(
 def at_once(task: Task, metrics: Sequence[str], resamples: int) -> int:
     """How many resamples are computed of so many asked for."""
     by_weights = task.kind == "regress" and all(metric(name).weighted for name in metrics)
-    return resamples if by_weights or _by_confusion(task, metrics) else min(resamples, CALLS)
+    return resamples if by_weights or by_confusion(task, metrics) else min(resamples, CALLS)
 
 
-def _by_confusion(task: Task, metrics: Sequence[str]) -> bool:
+def by_confusion(task: Task, metrics: Sequence[str]) -> bool:
+    """Whether all metrics are computed from confusion matrices."""
     return task.kind != "regress" and all(metric(name).of_confusion for name in metrics)
-
-
-def swapped(
-    task: Task, metrics: Sequence[str], answers: Answers, first: int, most: int, seed: int = 0
-) -> Iterator[Array]:
-    """Differences of two systems whose answers change places in a random half of the clusters.
-
-    Args:
-        task: Whose labels they are.
-        metrics: Names of registered metrics; the difference is that of their mean.
-        answers: Of two systems.
-        first: A chunk ends after so many.
-        most: How many there are in all.
-        seed: Of the swaps.
-
-    Yields:
-        The second system's mean less the first's, (rows,).
-    """
-    import numpy as np
-
-    generator = np.random.default_rng([seed, 1])  # the resamples have their own
-    draw = _swapped_confusions if _by_confusion(task, metrics) else _swapped_weights
-    for pairs in draw(task, metrics, answers, generator, (first, most)):
-        yield sum(own[:, 1] - own[:, 0] for own in pairs) / len(metrics)  # type: ignore[misc]
 
 
 def _of_confusions(
@@ -157,58 +135,36 @@ def _of_confusions(
 ) -> dict[str, Scores]:
     import numpy as np
 
-    kinds, often, classes = _kinds(task, answers)
+    kinds, often, classes = kinds_of(task, metrics, answers)
     systems, total = len(answers.given), int(often.sum())
 
     def measured(matrices: Array) -> dict[str, Array]:
         """(rows, S · K²) → metric → (rows, S)."""
-        return {name: _confusion_scores(name, matrices, classes, systems) for name in metrics}
+        return {name: confusion_scores(name, matrices, classes, systems) for name in metrics}
 
     drawn = [
         measured(generator.multinomial(total, often / total, size=size) @ kinds)
-        for size in _sizes(resamples, kinds.size)
+        for size in sizes(resamples, kinds.size)
     ]
     return _collected(metrics, measured(often[None].astype(np.float64) @ kinds), drawn)
 
 
-def _confusion_scores(name: str, matrices: Array, classes: int, systems: int) -> Array:
+def confusion_scores(name: str, matrices: Array, classes: int, systems: int) -> Array:
     """One metric of confusion matrices, (rows, S · K²) → (rows, S)."""
     measure = metric(name).of_confusion
     assert measure is not None
     return measure(matrices.reshape(-1, classes, classes)).reshape(-1, systems)
 
 
-def _swapped_confusions(
-    task: Task,
-    metrics: Sequence[str],
-    answers: Answers,
-    generator: np.random.Generator,
-    bounds: tuple[int, int],
-) -> Iterator[list[Array]]:
-    """Every metric of both systems, (rows, 2) each."""
-    import numpy as np
-
-    kinds, often, classes = _kinds(task, answers)
-    whole = often[None].astype(np.float64) @ kinds
-    first, second = kinds.reshape(len(kinds), 2, -1).swapaxes(0, 1)  # (P, K²) each
-    change = np.concatenate([second - first, first - second], axis=1)
-    moving = change.any(axis=1)  # the others may change places unseen
-    change, often = change[moving], often[moving]
-    for size in _bounded(*bounds, kinds.size):
-        half = generator.binomial(often, 0.5, size=(size, len(often)))
-        matrices = whole + half @ change
-        yield [_confusion_scores(name, matrices, classes, 2) for name in metrics]
-
-
-def _kinds(task: Task, answers: Answers) -> tuple[Array, Indices, int]:
+def kinds_of(task: Task, metrics: Sequence[str], answers: Answers) -> tuple[Array, Indices, int]:
     """Confusion counts of each kind of cluster, (P, S · K²), how many there are, (P,), and K."""
     import numpy as np
 
-    numbers, codes = answers.codes
-    classes: list[Any] = [*task.labels] or sorted(numbers, key=str)
-    k, systems = len(classes), len(answers.given)
-    gold, *given = np.array([classes.index(name) for name in numbers])[codes]
-    cells = (gold * k + np.stack(given)).T  # (n, S)
+    if all(metric(name).proportion for name in metrics):
+        cells, k = (~answers.right()).astype(np.int64).T, 2  # of a class: given it, or another one
+    else:
+        cells, k = _cells(task, answers)
+    systems = len(answers.given)
     clusters = answers.cluster_numbers()
     places = np.arange(systems)[None]
     if clusters.max() + 1 == len(clusters):
@@ -220,6 +176,16 @@ def _kinds(task: Task, answers: Answers) -> tuple[Array, Indices, int]:
     np.add.at(counts, (clusters[:, None], places, cells), 1)
     kinds, often = np.unique(counts.reshape(len(counts), -1), axis=0, return_counts=True)
     return kinds, often, k
+
+
+def _cells(task: Task, answers: Answers) -> tuple[Indices, int]:
+    """Where each answer counts in its system's matrix of K² cells, (n, S), and K."""
+    import numpy as np
+
+    numbers, codes = answers.codes
+    classes: list[Any] = [*task.labels] or sorted(numbers, key=str)
+    gold, *given = np.array([classes.index(name) for name in numbers])[codes]
+    return (gold * len(classes) + np.stack(given)).T, len(classes)
 
 
 def _different_rows(table: Indices) -> tuple[Indices, Indices]:
@@ -253,7 +219,7 @@ def _of_weights(
     def measured(weights: Indices, systems: Sequence[Sequence[Any]]) -> dict[str, Array]:
         """How often each example occurs, (rows, n) → metric → (rows, S)."""
         own = {
-            name: [_weighted(task, name, answers.labels, given, weights) for given in systems]
+            name: [weighted_scores(task, name, answers.labels, given, weights) for given in systems]
             for name in metrics
         }
         return {name: np.stack(columns, axis=1) for name, columns in own.items()}
@@ -265,30 +231,7 @@ def _of_weights(
     return _collected(metrics, whole, drawn)
 
 
-def _swapped_weights(
-    task: Task,
-    metrics: Sequence[str],
-    answers: Answers,
-    generator: np.random.Generator,
-    bounds: tuple[int, int],
-) -> Iterator[list[Array]]:
-    """As `_swapped_confusions`, by how often each example counts."""
-    import numpy as np
-
-    clusters = answers.cluster_numbers()
-    # Both sides' answers one after another: what is swapped counts 0 here and 1 there.
-    both, labels = [*answers.given[0], *answers.given[1]], [*answers.labels, *answers.labels]
-    for size in _bounded(*bounds, len(labels)):
-        other = generator.integers(2, size=(size, int(clusters.max()) + 1))[:, clusters]
-        halves = np.concatenate([1 - other, other], axis=1)  # (rows, 2 n)
-        pair = (halves, 1 - halves)
-        yield [
-            np.stack([_weighted(task, name, labels, both, own) for own in pair], 1)
-            for name in metrics
-        ]
-
-
-def _weighted(
+def weighted_scores(
     task: Task, name: str, labels: Sequence[Any], given: Sequence[Any], weights: Indices
 ) -> Array:
     """One system's scores, (rows,), where each example occurs as often as its weight, (rows, n)."""
@@ -312,22 +255,16 @@ def _weights(
     import numpy as np
 
     count = int(clusters.max()) + 1
-    for size in _sizes(resamples, len(clusters)):
+    for size in sizes(resamples, len(clusters)):
         drawn = generator.integers(count, size=(size, count)) + np.arange(size)[:, None] * count
         times = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
         yield times[:, clusters]
 
 
-def _sizes(resamples: int, width: int) -> Iterator[int]:
-    """Rows of each chunk."""
+def sizes(resamples: int, width: int) -> Iterator[int]:
+    """Rows of each chunk, so that it holds about `CHUNK` numbers, (rows, width)."""
     rows = max(1, CHUNK // width)
     return (min(rows, resamples - start) for start in range(0, resamples, rows))
-
-
-def _bounded(first: int, most: int, width: int) -> Iterator[int]:
-    """Rows of each chunk, of which one ends after the first."""
-    steps = (min(first, most - start) for start in range(0, most, first))
-    return chain.from_iterable(_sizes(step, width) for step in steps)
 
 
 def _collected(
