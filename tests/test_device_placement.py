@@ -30,18 +30,13 @@ def found() -> dict[str, int | str]:
 def test_a_tensor_of_the_cpu_that_meets_one_of_the_gpu_is_found(
     found: dict[str, int | str],
 ) -> None:
-    assert "at least two devices, cuda:0 and cpu" in str(found.pop("two devices"))
+    assert "at least two devices, cuda:0 and cpu" in str(found["two devices"])
 
 
-@pytest.mark.parametrize("model", ["gpt", "llama", "llama masked", "llama unfolded", "gpt2"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_every_method_keeps_to_the_gpu(
-    found: dict[str, int | str], model: str, precision: str
-) -> None:
-    about = f"{model}, {precision}: "
-    own = {name.removeprefix(about): n for name, n in found.items() if name.startswith(about)}
-    assert len(own) == 6
-    assert not [failed for failed in own.values() if isinstance(failed, str)]
+def test_every_method_keeps_to_the_gpu(found: dict[str, int | str]) -> None:
+    assert len(found) >= 28
+    failed = {name: said for name, said in found.items() if isinstance(said, str)}
+    assert failed.keys() == {"two devices"}, failed
 
 
 def test_an_update_waits_for_the_gpu_no_more_than_it_must(found: dict[str, int | str]) -> None:

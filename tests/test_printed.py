@@ -287,6 +287,7 @@ def test_a_run_says_where_its_results_are_and_a_finished_one_that_nothing_was_ru
         assert f"gpteval: {expected}" in last
         assert f"`gpteval leaderboard '{directory}'`" in last
         assert ("--force measures it again" in last) == ("nothing" in expected)
+        assert last.endswith("next, real data: the same with --data-dir DATA in place of --sample")
 
 
 @pytest.mark.parametrize("asked", ["run --json", "noise --seeds 2"])

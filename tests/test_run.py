@@ -12,7 +12,9 @@ import gpteval
 from gpteval import Compute, Result
 from gpteval.errors import ConfigError, UnknownNameError
 from gpteval.plugins import registry
+from gpteval.records import Prediction
 from gpteval.results.store import ResultStore
+from gpteval.train import predict as predicting
 
 
 @pytest.fixture
@@ -128,3 +130,20 @@ def test_mistakes_are_found_before_anything_is_written(
     with pytest.raises(UnknownNameError, match="unknown setting 'lamda'"):
         gpteval.run("cola", **settings | {"changes": {"lamda": 1}})
     assert not list(tmp_path.iterdir())
+
+
+def test_the_kept_weights_answers_on_dev_are_not_asked_for_again(
+    settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What chose the weights is what is written: one read of dev an epoch, and one of test."""
+    read: list[str] = []
+    real = predicting.predict
+
+    def noted(*args: object, **options: object) -> list[Prediction]:
+        read.append(str(options["title"]).split()[-1])
+        return real(*args, **options)
+
+    monkeypatch.setattr(predicting, "predict", noted)
+    (dev, _) = gpteval.run("sst2", **settings | {"changes": {"epochs": 2, "lr": 0.01}})
+    assert read == ["dev", "dev", "test"]
+    assert dev.scores["accuracy"] == max(point["score"] for point in dev.history)

@@ -156,6 +156,8 @@ def conclude(settings: Mapping[str, Any], results: Results, *, new: bool) -> Non
             f"nothing was run: all of it was finished before, in {directory}; {table} shows it, "
             "--force measures it again"
         )
+    if settings["sample"]:
+        where += "; next, real data: the same with --data-dir DATA in place of --sample"
     end(results.skipped | results.left_out, where, failed=bool(results.left_out))
 
 

@@ -54,6 +54,7 @@ class Finetune:
         self.job, self.loaded = data.job, data.loaded
         self.machine, self.world, self.transfer = session.machine, session.world, transfer
         self.place = place
+        self._on_dev: list[Prediction] | None = None  # of the weights kept
 
     @property
     def scored(self) -> Sequence[tuple[Task, str]]:
@@ -101,14 +102,15 @@ class Finetune:
 
     def predict(self, progress: Progress) -> Answers:
         """Train, then predict every scored split."""
-        model = self._task_model()
+        model, self._on_dev = self._task_model(), None
         encoded = self.data.encoded(model.specials)
         training = self._train(model, encoded, progress)
-        evaluated = training.evaluated
-        predictions = {
-            (task.name, split): self._predict(model, task, encoded, split, evaluated, progress)
-            for task, split in self.scored
-        }
+        predictions = {}
+        for task, split in self.scored:
+            chosen = self._on_dev if (task, split) == (self.job.task, "dev") else None
+            predictions[task.name, split] = chosen or self._predict(
+                model, task, encoded, split, training.evaluated, progress
+            )
         self._keep(model)
         return Answers(predictions, self._account(model, training))
 
@@ -163,7 +165,10 @@ class Finetune:
         def dev_score() -> float:
             evaluated = finetuning.done.evaluated  # what a saved state brought back, included
             predictions = self._predict(model, task, encoded, "dev", evaluated)
-            return score(task, predictions)[task.metrics[0]]
+            found = score(task, predictions)[task.metrics[0]]
+            if found > finetuning.best_score:
+                self._on_dev = predictions
+            return found
 
         finetuning = Finetuning(
             model,

@@ -80,7 +80,11 @@ class Saving:
 
 
 class Finetuning:
-    """One fine-tuning of one task model."""
+    """One fine-tuning of one task model.
+
+    Attributes:
+        best_score: On the development split, of the weights kept so far; −∞ before the first.
+    """
 
     def __init__(
         self,
@@ -120,7 +124,7 @@ class Finetuning:
         self.done = Training()
         self._on_texts = False
         self.most_tokens = TRAINING_TOKENS[self.device.type]
-        self._best_score, self._best = -math.inf, dict[str, Tensor]()
+        self.best_score, self._best = -math.inf, dict[str, Tensor]()
         self._cadence = Cadence(saving.seconds if saving else math.inf)
         self._unread = deque[StepGuard]()
         self._late = int(self.device.type == "cuda")  # updates whose figures may be unread
@@ -304,18 +308,18 @@ class Finetuning:
         self._read(late=0)
         score, loss = dev_score(), self.done.recent[-1]
         self.done.history.append({"update": update, "epoch": epoch, "loss": loss, "score": score})
-        if score > self._best_score:
+        if score > self.best_score:
             state = self.model.state_dict()
             self._best = {
                 name: value.detach().to("cpu", copy=True) for name, value in state.items()
             }
-            self._best_score = score
+            self.best_score = score
 
     def _save_when_due(self) -> None:
         if self.saving is None or not (self.world.first and self._cadence.due):
             return
         self._read(late=0)
-        best = self._best_score if self._best else None
+        best = self.best_score if self._best else None
         facts = {"done": asdict(self.done), "best": best}
         with self._cadence.saving():
             save_state(self.saving.path, self.model, self.optimiser, self._best, facts)
@@ -336,7 +340,7 @@ class Finetuning:
         self._best, facts = load_state(path, self.model, self.optimiser)
         try:
             self.done = convert(facts["done"], Training)
-            self._best_score = float(facts["best"]) if self._best else -math.inf
+            self.best_score = float(facts["best"]) if self._best else -math.inf
         except (LookupError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"{path} holds no account of a training ({error}): delete it to start over"

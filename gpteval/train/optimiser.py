@@ -88,6 +88,8 @@ def gradient_norm(model: nn.Module) -> Tensor:
 def _square(flat: Tensor) -> Tensor:
     """Sum of the squares of (L,) numbers, in double precision."""
     whole = len(flat) // ROW * ROW
+    if not whole:
+        return flat.double().square().sum()
     rows = flat[:whole].view(-1, ROW)
     norms: Tensor = torch.linalg.vector_norm(rows, dim=1).double()
     return norms.square().sum() + flat[whole:].double().square().sum()
