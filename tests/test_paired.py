@@ -100,7 +100,7 @@ def test_tangos_interval_holds_the_true_difference_in_95_of_100():
 @pytest.mark.parametrize("clusters", [None, 40], ids=["examples", "clusters"])
 def test_the_paired_bootstrap_is_that_of_a_plain_loop(name, clusters):
     given, generator = answers(clusters=clusters), np.random.default_rng(1)
-    numbers = given.cluster_numbers()
+    numbers = given.cluster_numbers
     members = [np.flatnonzero(numbers == c) for c in range(numbers.max() + 1)]
     rows = [
         np.concatenate([members[c] for c in generator.integers(len(members), size=len(members))])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from gpteval.score.mcnemar import (
@@ -103,6 +103,7 @@ class Difference:
             return max(self.p, 2 * normal_tail(statistic))
         return max(self.p, 2 * self.tail(size))
 
+    @lru_cache(maxsize=1024)  # noqa: B019 (values, few and small; a table asks twice)
     def detectable(self, alpha: float = 1 - LEVEL, tolerance: float = 0.0) -> float:
         """The smallest true difference that the next such comparison finds in `POWER` of all cases.
 

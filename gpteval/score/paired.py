@@ -71,7 +71,7 @@ class Paired:
         """
         self._task, self._metrics, self._answers, self._runs = task, metrics, answers, runs
         self._noise, self._resamples, self._level = noise or {}, resamples, level
-        self._clusters = int(answers.cluster_numbers().max()) + 1
+        self._clusters = int(answers.cluster_numbers.max()) + 1
         _, (_, *given) = answers.codes
         self._shared = share_noise(given[:runs], given[runs:])
         self._right = answers.right()

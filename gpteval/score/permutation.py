@@ -144,7 +144,7 @@ def _swapped_weights(
     """As `_swapped_confusions`, by how often each example counts."""
     import numpy as np
 
-    clusters, (_, (_, one, other)) = answers.cluster_numbers(), answers.codes
+    clusters, (_, (_, one, other)) = answers.cluster_numbers, answers.codes
     unlike = np.zeros(int(clusters.max()) + 1, dtype=bool)
     unlike[clusters[one != other]] = True  # the others may change places unseen
     fixed, moving = (np.flatnonzero(own) for own in (~unlike[clusters], unlike[clusters]))

@@ -54,6 +54,7 @@ class Answers:
     clusters: Sequence[str]
     given: Sequence[Sequence[Any]]
 
+    @cached_property
     def cluster_numbers(self) -> Indices:
         """The number of each example's cluster, (n,), from 0 to C - 1."""
         import numpy as np
@@ -165,7 +166,7 @@ def kinds_of(task: Task, metrics: Sequence[str], answers: Answers) -> tuple[Arra
     else:
         cells, k = _cells(task, answers)
     systems = len(answers.given)
-    clusters = answers.cluster_numbers()
+    clusters = answers.cluster_numbers
     places = np.arange(systems)[None]
     if clusters.max() + 1 == len(clusters):
         alike, often = _different_rows(cells)
@@ -214,7 +215,7 @@ def _of_weights(
 ) -> dict[str, Scores]:
     import numpy as np
 
-    clusters, count = answers.cluster_numbers(), len(answers.labels)
+    clusters, count = answers.cluster_numbers, len(answers.labels)
 
     def measured(weights: Indices, systems: Sequence[Sequence[Any]]) -> dict[str, Array]:
         """How often each example occurs, (rows, n) → metric → (rows, S)."""
