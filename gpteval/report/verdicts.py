@@ -79,6 +79,7 @@ def json_values(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
             "adjusted": verdict.adjusted,
             **(difference_values(verdict.difference) if verdict.difference else {}),
             "detectable": verdict.detectable,
+            "examples_needed": verdict.needed,
         }
         for verdict in verdicts
     ]
@@ -149,7 +150,8 @@ def sentence(verdict: Verdict) -> str:
             f"{verdict.metric} {percent(found.first)} → {percent(found.second)}, "
             f"{signed(found.value)} {interval(found)}, tolerance {percent(verdict.tolerance)}"
         )
-    return ": ".join(filter(None, [*words, verdict.reason]))
+    reasons = [verdict.reason, f"{verdict.needed:,} examples would tell" if verdict.needed else ""]
+    return ": ".join([*words, *filter(None, ["; ".join(filter(None, reasons))])])
 
 
 def reasons(verdicts: Sequence[Verdict]) -> list[str]:
@@ -192,6 +194,8 @@ def _columns(verdicts: Sequence[Verdict]) -> list[Column[Verdict]]:
                justify="right"),
         Column("MDE", lambda v: "" if v.detectable is None else percent(v.detectable), 4,
                justify="right"),
+        Column("n needed", lambda v: f"{v.needed:,}" if v.needed else
+               "–" if v.word == "UNDERPOWERED" else "", 7, justify="right"),
         Column("tol.", lambda v: percent(v.tolerance) if v.difference else "", 5,
                justify="right"),
         Column("verdict", lambda v: v.word if v.blocking else f"{v.word} (advisory)",

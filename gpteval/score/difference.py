@@ -155,16 +155,29 @@ class Difference:
         margins: Array = np.interp(seeds, some, squares) ** 0.5  # squares are nearly linear
         return margins
 
-    def examples_needed(self, alpha: float = 1 - LEVEL) -> int | None:
+    def examples_needed(self, alpha: float = 1 - LEVEL, tolerance: float = 0.0) -> int | None:
         """How many examples would find a difference of this size as often.
 
-        None where no number would: there is no difference, or seeds alone vary too much.
+        Args:
+            alpha: Level of the test.
+            tolerance: What the difference has to exceed.
+
+        Returns:
+            None where no number would: there is no such difference, or seeds alone vary too much.
         """
-        if not self.error:
-            return None
-        reach = self.detectable(alpha) / self.error
-        room = (self.value / reach) ** 2 - (self.training or 0.0)
-        return math.ceil(self.n * self.examples / room) if room > 1e-12 else None
+        beyond = abs(self.value) - tolerance
+        return self._examples(beyond / self.detectable(alpha)) if self.error else None
+
+    def examples_to_hold(self, alpha: float, tolerance: float) -> int | None:
+        """How many examples would bring its interval within the tolerance; None as above."""
+        within = tolerance - abs(self.value)
+        low, high = self.interval(1 - alpha)
+        return self._examples(within / ((high - low) / 2)) if high > low else None
+
+    def _examples(self, share: float) -> int | None:
+        """How many bring what is in reach down to this share: examples average out, seeds don't."""
+        room = share**2 * self.error**2 - (self.training or 0.0)
+        return math.ceil(self.n * self.examples / room) if share > 0 and room > 1e-12 else None
 
     def tail(self, size: float) -> float:
         """How often chance alone brings a difference this large, in one direction."""

@@ -91,6 +91,8 @@ class Verdict:
         runs: How many of the baseline and of the results.
         difference: Results less baseline; None where they could not be compared.
         adjusted: p of a difference within the tolerance, corrected for the number of tasks.
+        needed: Examples that would give another verdict than UNDERPOWERED on a difference of this
+            size; None where no number would, and for other verdicts.
     """
 
     task: str
@@ -105,6 +107,7 @@ class Verdict:
     runs: tuple[int, int] = (0, 0)
     difference: Difference | None = None
     adjusted: float | None = None
+    needed: int | None = None
 
     @property
     def detectable(self) -> float | None:
@@ -213,22 +216,34 @@ def _decided(verdict: Verdict, p: float, alpha: float, tasks: int) -> Verdict:
 
 
 def _explained(verdict: Verdict) -> Verdict:
-    """The same with what would settle it."""
+    """The same with what stands in the way of a verdict, and how many examples would give one."""
     if verdict.word != "UNDERPOWERED":
         return verdict
-    reasons = (verdict.reason, _undecided(_difference(verdict), verdict.tolerance))
-    return replace(verdict, reason="; ".join(filter(None, reasons)))
+    difference, tolerance = _difference(verdict), verdict.tolerance
+    if abs(difference.value) > tolerance:
+        needed = difference.examples_needed(verdict.level, tolerance)
+    else:
+        needed = difference.examples_to_hold(verdict.level, tolerance)
+    reasons = [verdict.reason, _direction(difference, tolerance)]
+    if needed is None:
+        reasons.append(
+            "no number of examples would tell"
+            + (
+                ": more seeds are needed"
+                if difference.training
+                else ", for the difference is as large as the tolerance"
+            )
+        )
+    return replace(verdict, reason="; ".join(filter(None, reasons)), needed=needed)
 
 
-def _undecided(difference: Difference, tolerance: float) -> str:
-    """What stands in the way of a verdict."""
+def _direction(difference: Difference, tolerance: float) -> str:
+    """What is known of the difference, where chance alone does not explain it."""
     low, high = difference.interval()
-    if high < 0 or low > 0:
-        direction = "lower" if high < 0 else "higher"
-        size = "perhaps by less than the tolerance" if tolerance else "of several tasks, by chance"
-        return f"{direction}, {size}"
-    needed = difference.examples_needed() if abs(difference.value) > tolerance else None
-    return f"{needed:,} examples would settle a difference of this size" if needed else ""
+    if low <= 0 <= high:
+        return ""
+    size = "perhaps by less than the tolerance" if tolerance else "of several tasks, by chance"
+    return f"{'lower' if high < 0 else 'higher'}, {size}"
 
 
 def _difference(verdict: Verdict) -> Difference:
