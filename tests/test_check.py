@@ -1,4 +1,5 @@
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,29 @@ def test_other_runs_of_an_equal_model_are_not_called_held(tmp_path, seeds):
     (verdict,) = verdicts(tmp_path, drawn=1, seeds=seeds)
     assert verdict.word == "UNDERPOWERED"
     assert 0.02 < verdict.detectable < 0.3
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("after", [0.74, 0.8])
+def test_an_open_verdict_names_the_examples_that_would_close_it(tmp_path, seeds, after):
+    """As many of the same: then the difference is found, or lies within the tolerance."""
+    config = CheckConfig(absolute=0.03)
+    (verdict,) = verdicts(tmp_path, drawn=1, after=after, seeds=seeds, config=config)
+    assert verdict.word == "UNDERPOWERED"
+    found, most = verdict.difference, verdict.tolerance
+    if verdict.needed is None:
+        assert found.training or abs(found.value) == pytest.approx(most)
+        assert "no number of examples" in verdict.reason
+        return
+    share = found.n / verdict.needed
+    error = math.sqrt(found.examples * share + (found.training or 0)) / found.error
+    reach = found.detectable(verdict.level) * error
+    low, high = found.interval(1 - verdict.level)
+    settled = (high - low) / 2 * error + abs(found.value)
+    if abs(found.value) > most:
+        assert reach == pytest.approx(abs(found.value) - most, rel=0.02)
+    else:
+        assert settled == pytest.approx(most, rel=0.02)
 
 
 def test_held_is_said_where_the_interval_lies_inside_the_tolerance(tmp_path):
@@ -196,6 +220,16 @@ def test_every_format_names_the_task_and_the_verdict(directories):
         page = run(check_command, "bad", "--baseline", "baseline.json", "--format", layout).stdout
         assert "rte" in page
         assert "REGRESSED" in page
+
+
+def test_every_format_says_how_many_examples_would_tell(directories):
+    words = ("vague", "--baseline", "baseline.json", "--format")
+    (row,) = map(json.loads, run(check_command, *words, "json").stdout.splitlines())
+    assert row["verdict"] == "UNDERPOWERED"
+    assert row["examples_needed"] > row["n"]
+    for layout in ("text", "markdown", "junit", "github"):
+        page = run(check_command, *words, layout, "--strict").stdout
+        assert f"{row['examples_needed']:,}" in page, layout
 
 
 def test_junit_is_xml_with_a_failure(directories):
