@@ -99,7 +99,7 @@ def test_of_any_share_of_independent_examples_intervals_hold_92_to_100_percent(c
 
 
 def test_accuracy_of_independent_examples_has_wilsons_interval():
-    k, n, z = 24, 30, scipy.stats.norm.ppf(0.975)
+    k, n, z = 18, 30, scipy.stats.norm.ppf(0.975)
     given = predictions(["yes"] * n, ["yes"] * k + ["no"] * (n - k))
     middle = (k / n + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(k / n * (1 - k / n) / n + z**2 / (4 * n**2))
@@ -194,6 +194,18 @@ def test_a_score_of_few_examples_has_no_interval(name):
 
 
 @pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("count", [100, 120, 150, 300, 1000])
+def test_a_share_is_held_as_often_as_is_said(count):
+    """By exact sums: 93 % at least, and 97 % at most where more than seven are expected."""
+    counts = np.arange(count + 1)
+    low, high = np.array([statistics._of_independent(k / count, count) for k in counts]).T
+    shares = np.linspace(0.0005, 0.5, 1500)
+    often = scipy.stats.binom.pmf(counts[:, None], count, shares)
+    held = (often * ((low[:, None] <= shares) & (shares <= high[:, None]))).sum(0)
+    assert held.min() > 0.93
+    assert held[shares * count > 7.1].max() < 0.97
+
+
 def test_one_example_has_the_exact_interval_of_a_share():
     low, high = interval(task("accuracy"), predictions(["yes"], ["yes"]))
     assert (low, high) == (pytest.approx(0.025), 1.0)

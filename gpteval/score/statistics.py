@@ -46,9 +46,11 @@ CHUNK = 2_000_000
 GROUPS = 1000
 """Most clusters left out one by one where each takes a computation; more are put together."""
 
-EXACT, FEW = 30, 5
+EXACT, FEW = 30, 12
 """Independent examples, and of them right or wrong ones, below which a proportion has its exact
-interval: Wilson's is too narrow (of 100 examples and a true share of 99 % it held that in 91 %)."""
+interval, for Wilson's is too narrow there. So from 100 examples on, by exact sums over all counts,
+no true share is held by less than 93 %, and by more than 97 % only one of which seven right or
+wrong answers or fewer are expected: few counts can't be held by 95 % of anything."""
 
 FEWEST = 15
 """Examples below which a score that is no share has no interval: of 10 it would be too narrow.
