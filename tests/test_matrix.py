@@ -326,3 +326,13 @@ def test_the_tables_in_readme_are_what_the_commands_below_them_print(monkeypatch
     assert commands
     for line in commands:
         assert printed_by(line).partition("\n\n")[0] in text, line
+
+
+@pytest.mark.parametrize("choice", ["nobody", ",,,", "@"])
+def test_an_entrant_that_is_not_there_is_told_with_the_words_to_type(choice):
+    with pytest.raises(ResultError, match="there are") as told:
+        matrix(COMMITTED, entrants=[choice])
+    typed = str(told.value).partition("there are ")[2].split("; ")
+    assert len(typed) > 5
+    for each in typed:
+        assert matrix(COMMITTED, entrants=[each]).entrants

@@ -33,7 +33,7 @@ def verify(directory: Path) -> int:
     for line in found:
         stdout.show(line)
     if found:
-        stdout.tell(f"{directory}: {len(found)} faults")
+        stdout.tell(f"{directory}: {len(found)} fault{'s' * (len(found) != 1)}")
         return 1
     store = ResultStore(directory)
     older = undigested(store)

@@ -148,8 +148,8 @@ def percent(value: float) -> str:
 
 
 def signed(value: float) -> str:
-    """A difference in points."""
-    return f"{100 * value:+.1f}"
+    """A difference in points; one that is 0 by its last digit has no sign but +."""
+    return f"{round(100 * value, 1) + 0.0:+.1f}"
 
 
 def interval(difference: Difference) -> str:

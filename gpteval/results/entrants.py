@@ -113,10 +113,17 @@ def of_entrants(results: Sequence[Result], choices: Iterable[str]) -> list[Resul
     given = tuple(choices)
     found = {choice: [r for r in results if chosen(r, choice)] for choice in given}
     for choice, own in found.items():
-        if not own:
-            there = ", ".join(labels(map(Entrant.of, results)).values())
+        if not own or not split_words(choice.removeprefix("@")):
+            there = "; ".join(dict.fromkeys(map(_typed, results)))
             raise ResultError(f"no results of {choice!r}: there are {there}")
     return [r for r in results if not given or any(chosen(r, choice) for choice in given)]
+
+
+def _typed(result: Result) -> str:
+    """The words that one would type for a result's entrant."""
+    trained = result.mode == TRAINED
+    recipe = named_recipe(result.recipe, result.config)[0] if trained else ""
+    return ",".join(filter(None, [result.model, result.mode, recipe]))
 
 
 def chosen(result: Result, choice: str) -> bool:
