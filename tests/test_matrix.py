@@ -335,4 +335,4 @@ def test_an_entrant_that_is_not_there_is_told_with_the_words_to_type(choice):
     typed = str(told.value).partition("there are ")[2].split("; ")
     assert len(typed) > 5
     for each in typed:
-        assert matrix(COMMITTED, entrants=[each]).entrants
+        assert matrix(COMMITTED, entrants=[each]).names
