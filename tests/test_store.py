@@ -311,3 +311,26 @@ def test_the_published_schema_is_that_of_the_code():
 def test_every_committed_record_is_of_the_published_schema(caplog):
     assert all(ResultStore(d).read() for d in (RESULTS, RESULTS / "layers"))
     assert not caplog.records
+
+
+CLAIMS = """
+import sys
+from pathlib import Path
+from gpteval.results.store import ResultStore
+
+store, counted = ResultStore(sys.argv[1]), Path(sys.argv[2])
+for _ in range(150):
+    with store.claimed("0123456789abcdef", lambda: None):
+        counted.write_text(str(int(counted.read_text()) + 1))
+"""
+
+
+def test_processes_that_claim_one_unit_take_turns(tmp_path):
+    """Each that is done removes the file, and the directory that others are about to lock it in."""
+    counted = tmp_path / "counted"
+    counted.write_text("0")
+    claimants = [python(CLAIMS, tmp_path / "results", counted) for _ in range(4)]
+    said = [claimant.communicate()[1] for claimant in claimants]
+    assert [claimant.returncode for claimant in claimants] == [0] * 4, said
+    assert counted.read_text() == str(4 * 150)
+    assert not (tmp_path / "results" / "unfinished").exists()

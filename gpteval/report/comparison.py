@@ -24,7 +24,8 @@ LEGEND = {
     "p": "of no difference; p(adj): corrected for the number of tasks (Holm), headline metrics",
     "±examples, ±seeds": "standard errors of the difference, from the choice of examples and from "
     "the seeds of training; ?: one run can't tell them apart from the model",
-    "MDE": "the true difference that these examples and seeds would find in four of five cases",
+    "MDE": "the true difference that these examples and seeds would find in four of five cases; "
+    "–: none",
     "n needed": "examples that would find the difference seen as often; –: more seeds are needed",
 }
 
@@ -136,7 +137,7 @@ def _columns(rows: Sequence[Row]) -> list[Column[Row]]:
         Column("p(adj)", _adjusted, justify="right", colour=_tint),
         Column("±examples", lambda row: percent(row.difference.examples**0.5), 7, justify="right"),
         Column("±seeds", _training, 7, justify="right"),
-        Column("MDE", lambda row: percent(row.difference.detectable()), 3, justify="right"),
+        Column("MDE", lambda row: found_size(row.difference.detectable()), 3, justify="right"),
         Column("n needed", _needed, 8, justify="right"),
     ]
     return [column for column in columns if any(column.cell(row) for row in rows)]
@@ -150,6 +151,11 @@ def percent(value: float) -> str:
 def signed(value: float) -> str:
     """A difference in points; one that is 0 by its last digit has no sign but +."""
     return f"{round(100 * value, 1) + 0.0:+.1f}"
+
+
+def found_size(detectable: float) -> str:
+    """A difference that would be found, in percent; a dash where there is none so large."""
+    return percent(detectable) if detectable <= 1 else "–"
 
 
 def interval(difference: Difference) -> str:

@@ -13,6 +13,7 @@ from rich.text import Text
 from gpteval.plugins import registry
 from gpteval.report.comparison import (
     difference_values,
+    found_size,
     interval,
     p_value,
     percent,
@@ -192,7 +193,7 @@ def _columns(verdicts: Sequence[Verdict]) -> list[Column[Verdict]]:
                justify="right"),
         Column("p(adj)", lambda v: "" if v.adjusted is None else p_value(v.adjusted), 3,
                justify="right"),
-        Column("MDE", lambda v: "" if v.detectable is None else percent(v.detectable), 4,
+        Column("MDE", lambda v: "" if v.detectable is None else found_size(v.detectable), 4,
                justify="right"),
         Column("n needed", lambda v: f"{v.needed:,}" if v.needed else
                "–" if v.word == "UNDERPOWERED" else "", 7, justify="right"),

@@ -69,7 +69,7 @@ class ResultStore:
         lock, told = FileLock(path), False
         while not lock.is_locked:
             with _saving(f"{path}: nothing can be written here"):
-                path.parent.mkdir(parents=True, exist_ok=True)
+                _make(path.parent)
             try:
                 lock.acquire(timeout=-1 if told else 0)
             except Timeout:
@@ -277,3 +277,13 @@ def _is_json(line: bytes) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _make(directory: Path) -> None:
+    """Make a directory that others may be removing; `mkdir` takes that for a file in its place."""
+    while True:
+        try:
+            return directory.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            if directory.exists():
+                raise
