@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gpteval.api.measure import (
         ablate,
         ablate_layers,
+        ablate_pieces,
         curve,
         doctor,
         noise,
@@ -115,6 +116,7 @@ __all__ = [
     "Trees",
     "ablate",
     "ablate_layers",
+    "ablate_pieces",
     "bless",
     "cache_directory",
     "check",
@@ -188,6 +190,7 @@ _LAZY = {
     "Trees": "gpteval.tree",
     "ablate": "gpteval.api.measure",
     "ablate_layers": "gpteval.api.measure",
+    "ablate_pieces": "gpteval.api.measure",
     "bless": "gpteval.api.compare",
     "cache_directory": "gpteval.encode.cache",
     "check": "gpteval.api.compare",

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from fabricated import result
 from rich.console import Console
 
-from gpteval import ConfigError
+from gpteval import ConfigError, ablate_pieces, run
 from gpteval.cli.ablate import FIGURE, TABLE, command
 from gpteval.plugins import registry
 from gpteval.report.ablations import AblationTable
@@ -135,3 +135,38 @@ def test_what_can_not_be_done_is_found_before_any_run(tmp_path: Path) -> None:
         check_plot(tmp_path / "figure.txt")
     with pytest.raises(ConfigError, match="leaves no auxiliary loss"):
         ablate("copa", sample=True, changes={"lm_weight": 0.0})
+
+
+def test_pieces_of_a_recipe_are_taken_back_one_at_a_time(
+    tiny_directory: Path, tmp_path: Path
+) -> None:
+    """Each is an ordinary run, and its worth is what `compare` says of the two."""
+    settings = {"model": str(tiny_directory), "sample": True, "limit": 16, "results": tmp_path / "r"}
+    changes = {"epochs": 2, "lr": 1e-3}
+    pieces = ablate_pieces("copa", recipe="paper", changes=changes, **settings)
+    both = [("paper", None), ("lr", 1e-3), ("epochs", 2)]
+    assert [(p.name, p.value, p.row.split) for p in pieces] == [
+        (*piece, split) for piece in both for split in ("dev", "test")
+    ]
+    pieces = [piece for piece in pieces if piece.row.split == "test"]
+    recipes = [{}, {"epochs": 2}, {"lr": 1e-3}, changes]
+    paper, no_lr, no_epochs, whole = (
+        run("copa", recipe="paper", changes=own, **settings)[-1] for own in recipes
+    )
+    for piece, without in zip(pieces, (paper, no_lr, no_epochs), strict=True):
+        found = piece.row.difference
+        assert found.first == pytest.approx(without.scores["accuracy"])
+        assert found.second == pytest.approx(whole.scores["accuracy"])
+    assert len(ResultStore(tmp_path / "r").read()) == 2 * 4  # two splits; nothing was run again
+
+
+def test_pieces_are_shown_and_the_papers_recipe_has_none(short: list[object]) -> None:
+    shown = invoke("--pieces", "--lr", "1e-3", *short).output
+    assert "worth" in shown
+    assert "paper" in shown
+    rows = invoke("--pieces", "--lr", "1e-3", "--json", *short).stdout.splitlines()
+    pieces = {json.loads(row)["piece"] for row in rows}  # of the samples' recipe with that rate
+    assert pieces == {"paper", "lr", "batch_size", "epochs", "warmup", "dropout"}
+    options = [option for option in short if option not in ("--epochs", "1")]
+    with pytest.raises(ConfigError, match="is the paper's"):
+        invoke("--pieces", "--recipe", "paper", *options)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gpteval.pretrain.pretrain import Pretrained
     from gpteval.report.layers import Point as Kept
     from gpteval.results.baseline import Noise
+    from gpteval.studies.ablate import Piece
     from gpteval.studies.curve import Point
     from gpteval.studies.doctor import Change
 
@@ -62,6 +63,30 @@ def ablate(
     names = settled(RunConfig, tasks, {}).tasks
     table = study.ablate(names, lstm=lstm, progress=progress, **settings)
     return {name: Results.of(results) for name, results in table.items()}
+
+
+def ablate_pieces(
+    tasks: Tasks, *, progress: Progress | None = None, **settings: Any
+) -> list[Piece]:
+    """Fine-tune by a recipe, and with each of its settings as the paper's: what is each worth?
+
+    Args:
+        tasks: Names, groups and patterns.
+        progress: Told where the runs stand.
+        settings: Fields of `RunConfig`, as `run` takes them; `recipe` or `changes` among them.
+
+    Returns:
+        For every piece and task the whole recipe against it without the piece, on the same
+        examples; first against the paper's.
+
+    Raises:
+        ConfigError: The recipe is the paper's.
+        GptevalError: Anything else the user can mend, before the first run where possible.
+    """
+    from gpteval.studies import ablate as study
+
+    names = settled(RunConfig, tasks, {}).tasks
+    return study.ablate_pieces(names, progress=progress, **settings)[1]
 
 
 def ablate_layers(tasks: Tasks, *, progress: Progress | None = None, **settings: Any) -> list[Kept]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "run": "Fine-tune one model on every task and score it.",
-    "ablate": "Ask what pre-training, the auxiliary loss and each layer are worth.",
+    "ablate": "Ask what pre-training, the auxiliary loss, layers and settings are worth.",
     "zeroshot": "Score one model by likelihood, without fine-tuning it.",
     "baselines": "Score what needs no language model, for comparison.",
     "pretrain": "Train a language model on text files, to fine-tune later.",

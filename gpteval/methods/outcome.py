@@ -30,6 +30,14 @@ class Results(list[Result]):
         super().__init__(results)
         self.left_out, self.skipped = dict(left_out or {}), dict(skipped or {})
 
+    @classmethod
+    def joined(cls, parts: Iterable[Results]) -> Results:
+        """All of what several measurements came to."""
+        everything = cls()
+        for part in parts:
+            everything.join(part)
+        return everything
+
     def join(self, other: Results) -> None:
         """Add what another measurement came to."""
         self += other

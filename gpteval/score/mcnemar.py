@@ -41,6 +41,8 @@ def mcnemar_detectable(discordant: float, n: int, alpha: float) -> float:
 
     def missing(size: float) -> float:
         share = min(math.hypot(discordant, size), 1.0)  # the odds of both kinds change alike
+        if not share:
+            return -POWER  # no example tells the sides apart
         counts = (
             np.rint(n * share + spread * (n * share * (1 - share)) ** 0.5).clip(0, n).astype(int)
         )

@@ -1,4 +1,4 @@
-"""The paper's questions about pre-training: table 5, and figure 2, left.
+"""What a part of it is worth: the paper's table 5, figure 2 (left), and a recipe's settings.
 
 Every answer is an ordinary run, so what is finished is not run again; all of them share the loaded
 model and the rows.
@@ -6,20 +6,45 @@ model and the rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from gpteval.config import NOTHING, task_names
+from gpteval.config import NOTHING, RECIPE, task_names
 from gpteval.errors import ConfigError
 from gpteval.methods.outcome import Results
 from gpteval.methods.run import execute
-from gpteval.methods.settings import RunConfig
+from gpteval.methods.settings import RunConfig, recipe
 from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
+from gpteval.results.pairing import measurements
+from gpteval.results.store import ResultStore
+from gpteval.score.difference import holm
+from gpteval.studies.compare import Row, compare
 from gpteval.weights.transfer import layer_count
 
 if TYPE_CHECKING:
+    from gpteval.methods.session import Session
     from gpteval.records import Result
+
+WHOLE = "whole"
+"""What the recipe as it is is called among its pieces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What a setting of a recipe, or all of them, did for one task.
+
+    Attributes:
+        name: The setting that was taken back to the paper's; the paper's recipe, where all were.
+        value: What the recipe has; None for all.
+        row: The recipe whole (second) against it without the piece (first), on the same examples;
+            p is corrected for all pieces and tasks.
+    """
+
+    name: str
+    value: Any
+    row: Row
 
 
 def ablate(
@@ -45,9 +70,7 @@ def ablate(
     """
     from gpteval.methods.session import Session
 
-    config = RunConfig(tasks=task_names(tasks), **settings)
-    if config.save_model:
-        raise ConfigError("an ablation keeps no model: leave out save_model")
+    config = _config(tasks, settings)
     if not config.config.lm_weight:
         raise ConfigError("--lm-weight 0 leaves no auxiliary loss to take away: leave it out")
     session = Session(config, together=True)
@@ -61,10 +84,77 @@ def ablate(
     if lstm is not None:
         rows["LSTM"] = {"model": lstm}
         layer_count(session.model(lstm))
+    return _executed(rows, config, settings, session, progress)
+
+
+def ablate_pieces(
+    tasks: str | Iterable[str], *, progress: Progress | None = None, **settings: Any
+) -> tuple[dict[str, Results], list[Piece]]:
+    """Fine-tune by a recipe, by the paper's, and with one of its settings as the paper's at a time.
+
+    Args:
+        tasks: Names or groups, as a list or joined by commas.
+        progress: Told where the runs stand.
+        settings: Fields of `RunConfig`.
+
+    Returns:
+        The results of every variant, by its name, and what each piece is worth.
+
+    Raises:
+        ConfigError: The recipe is the paper's, or a setting of it can't be taken back alone.
+        GptevalError: Anything else the user can mend, before the first run where possible.
+    """
+    from gpteval.methods.session import Session
+
+    config, base = _config(tasks, settings), recipe(RECIPE)
+    changed = config.config.changed
+    if not changed:
+        raise ConfigError(
+            f"recipe {config.recipe_name} is the paper's, which has no pieces to take back: name "
+            "another with --recipe, or change a setting"
+        )
+    variants: dict[str, dict[str, Any]] = {WHOLE: {}, RECIPE: {"recipe": RECIPE, "changes": {}}}
+    for name in changed if len(changed) > 1 else ():
+        variants[name] = {"changes": {**config.changes, name: getattr(base, name)}}
+    for differs in variants.values():
+        RunConfig(tasks=config.tasks, **settings | differs).config  # noqa: B018 (checks it)
+    session = Session(config, together=True)
+    table = _executed(variants, config, settings, session, progress)
+    store = ResultStore(config.results_directory)
+    sides = {name: measurements(store, results) for name, results in table.items() if results}
+    pieces = [
+        Piece(name, changed.get(name), row)
+        for name, side in sides.items()
+        if name != WHOLE
+        for row in compare(side, sides[WHOLE]).rows
+        if row.adjusted is not None and not row.suite
+    ]
+    corrected = holm([piece.row.difference.p for piece in pieces])
+    return table, [
+        replace(piece, row=replace(piece.row, adjusted=p))
+        for piece, p in zip(pieces, corrected, strict=True)
+    ]
+
+
+def _config(tasks: str | Iterable[str], settings: Mapping[str, Any]) -> RunConfig:
+    config = RunConfig(tasks=task_names(tasks), **settings)
+    if config.save_model:
+        raise ConfigError("an ablation keeps no model: leave out save_model")
+    return config
+
+
+def _executed(
+    variants: Mapping[str, Mapping[str, Any]],
+    config: RunConfig,
+    settings: Mapping[str, Any],
+    session: Session,
+    progress: Progress | None,
+) -> dict[str, Results]:
+    """Run each variant, what differs in it beside all other settings."""
     table: dict[str, Results] = {}
-    for number, (name, differs) in enumerate(rows.items(), start=1):
-        session.told(progress or Silent()).say(f"{name} ({number} of {len(rows)})")
-        variant = RunConfig(tasks=config.tasks, **settings | differs)
+    for number, (name, differs) in enumerate(variants.items(), start=1):
+        session.told(progress or Silent()).say(f"{name} ({number} of {len(variants)})")
+        variant = RunConfig(tasks=config.tasks, **{**settings, **differs})
         table[name] = execute(variant, progress or Silent(), session)
     _tell([result for results in table.values() for result in results])
     return table
