@@ -244,7 +244,7 @@ def answered(runs: Sequence[Sequence[Any]]) -> Answered:
 
 def single(answers: tuple[Any, ...]) -> tuple[Any, ...]:
     """Numbers in single precision, as a baseline file keeps them; all other answers as they are."""
-    if any(isinstance(answer, float) for answer in answers):
+    if float in set(map(type, answers)):
         return tuple(array("f", answers))
     return answers
 

@@ -31,6 +31,8 @@ ROUNDS = 2
 """A size and the variance that comes with it nearly settle in so many."""
 MANY = 500
 """Clusters from which on Student's t is the normal distribution, which is quicker."""
+LEAST = 1e-9
+"""A deviation of 0 may be one of several that are possible; it counts as this."""
 POINTS = 60
 """Variances that a tail is averaged over."""
 CHANCES = 12
@@ -183,36 +185,42 @@ class Difference:
         """How often chance alone brings a difference this large, in one direction."""
         from scipy.special import ndtr, stdtr
 
-        variances, chances = self._possible
-        if not variances.max():
+        deviations, chances = self._possible
+        if not deviations.max():
             return 0.5 if abs(size) < 1e-12 else 0.0
-        # a variance of 0 may be one of several
-        places = -size / variances.clip(1e-18) ** 0.5
+        places = -size / deviations.clip(LEAST)
         if self.clusters > MANY:
             return float(chances @ ndtr(places))
         return float(chances @ stdtr(max(self.clusters - 1, 1), places))
 
     def _margin(self, alpha: float) -> float:
         """Half the width of the interval whose error is `alpha`."""
-        variances, _ = self._possible
-        widest = math.sqrt(variances.max())
+        deviations, _ = self._possible
+        least, widest = float(deviations.min()), float(deviations.max())
         if not widest:
             return 0.0
         freedom = math.inf if self.clusters > MANY else max(self.clusters - 1, 1)
-        end = float(widest * quantile(1 - alpha / 2, freedom))
-        if len(variances) == 1:
-            return end
-        return crossing(lambda size: 2 * self.tail(size) - alpha, end, 0.0)
+        units = quantile(1 - alpha / 2, freedom)
+        if least == widest:
+            return widest * units
+
+        def short(size: float) -> float:
+            """Of logarithms: tails that fall over many sizes are nearly straight there."""
+            return math.log(2 * self.tail(math.exp(size)) / alpha)
+
+        return math.exp(
+            crossing(short, math.log(widest * units), math.log(max(least, LEAST) * units))
+        )
 
     @cached_property
     def _possible(self) -> tuple[Array, Array]:
-        """Variances of the difference that the seeds leave possible, and the chance of each."""
+        """Deviations of the difference that the seeds leave possible, and the chance of each."""
         import numpy as np
 
         if self.seeds is None:
-            return np.array([self.examples]), np.ones(1)
+            return np.sqrt([self.examples]), np.ones(1)
         shown, chances = chi_squared(self.freedom, POINTS)
-        return self.examples + np.maximum(self.seeds / shown - self.shared, 0.0), chances
+        return (self.examples + np.maximum(self.seeds / shown - self.shared, 0.0)) ** 0.5, chances
 
 
 def mean_difference(differences: Sequence[Difference]) -> Difference:

@@ -127,7 +127,8 @@ def _swapped_confusions(
     first, second = kinds.reshape(len(kinds), 2, -1).swapaxes(0, 1)  # (P, K²) each
     change = np.concatenate([second - first, first - second], axis=1)
     moving = change.any(axis=1)  # the others may change places unseen
-    change, often = change[moving], often[moving]
+    change, place = np.unique(change[moving], axis=0, return_inverse=True)
+    often = np.bincount(place.ravel(), often[moving], len(change)).astype(np.int64)
     for size in _chunks(steps, kinds.size):
         half = generator.binomial(often, 0.5, size=(size, len(often)))
         matrices = whole + half @ change

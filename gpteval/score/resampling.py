@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Indices = NDArray[np.int64]
 
-CHUNK = 4_000_000
-"""Numbers held at once by a resampling, so that 40,430 examples fit in memory too."""
+CHUNK = 500_000
+"""Numbers held at once by a resampling: more than a processor keeps near itself take longer."""
 
 WIDEST = 1 << 62
 """Numbers below it fit in 64 bits, with one to spare."""
@@ -259,7 +259,7 @@ def _weights(
     for size in sizes(resamples, len(clusters)):
         drawn = generator.integers(count, size=(size, count)) + np.arange(size)[:, None] * count
         times = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
-        yield times[:, clusters]
+        yield times if count == len(clusters) else times[:, clusters]
 
 
 def sizes(resamples: int, width: int) -> Iterator[int]:

@@ -250,7 +250,7 @@ def joined(first: Answered, second: Answered) -> Answers:
     if first.examples != second.examples:
         raise IncomparableError("examples", _differing(first, second))
     known = first if first.ids else second
-    if any(label is None for label in known.labels):
+    if None in known.labels:
         raise IncomparableError("labels", "there are no gold labels to score by")
     return Answers(known.labels, known.clusters, [*first.given, *second.given])
 
