@@ -141,7 +141,12 @@ def test_pieces_of_a_recipe_are_taken_back_one_at_a_time(
     tiny_directory: Path, tmp_path: Path
 ) -> None:
     """Each is an ordinary run, and its worth is what `compare` says of the two."""
-    settings = {"model": str(tiny_directory), "sample": True, "limit": 16, "results": tmp_path / "r"}
+    settings = {
+        "model": str(tiny_directory),
+        "sample": True,
+        "limit": 16,
+        "results": tmp_path / "r",
+    }
     changes = {"epochs": 2, "lr": 1e-3}
     pieces = ablate_pieces("copa", recipe="paper", changes=changes, **settings)
     both = [("paper", None), ("lr", 1e-3), ("epochs", 2)]
