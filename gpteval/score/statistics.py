@@ -48,9 +48,10 @@ GROUPS = 1000
 
 EXACT, FEW = 30, 12
 """Independent examples, and of them right or wrong ones, below which a proportion has its exact
-interval, for Wilson's is too narrow there. So from 100 examples on, by exact sums over all counts,
-no true share is held by less than 93 %, and by more than 97 % only one of which seven right or
-wrong answers or fewer are expected: few counts can't be held by 95 % of anything."""
+interval (Clopper and Pearson 1934), for Wilson's is too narrow there. So from 100 examples on, by
+exact sums over all counts, no true share is held by less than 93 %, and by more than 97 % only one
+of which fewer than nine right or wrong answers are expected. Others are held by less somewhere:
+Wilson's alone by 84 %, Jeffreys's by 88 %, mid-P by 91.7 %, Blaker's up to seven by 92.3 %."""
 
 FEWEST = 15
 """Examples below which a score that is no share has no interval: of 10 it would be too narrow.
