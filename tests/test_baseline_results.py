@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from fabricated import result
-from official import RTE, write
+from official import RTE, write, write_official
 
 import gpteval
 from gpteval.cli.baselines import command
 from gpteval.data.raw import AbsentError
+from gpteval.errors import DataError
 from gpteval.plugins import registry
 from gpteval.records import Result
 from gpteval.report.leaderboard import markdown
@@ -47,6 +48,16 @@ def test_every_task_has_a_baseline(found: list[Result]) -> None:
     assert named(found, "hypothesis-only") == {n for n, t in tasks.items() if "nli" in t.groups}
     assert named(found, "ending-only") == {"rocstories"}
     assert named(found, "sliding-window") == {"race"}
+
+
+@pytest.mark.parametrize(("method", "model"), [("run", {"model": "mini"}), ("score_baselines", {})])
+def test_a_row_without_text_is_refused_by_baselines_as_by_run(
+    method: str, model: dict[str, str], tmp_path: Path
+) -> None:
+    write_official(tmp_path, names={"rte"})
+    write(tmp_path, "glue/RTE/dev.tsv", RTE.replace("It rains.", " ").replace("It is wet.", ""))
+    with pytest.raises(DataError, match=r"dev.tsv:2: rte dev: example 0 has no text: mend the row"):
+        getattr(gpteval, method)("rte", data_dir=tmp_path, results=tmp_path / "results", **model)
 
 
 def test_the_sliding_window_is_the_one_beside_zero_shot_scores(

@@ -128,7 +128,7 @@ def test_the_command_answers_every_kind_of_file(ending: str, kept: Path, tmp_pat
     [
         ("x.csv", "text\nhello\n", "x.csv:1: no column 'sentence'; the header has text"),
         ("x.jsonl", '{"sentence": 5}\n', "x.jsonl:1: column 'sentence' is 5: expected text"),
-        ("x.csv", 'id,sentence\n1,fine\n2,\n', "x.csv:3: example 1 has no text left"),
+        ("x.csv", 'id,sentence\n1,fine\n2,\n', "x.csv:3: example 1 has no text"),
         ("x.xls", "", "x.xls: name a file that ends in .csv, .tsv, .jsonl, .parquet"),
         ("gone.csv", None, "gone.csv: cannot be read: No such file"),
     ],

@@ -67,6 +67,12 @@ def wrong_with(task: Task, item: Any) -> str:
     return f"{wrong!r:.40}: expected text" if wrong != "" else _wrong_label(task, item, choices)
 
 
+def has_text(example: Example) -> bool:
+    """Whether there is something to read: a context, or text in each of the sequences."""
+    own = (any(text.strip() for text in sequence) for sequence in example.sequences)
+    return bool(example.context.strip()) or all(own)
+
+
 def made(rows: Iterable[Row], task: Task, make: Callable[[Row], Made]) -> list[Made]:
     """What a task's function makes of rows, each held to what a model can read.
 
@@ -87,6 +93,9 @@ def made(rows: Iterable[Row], task: Task, make: Callable[[Row], Made]) -> list[M
             wrong = f"{type(error).__name__}: {error}"
         if wrong:
             raise ExampleError(place, f"row {row['id']} makes no example ({wrong})")
+        if isinstance(item, Example) and not has_text(item):
+            problem = f"example {item.id} has no text"
+            raise ExampleError(place, f"{problem}: mend the row, or leave it out")
         if item.id in known:
             raise ExampleError(place, f"a second row makes an example of the id {item.id!r:.40}")
         known.add(item.id)
