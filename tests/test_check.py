@@ -2,6 +2,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -57,9 +58,12 @@ def test_an_open_verdict_names_the_examples_that_would_close_it(tmp_path, seeds,
     assert verdict.word == "UNDERPOWERED"
     found, most = verdict.difference, verdict.tolerance
     if verdict.needed is None:
-        assert found.training or abs(found.value) == pytest.approx(most)
+        assert abs(found.value) == pytest.approx(most)
         assert "no number of examples" in verdict.reason
         return
+    if verdict.seeds_needed:
+        assert seeds == 3
+        return  # the test below has them
     share = found.n / verdict.needed
     error = math.sqrt(found.examples * share + (found.training or 0)) / found.error
     reach = found.detectable(verdict.level) * error
@@ -69,6 +73,35 @@ def test_an_open_verdict_names_the_examples_that_would_close_it(tmp_path, seeds,
         assert reach == pytest.approx(abs(found.value) - most, rel=0.02)
     else:
         assert settled == pytest.approx(most, rel=0.02)
+
+
+@pytest.mark.parametrize("after", [0.8, 0.6])
+def test_an_open_verdict_of_few_seeds_names_the_seeds_that_would_close_it(tmp_path, after):
+    config = CheckConfig(absolute=0.03)
+    (verdict,) = verdicts(
+        tmp_path, drawn=1, after=after, seeds=3, training=0.15, count=500, config=config
+    )
+    assert verdict.word == "UNDERPOWERED"
+    now, most = verdict.difference, verdict.tolerance
+    assert now.training > 0
+
+    def settled(seeds):
+        """With so many runs of each side, whose variances fall as one over their number."""
+        fewer, single = 3 / seeds, max(now.examples - now.shared, 0)
+        shared, examples = now.shared * fewer, verdict.needed
+        error = (single + shared) * now.n / examples
+        then = replace(
+            now, examples=error, seeds=now.seeds * fewer, shared=shared * now.n / examples,
+            freedom=2 * seeds - 2, n=examples, clusters=examples,
+        )  # fmt: skip
+        if abs(now.value) > most:
+            return then.detectable(verdict.level) <= 1.05 * (abs(now.value) - most)
+        low, high = then.interval(1 - verdict.level)
+        return -most <= 0.95 * low and 0.95 * high <= most
+
+    assert verdict.seeds_needed > 3
+    assert settled(verdict.seeds_needed)
+    assert not settled(math.floor(0.6 * verdict.seeds_needed))
 
 
 def test_held_is_said_where_the_interval_lies_inside_the_tolerance(tmp_path):
@@ -222,14 +255,22 @@ def test_every_format_names_the_task_and_the_verdict(directories):
         assert "REGRESSED" in page
 
 
-def test_every_format_says_how_many_examples_would_tell(directories):
-    words = ("vague", "--baseline", "baseline.json", "--format")
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("tolerance", ["0", "0.03"])
+def test_every_format_says_how_many_examples_and_seeds_would_tell(tmp_path, seeds, tolerance):
+    for drawn in (0, 1):
+        measured(tmp_path / str(drawn), drawn=drawn, seeds=seeds, training=0.15 * (seeds > 1))
+    baseline = str(tmp_path / "baseline.json")
+    run(bless_command, str(tmp_path / "0"), "--output", baseline)
+    words = (str(tmp_path / "1"), "--baseline", baseline, "--absolute", tolerance, "--format")
     (row,) = map(json.loads, run(check_command, *words, "json").stdout.splitlines())
     assert row["verdict"] == "UNDERPOWERED"
-    assert row["examples_needed"] > row["n"]
+    assert row["examples_needed"] >= row["n"]
+    needed = [row["examples_needed"], *([row["seeds_needed"]] if seeds > 1 else [])]
     for layout in ("text", "markdown", "junit", "github"):
         page = run(check_command, *words, layout, "--strict").stdout
-        assert f"{row['examples_needed']:,}" in page, layout
+        for number in needed:
+            assert f"{number:,}" in page, layout
 
 
 def test_junit_is_xml_with_a_failure(directories):

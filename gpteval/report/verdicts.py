@@ -81,6 +81,7 @@ def json_values(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
             **(difference_values(verdict.difference) if verdict.difference else {}),
             "detectable": verdict.detectable,
             "examples_needed": verdict.needed,
+            "seeds_needed": verdict.seeds_needed,
         }
         for verdict in verdicts
     ]
@@ -151,8 +152,15 @@ def sentence(verdict: Verdict) -> str:
             f"{verdict.metric} {percent(found.first)} → {percent(found.second)}, "
             f"{signed(found.value)} {interval(found)}, tolerance {percent(verdict.tolerance)}"
         )
-    reasons = [verdict.reason, f"{verdict.needed:,} examples would tell" if verdict.needed else ""]
+    reasons = [verdict.reason, _would_tell(verdict)]
     return ": ".join([*words, *filter(None, ["; ".join(filter(None, reasons))])])
+
+
+def _would_tell(verdict: Verdict) -> str:
+    if not verdict.needed:
+        return ""
+    seeds = f"{verdict.seeds_needed:,} seeds of each side and " if verdict.seeds_needed else ""
+    return f"{seeds}{verdict.needed:,} examples would tell"
 
 
 def reasons(verdicts: Sequence[Verdict]) -> list[str]:
@@ -197,6 +205,8 @@ def _columns(verdicts: Sequence[Verdict]) -> list[Column[Verdict]]:
                justify="right"),
         Column("n needed", lambda v: f"{v.needed:,}" if v.needed else
                "–" if v.word == "UNDERPOWERED" else "", 7, justify="right"),
+        Column("seeds needed", lambda v: f"{v.seeds_needed:,}" if v.seeds_needed else "", 7,
+               justify="right"),
         Column("tol.", lambda v: percent(v.tolerance) if v.difference else "", 5,
                justify="right"),
         Column("verdict", lambda v: v.word if v.blocking else f"{v.word} (advisory)",

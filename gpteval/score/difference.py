@@ -33,6 +33,10 @@ MANY = 500
 """Clusters from which on Student's t is the normal distribution, which is quicker."""
 LEAST = 1e-9
 """A deviation of 0 may be one of several that are possible; it counts as this."""
+CLOSEST = 1e-9
+"""Differences that are nearer to the tolerance than this are on it."""
+STEPS = 20
+"""Each tries a quarter more runs."""
 POINTS = 60
 """Variances that a tail is averaged over."""
 CHANCES = 12
@@ -175,6 +179,58 @@ class Difference:
         within = tolerance - abs(self.value)
         low, high = self.interval(1 - alpha)
         return self._examples(within / ((high - low) / 2)) if high > low else None
+
+    def to_settle(self, alpha: float, tolerance: float) -> int | None:
+        """How many examples would find it beyond the tolerance, or hold it within; None as above.
+
+        Args:
+            alpha: Level of one task by itself.
+            tolerance: What it has to exceed, or to stay within.
+        """
+        beyond = abs(self.value) > tolerance
+        return (self.examples_needed if beyond else self.examples_to_hold)(alpha, tolerance)
+
+    def runs_to_settle(
+        self, alpha: float, tolerance: float, runs: tuple[int, int]
+    ) -> tuple[int, int] | None:
+        """How many runs of each side would, with how many examples (those there are, or more).
+
+        Args:
+            alpha: As above.
+            tolerance: As above.
+            runs: How many there are of each side.
+
+        Returns:
+            None where seeds do nothing, or the difference is as large as the tolerance.
+        """
+        distance = abs(abs(self.value) - tolerance)
+        if not self.training or distance < CLOSEST:
+            return None
+        power = quantile(POWER) if abs(self.value) > tolerance else 0.0
+        room = (distance / (quantile(1 - alpha / 2) + power)) ** 2  # of many seeds
+        single = max(self.examples - self.shared, 0.0)
+        ratio = max(room - single, room / 2) / self.training
+        each = max(*runs, math.ceil(2 / ratio / sum(1 / own for own in runs)))
+        most = max(self.n, math.ceil(3 * self.n * single / room))
+        for _ in range(STEPS):
+            needed = self._with_runs(runs, each).to_settle(alpha, tolerance)
+            if needed is not None and needed <= most:
+                return each, max(needed, self.n)
+            each = math.ceil(each * 1.25)
+        return None
+
+    def _with_runs(self, runs: tuple[int, int], each: int) -> Difference:
+        """The same as if each side had so many runs."""
+        ratio = 2 / each / sum(1 / own for own in runs)
+        shared, more = self.shared * ratio, 2 * each - sum(runs)
+        seed_by_seed = self.freedom < sum(runs) - 2
+        return replace(
+            self,
+            examples=max(self.examples - self.shared, 0.0) + shared,
+            seeds=(self.seeds or 0.0) * ratio,
+            shared=shared,
+            freedom=self.freedom + (more / 2 if seed_by_seed else more),
+        )
 
     def _examples(self, share: float) -> int | None:
         """How many bring what is in reach down to this share: examples average out, seeds don't."""

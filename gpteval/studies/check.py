@@ -92,7 +92,8 @@ class Verdict:
         difference: Results less baseline; None where they could not be compared.
         adjusted: p of a difference within the tolerance, corrected for the number of tasks.
         needed: Examples that would give another verdict than UNDERPOWERED on a difference of this
-            size; None where no number would, and for other verdicts.
+            size; None where it is as large as the tolerance, and for other verdicts.
+        seeds_needed: Runs of each side that it takes too; None where those there are will do.
     """
 
     task: str
@@ -108,6 +109,7 @@ class Verdict:
     difference: Difference | None = None
     adjusted: float | None = None
     needed: int | None = None
+    seeds_needed: int | None = None
 
     @property
     def detectable(self) -> float | None:
@@ -216,25 +218,20 @@ def _decided(verdict: Verdict, p: float, alpha: float, tasks: int) -> Verdict:
 
 
 def _explained(verdict: Verdict) -> Verdict:
-    """The same with what stands in the way of a verdict, and how many examples would give one."""
+    """The same with what stands in the way of a verdict, and what number would give one."""
     if verdict.word != "UNDERPOWERED":
         return verdict
     difference, tolerance = _difference(verdict), verdict.tolerance
-    if abs(difference.value) > tolerance:
-        needed = difference.examples_needed(verdict.level, tolerance)
-    else:
-        needed = difference.examples_to_hold(verdict.level, tolerance)
+    needed, seeds = difference.to_settle(verdict.level, tolerance), None
+    if needed is None:
+        runs = difference.runs_to_settle(verdict.level, tolerance, verdict.runs)
+        seeds, needed = runs or (None, None)
     reasons = [verdict.reason, _direction(difference, tolerance)]
     if needed is None:
-        reasons.append(
-            "no number of examples would tell"
-            + (
-                ": more seeds are needed"
-                if difference.training
-                else ", for the difference is as large as the tolerance"
-            )
-        )
-    return replace(verdict, reason="; ".join(filter(None, reasons)), needed=needed)
+        on_it = "no number of examples would tell, for the difference is as large as the tolerance"
+        reasons.append(on_it)
+    reason = "; ".join(filter(None, reasons))
+    return replace(verdict, reason=reason, needed=needed, seeds_needed=seeds)
 
 
 def _direction(difference: Difference, tolerance: float) -> str:
