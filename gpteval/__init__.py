@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from gpteval.methods.settings import recipe
     from gpteval.metric import Metric
     from gpteval.model import Loaded, Model, ModelFamily, Tokenizer
+    from gpteval.pretrain.vectors import VectorsConfig, train_vectors
     from gpteval.records import Prediction, Result
     from gpteval.scaffold import new_package
     from gpteval.table import Table, read_table
@@ -113,6 +114,7 @@ __all__ = [
     "Task",
     "Tokenizer",
     "Trees",
+    "VectorsConfig",
     "ablate",
     "ablate_layers",
     "bless",
@@ -152,6 +154,7 @@ __all__ = [
     "score_zeroshot",
     "show",
     "submit",
+    "train_vectors",
     "verify_data",
     "verify_results",
     "weights_digest",
@@ -186,6 +189,7 @@ _LAZY = {
     "Task": "gpteval.task",
     "Tokenizer": "gpteval.model",
     "Trees": "gpteval.tree",
+    "VectorsConfig": "gpteval.pretrain.vectors",
     "ablate": "gpteval.api.measure",
     "ablate_layers": "gpteval.api.measure",
     "bless": "gpteval.api.compare",
@@ -224,6 +228,7 @@ _LAZY = {
     "score_zeroshot": "gpteval.api.measure",
     "show": "gpteval.api.compare",
     "submit": "gpteval.api.results",
+    "train_vectors": "gpteval.pretrain.vectors",
     "verify_data": "gpteval.api.offers",
     "verify_results": "gpteval.api.results",
     "weights_digest": "gpteval.weights.checkpoint",

@@ -51,6 +51,7 @@ ASKED = {
     "--context 256 --warmup 0 --evaluate 1 --snapshots 1 --device cpu",
     "curve": "curve {pretrained} --tasks copa --sample --limit 2 --results {curve} --no-picture "
     "--device cpu",
+    "vectors": "vectors {corpus} --output {vectors} --width 4 --least 1 --epochs 1",
     "leaderboard": "leaderboard {hostile}",
     "compare": "compare {results} {results}",
     "diff": "diff {results} {results} --task wnli --sample",

@@ -8,19 +8,19 @@ Shape letters: n pairs, D width.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.floating]
+    Float = TypeVar("Float", bound=np.floating[Any])
 
 BLOCKS = 4
 """How many times as wide as one vector the features of a pair are."""
 
 
-def pair_features(first: Floats, second: Floats) -> Floats:
+def pair_features(first: NDArray[Float], second: NDArray[Float]) -> NDArray[Float]:
     """[u, v, |u − v|, u · v] of every pair.
 
     Args:
