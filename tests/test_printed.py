@@ -122,6 +122,7 @@ def places(tmp_path_factory: pytest.TempPathFactory, roomy_directory: Path) -> d
     """What stands in braces above; everything that takes long is done before."""
     root = tmp_path_factory.mktemp("printed")
     names = {name: str(root / name) for name in ("results", "curve", "pretrained", "hostile")}
+    names |= {"vectors": str(root / "v.vec")}
     names |= {"baseline": str(root / "b.json"), "merged": str(root / "merged")}
     names |= {"kept": str(root / "kept"), "rows": str(root / "rows.jsonl")}
     (root / "rows.jsonl").write_text(json.dumps({"sentence1": HOSTILE, "sentence2": "It is."}))

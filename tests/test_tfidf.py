@@ -170,7 +170,10 @@ def test_an_answer_is_found_by_its_words_in_the_article() -> None:
 
 def test_what_all_answers_share_has_no_column_of_its_own() -> None:
     made, train = sample("copa", "train")
-    whole, blind = LinearModel(made, TextFeatures(made)), LinearModel(made, TextFeatures(made, last_only=True))
+    whole, blind = (
+        LinearModel(made, TextFeatures(made)),
+        LinearModel(made, TextFeatures(made, last_only=True)),
+    )
     whole.fit(train)
     blind.fit(train)
     assert whole.parameters == blind.parameters

@@ -251,6 +251,8 @@ def test_vectors_stand_beside_tfidf_with_predictions_and_are_known_again(tmp_pat
     again = gpteval.score_baselines("mrpc", **options)
     shared = {r.key for r in again} & {r.key for r in first}
     assert shared == {r.key for r in first if r.model == "tfidf"}
+    fresh = gpteval.score_baselines("mrpc", **options | {"results": tmp_path / "fresh"})
+    assert [r.scores for r in fresh] == [r.scores for r in again]
 
 
 def test_every_setting_of_a_baseline_is_in_its_digest(tmp_path: Path) -> None:

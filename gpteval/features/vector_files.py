@@ -18,7 +18,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -75,7 +74,6 @@ class Form:
     binary: bool
 
 
-@lru_cache(maxsize=1)  # several features of one task read the same words
 def read_vectors(path: Path, wanted: Set[str]) -> WordVectors:
     """The vectors of those words that the file has.
 

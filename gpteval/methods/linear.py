@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from gpteval.data.examples import examples_of
 from gpteval.data.raw import AbsentError
 from gpteval.errors import ConfigError
-from gpteval.methods.baseline import Baseline, with_vectors, without_vectors
+from gpteval.methods.baseline import Baseline, with_vectors, with_wordnet, without_vectors
 from gpteval.methods.identity import content, key
 from gpteval.methods.job import Job
 from gpteval.methods.linear_model import LinearModel
@@ -36,6 +36,7 @@ from gpteval.methods.unit import (
 )
 from gpteval.methods.window import Window
 from gpteval.naming import ALL
+from gpteval.paths import user_path
 from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
 from gpteval.records import Mode, Prediction, Result
@@ -59,7 +60,7 @@ def score_baselines(
         tasks: Names or groups, as a list or joined by commas; "all": every task there is.
         progress: Told where the work stands, and which splits are not there.
         settings: Fields of `BaselineConfig`: data_dir, sample, limit, force, results, predict,
-            vectors.
+            vectors, wordnet.
 
     Returns:
         A result per task, baseline and split, earlier finished ones among them; `left_out` names
@@ -93,6 +94,8 @@ def execute(config: BaselineConfig, progress: Progress, *, required: bool = True
     asked = Asked(names, progress, skip_missing=config.skip_missing, lacks=LACKS)
     rows_from = origin(config.data_dir, config.sample)
     further = with_vectors(config.vector_files)
+    if config.wordnet is not None:
+        further.append(with_wordnet(user_path(config.wordnet)))
     store = ResultStore(config.results_directory)
     store.prepare()
     jobs = plan(tasks, rows_from, lambda task, split: config.predict)
@@ -126,7 +129,8 @@ def _completed(
     """The results of all baselines of a job; none without rows."""
     if not rows:
         return []
-    units: list[Unit] = [Linear(baseline, job, rows, config.limit) for baseline in baselines]
+    linear = [Linear(baseline, job, rows, config.limit) for baseline in baselines]
+    units: list[Unit] = [unit for unit in linear if unit.applies]
     window = Window(job.task, rows, config.limit)
     if window.applies and window.scored:
         units.append(window)
@@ -202,6 +206,14 @@ class Linear:
         self.seconds = {"load": sum(split.seconds for split in rows.values())}
         self._made: dict[SplitName, list[Example]] = {}
         self._contents: dict[SplitName, str] = {}
+
+    @property
+    def applies(self) -> bool:
+        """Whether the task has what the baseline reads."""
+        if not self.baseline.paired:
+            return True
+        examples = self._examples(self.job.task, "train")
+        return any(e.context or len(texts) > 1 for e in examples for texts in e.sequences)
 
     @property
     def train_labels(self) -> Sequence[Label]:

@@ -164,9 +164,11 @@ class BaselineConfig(Trained):
 
     Attributes:
         vectors: Files of word vectors, each for two baselines of its own: one or several.
+        wordnet: Directory of WordNet's database files, for one more on tasks of two texts.
     """
 
     vectors: PathLike | Sequence[PathLike] = ()
+    wordnet: PathLike | None = None
 
     @property
     def vector_files(self) -> tuple[Path, ...]:
