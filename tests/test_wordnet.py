@@ -57,13 +57,16 @@ FILES = {
 }
 
 
+def write_wordnet(directory: Path) -> Path:
+    directory.mkdir()
+    for name, content in FILES.items():
+        (directory / name).write_text(content, encoding="utf-8")
+    return directory
+
+
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    made = tmp_path / "wordnet"
-    made.mkdir()
-    for name, content in FILES.items():
-        (made / name).write_text(content, encoding="utf-8")
-    return made
+    return write_wordnet(tmp_path / "wordnet")
 
 
 @pytest.fixture
