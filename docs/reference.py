@@ -23,10 +23,10 @@ SECTIONS = {
     "What a row becomes": "Example Prompt Candidate",
     "What makes a model": "ModelFamily Model Tokenizer Loaded Trees Span",
     "What is averaged and scored": "Metric Suite PaperScore",
-    "Settings": "FinetuneConfig PretrainConfig Compute",
+    "Settings": "FinetuneConfig PretrainConfig VectorsConfig Compute",
     "What a run leaves": "Result Prediction",
     "From Python: measure": "run score_zeroshot score_baselines ablate ablate_layers "
-    "ablate_pieces noise curve doctor pretrain_model load_model recipe read_table",
+    "ablate_pieces noise curve doctor pretrain_model train_vectors load_model recipe read_table",
     "From Python: keep and answer": "load_finetuned Finetuned Answer",
     "From Python: results": "load_results leaderboard matrix compare diff show bless check rescore "
     "verify_results merge_results submit",

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from gpteval.methods.settings import recipe
     from gpteval.metric import Metric
     from gpteval.model import Loaded, Model, ModelFamily, Tokenizer
+    from gpteval.pretrain.vectors import VectorsConfig, train_vectors
     from gpteval.records import Prediction, Result
     from gpteval.scaffold import new_package
     from gpteval.table import Table, read_table
@@ -114,6 +115,7 @@ __all__ = [
     "Task",
     "Tokenizer",
     "Trees",
+    "VectorsConfig",
     "ablate",
     "ablate_layers",
     "ablate_pieces",
@@ -154,6 +156,7 @@ __all__ = [
     "score_zeroshot",
     "show",
     "submit",
+    "train_vectors",
     "verify_data",
     "verify_results",
     "weights_digest",
@@ -188,6 +191,7 @@ _LAZY = {
     "Task": "gpteval.task",
     "Tokenizer": "gpteval.model",
     "Trees": "gpteval.tree",
+    "VectorsConfig": "gpteval.pretrain.vectors",
     "ablate": "gpteval.api.measure",
     "ablate_layers": "gpteval.api.measure",
     "ablate_pieces": "gpteval.api.measure",
@@ -227,6 +231,7 @@ _LAZY = {
     "score_zeroshot": "gpteval.api.measure",
     "show": "gpteval.api.compare",
     "submit": "gpteval.api.results",
+    "train_vectors": "gpteval.pretrain.vectors",
     "verify_data": "gpteval.api.offers",
     "verify_results": "gpteval.api.results",
     "weights_digest": "gpteval.weights.checkpoint",

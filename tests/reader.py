@@ -1,7 +1,7 @@
 """What a reader of the pages has, at a small size, and commands run as a reader runs them.
 
-Data in the official layouts, books, models, a file of a run, new rows, and a hub on loopback that
-has GLUE, GPT-1's weights and SmolLM2.
+Data in the official layouts, books, models, a WordNet, a file of a run, new rows, and a hub on
+loopback that has GLUE, GPT-1's weights and SmolLM2.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from test_hub import Hub, data_set, joined, label
 from test_huggingface import llama
 from test_huggingface import write as write_llama
 from test_openai_format import write_bpe
+from test_wordnet import write_wordnet
 from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel
 
 from gpteval import Split, Task
@@ -57,6 +58,7 @@ def possessions(place: Path) -> Path:
     (place / "new.csv").write_text("sentence1,sentence2\nIt rains.,It is wet.\n")
     (place / "my-run.toml").write_text('tasks = ["copa"]\nsample = true\nlimit = 4\nepochs = 1\n')
     write_llama(place / "MY-MODEL", llama())
+    write_wordnet(place / "WORDNET")
     return place
 
 

@@ -236,7 +236,7 @@ QUICK = {
     "show": [f"{RESULTS}@tfidf", "--task", "sst2", "--wrong"],
     "noise": ["--tasks", "polarity", "--sample", "--recipe", "hasty", "--limit", 16, "--seeds", 2],
 }
-LONGER = ("pretrain", "curve", "check", "diff", "predict", "submit")
+LONGER = ("pretrain", "vectors", "curve", "check", "diff", "predict", "submit")
 """What needs another command before it."""
 
 
@@ -250,6 +250,9 @@ def test_every_command_works_beside_them(
         done = gpteval("pretrain", "a.txt", "--output", "out", "--held-out", 0, *size)
         if command == "curve":
             done = gpteval("curve", "out", "--tasks", "copa", "--sample", "--limit", 4)
+    elif command == "vectors":
+        (tmp_path / "a.txt").write_text("It was a day. It was a night. " * 20)
+        done = gpteval("vectors", "a.txt", "--output", "a.vec", "--width", 4, "--epochs", 1)
     elif command == "check":
         assert not gpteval("bless", *QUICK["bless"]).returncode
         done = gpteval("check", RESULTS, "--baseline", "baseline.json")

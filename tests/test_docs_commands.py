@@ -37,6 +37,7 @@ ADDED = {
     "ablate": "--limit 4 --epochs 1",
     "zeroshot": "--limit 12 --no-untrained",
     "baselines": "--limit 12",
+    "vectors": "--width 4 --epochs 1",
     "doctor": "--limit 1",
     "pretrain": "--context 256 --batch-size 1 --epochs 0 --updates 12 --warmup 2 --held-out 1",
     "diff": "--data-dir DATA",

@@ -16,6 +16,7 @@ from gpteval import FinetuneConfig, Loaded, load_model
 from gpteval.compute.distributed import World
 from gpteval.data.rows import Origin, load_split
 from gpteval.methods import identity
+from gpteval.methods.baseline import without_vectors
 from gpteval.methods.finetune import Finetune
 from gpteval.methods.job import Job, JobData
 from gpteval.methods.linear import Linear
@@ -76,10 +77,11 @@ def keys(
     job = Job(task, ((task, "dev"), (task, "test")))
     data = JobData(job, rows, loaded, LIMIT)
     zeroshot = ZeroshotConfig(tasks=("sst2",), sample=True, untrained=untrained)
+    blind = replace(task, blind="hypothesis-only")
     units = (
         Finetune(data, run, seed, session, transfer or Transfer()),
         Zeroshot(task, loaded, zeroshot, session),
-        Linear(baseline, job, rows, LIMIT),
+        Linear(next(b for b in without_vectors(blind) if b.name == baseline), job, rows, LIMIT),
     )
     return {unit.mode: unit.key(task) for unit in units}
 

@@ -51,6 +51,7 @@ ASKED = {
     "--context 256 --warmup 0 --evaluate 1 --snapshots 1 --device cpu",
     "curve": "curve {pretrained} --tasks copa --sample --limit 2 --results {curve} --no-picture "
     "--device cpu",
+    "vectors": "vectors {corpus} --output {vectors} --width 4 --least 1 --epochs 1",
     "leaderboard": "leaderboard {hostile}",
     "compare": "compare {results} {results}",
     "diff": "diff {results} {results} --task wnli --sample",
@@ -121,6 +122,7 @@ def places(tmp_path_factory: pytest.TempPathFactory, roomy_directory: Path) -> d
     """What stands in braces above; everything that takes long is done before."""
     root = tmp_path_factory.mktemp("printed")
     names = {name: str(root / name) for name in ("results", "curve", "pretrained", "hostile")}
+    names |= {"vectors": str(root / "v.vec")}
     names |= {"baseline": str(root / "b.json"), "merged": str(root / "merged")}
     names |= {"kept": str(root / "kept"), "rows": str(root / "rows.jsonl")}
     (root / "rows.jsonl").write_text(json.dumps({"sentence1": HOSTILE, "sentence2": "It is."}))

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from gpteval import Example, Task
 from gpteval.data.rows import Origin, load_split
-from gpteval.features.tfidf import SETTINGS, WORD
+from gpteval.features.tfidf import SETTINGS, WORD, TextFeatures
 from gpteval.methods.linear_model import HEAD, LinearModel
 from gpteval.plugins import registry
 from gpteval.score.metrics import score
@@ -58,7 +58,7 @@ def pairs(count: int, seed: int, tells: bool) -> list[Example]:
 
 
 def right(made: Task, train: list[Example], test: list[Example], **options: bool) -> float:
-    model = LinearModel(made, **options)
+    model = LinearModel(made, TextFeatures(made, **options))
     model.fit(train)
     return score(made, model.predict(made, test))["accuracy"]
 
@@ -69,7 +69,7 @@ def test_sentences_are_judged_as_by_a_pipeline_put_together_by_hand() -> None:
     _, test = sample("sst2", "test", 50)
     columns = vectors(*([e.sequences[0][0] for e in each] for each in (train, test)))
     by_hand = logistic().fit(columns[0], [e.label for e in train])
-    model = LinearModel(made)
+    model = LinearModel(made, TextFeatures(made))
     model.fit(train)
     found = model.predict(made, test)
     assert [p.prediction for p in found] == list(by_hand.predict(columns[1]))
@@ -90,7 +90,7 @@ def test_pairs_are_judged_as_by_a_pipeline_put_together_by_hand(last_only: bool)
     _, given, hypothesis = vectors(known, first, last)
     columns = hypothesis if last_only else hstack([given, hypothesis, overlap(given, hypothesis)])
     by_hand = logistic().fit(columns.tocsr()[:seen], [e.label for e in train])
-    model = LinearModel(made, last_only=last_only)
+    model = LinearModel(made, TextFeatures(made, last_only=last_only))
     model.fit(train)
     answers = [p.prediction for p in model.predict(made, test)]
     assert answers == list(by_hand.predict(columns.tocsr()[seen:]))
@@ -116,7 +116,7 @@ def test_numbers_are_judged_as_by_ridge_regression_by_hand() -> None:
     columns = hstack([(a + b) / 2, (a + b) / 2, (overlap(a, b) + overlap(b, a)) / 2]).tocsr()
     by_hand = Ridge(alpha=1.0, solver="cholesky")
     by_hand.fit(columns[: len(train)].toarray(), [e.label for e in train])
-    model = LinearModel(made)
+    model = LinearModel(made, TextFeatures(made))
     model.fit(train)
     found = [p.prediction for p in model.predict(made, test)]
     expected = by_hand.predict(columns[len(train) :].toarray()).clip(*made.scale)
@@ -125,7 +125,7 @@ def test_numbers_are_judged_as_by_ridge_regression_by_hand() -> None:
 
 def test_the_order_of_two_alike_sentences_does_not_matter() -> None:
     made, train = sample("mrpc", "train")
-    model = LinearModel(made)
+    model = LinearModel(made, TextFeatures(made))
     model.fit(train)
     turned = [Example.unordered({"id": e.id, "label": e.label}, *e.sequences[1]) for e in train]
     one, two = (model.predict(made, each) for each in (train, turned))
@@ -146,7 +146,7 @@ def test_hypothesis_only_is_at_chance_on_a_set_whose_hypotheses_say_nothing() ->
 
 def test_with_last_only_nothing_given_is_seen() -> None:
     made, train = sample("race", "train")
-    model = LinearModel(made, last_only=True)
+    model = LinearModel(made, TextFeatures(made, last_only=True))
     model.fit(train)
     blind = [Example.choice({"id": e.id, "label": e.label}, "?", tuple(s[-1] for s in e.sequences),
                             cluster=e.cluster, part=e.part) for e in train]  # fmt: skip
@@ -170,7 +170,10 @@ def test_an_answer_is_found_by_its_words_in_the_article() -> None:
 
 def test_what_all_answers_share_has_no_column_of_its_own() -> None:
     made, train = sample("copa", "train")
-    whole, blind = LinearModel(made), LinearModel(made, last_only=True)
+    whole, blind = (
+        LinearModel(made, TextFeatures(made)),
+        LinearModel(made, TextFeatures(made, last_only=True)),
+    )
     whole.fit(train)
     blind.fit(train)
     assert whole.parameters == blind.parameters
@@ -179,7 +182,7 @@ def test_what_all_answers_share_has_no_column_of_its_own() -> None:
 def test_scores_are_shares_in_the_order_of_answers_or_labels() -> None:
     for name in ("race", "snli"):
         made, train = sample(name, "train")
-        model = LinearModel(made)
+        model = LinearModel(made, TextFeatures(made))
         model.fit(train)
         for p in model.predict(made, train[:20]):
             assert sum(p.scores) == pytest.approx(1, abs=1e-5)
@@ -191,7 +194,7 @@ def test_fitting_again_gives_the_same_numbers() -> None:
     made, train = sample("scitail", "train")
     found = []
     for _ in range(2):
-        model = LinearModel(made)
+        model = LinearModel(made, TextFeatures(made))
         model.fit(train)
         found.append(model.predict(made, train))
     assert found[0] == found[1]
@@ -200,7 +203,7 @@ def test_fitting_again_gives_the_same_numbers() -> None:
 def test_one_label_in_training_is_the_answer_to_everything() -> None:
     examples = [e for e in pairs(40, 0, tells=True) if e.label == "no"]
     made = task("accuracy", labels=("no", "yes"))
-    model = LinearModel(made)
+    model = LinearModel(made, TextFeatures(made))
     model.fit(examples)
     assert {(p.prediction, p.scores) for p in model.predict(made, pairs(9, 1, tells=True))} == {
         ("no", (1.0, 0.0))

@@ -74,7 +74,7 @@ def command(
     """
     from gpteval.cli.progress import listener
     from gpteval.methods import linear, zeroshot
-    from gpteval.methods.settings import Trained, ZeroshotConfig, settled
+    from gpteval.methods.settings import BaselineConfig, ZeroshotConfig, settled
     from gpteval.plugins import registry
 
     if every == bool(tasks):
@@ -85,7 +85,9 @@ def command(
     if baselines:
         shared = {name: settings[name] for name in SHARED}
         # Likelihoods need no training split.
-        results.join(linear.execute(settled(Trained, names, shared), progress, required=False))
+        results.join(
+            linear.execute(settled(BaselineConfig, names, shared), progress, required=False)
+        )
     registry().run_finished(results)  # once, of all that the command made
     show_results(results, as_json=as_json)
     _, without = zeroshot.scorable(names)

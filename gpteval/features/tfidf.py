@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from gpteval.features.words import WORD
+
 if TYPE_CHECKING:
     from gpteval.task import Example, Task
 
@@ -29,7 +31,6 @@ SETTINGS: Mapping[str, Any] = {
 }
 """All there is to set."""
 
-WORD = r"(?u)\b\w+\b"
 CHUNK = 1000
 """Examples at a time."""
 

@@ -1,4 +1,4 @@
-"""Linear baselines that need no language model: TF-IDF, and the same blind to what is given.
+"""Linear baselines that need no language model: TF-IDF, word vectors (`gpteval.methods.baseline`).
 
 For reading tests the sliding window stands beside them (`gpteval.methods.window`).
 
@@ -9,24 +9,25 @@ scored on. What is finished is not fitted again.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gpteval.data.examples import examples_of
 from gpteval.data.raw import AbsentError
 from gpteval.errors import ConfigError
-from gpteval.files import digest
+from gpteval.methods.baseline import Baseline, with_vectors, with_wordnet, without_vectors
 from gpteval.methods.identity import content, key
 from gpteval.methods.job import Job
-from gpteval.methods.linear_model import SETTINGS, LinearModel
+from gpteval.methods.linear_model import LinearModel
 from gpteval.methods.outcome import Asked, Results
 from gpteval.methods.run import plan, trainable
-from gpteval.methods.settings import Trained, settled
+from gpteval.methods.settings import BaselineConfig, settled
 from gpteval.methods.unit import (
     Answers,
     SplitName,
+    Unit,
     complete,
     data_record,
     rounded,
@@ -35,6 +36,7 @@ from gpteval.methods.unit import (
 )
 from gpteval.methods.window import Window
 from gpteval.naming import ALL
+from gpteval.paths import user_path
 from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
 from gpteval.records import Mode, Prediction, Result
@@ -42,12 +44,8 @@ from gpteval.task import Example, Label, Task
 
 if TYPE_CHECKING:
     from gpteval.data.rows import Origin, SplitRows
-    from gpteval.results.store import ResultStore
 
-TFIDF = "tfidf"
 LACKS = "has no baseline"
-VERSION = 1
-"""Raised whenever the numbers change; results depend on it."""
 
 
 def score_baselines(
@@ -61,7 +59,8 @@ def score_baselines(
     Args:
         tasks: Names or groups, as a list or joined by commas; "all": every task there is.
         progress: Told where the work stands, and which splits are not there.
-        settings: Fields of `Trained`: data_dir, sample, limit, force, results, predict.
+        settings: Fields of `BaselineConfig`: data_dir, sample, limit, force, results, predict,
+            vectors, wordnet.
 
     Returns:
         A result per task, baseline and split, earlier finished ones among them; `left_out` names
@@ -72,12 +71,12 @@ def score_baselines(
     """
     if strange := sorted({"model", "compute"} & settings.keys()):
         raise ConfigError(f"baselines have no {strange[0]}: leave it out")
-    results = execute(settled(Trained, tasks, settings), progress or Silent())
+    results = execute(settled(BaselineConfig, tasks, settings), progress or Silent())
     registry().run_finished(results)
     return results
 
 
-def execute(config: Trained, progress: Progress, *, required: bool = True) -> Results:
+def execute(config: BaselineConfig, progress: Progress, *, required: bool = True) -> Results:
     """Read, fit and score task by task; what was named by itself is read before the first fit.
 
     Args:
@@ -94,10 +93,14 @@ def execute(config: Trained, progress: Progress, *, required: bool = True) -> Re
     names = config.tasks if required else ()
     asked = Asked(names, progress, skip_missing=config.skip_missing, lacks=LACKS)
     rows_from = origin(config.data_dir, config.sample)
+    further = with_vectors(config.vector_files)
+    if config.wordnet is not None:
+        further.append(with_wordnet(user_path(config.wordnet)))
     store = ResultStore(config.results_directory)
     store.prepare()
     jobs = plan(tasks, rows_from, lambda task, split: config.predict)
     sizes = [job.task.source.splits["train"].rows for job in jobs]
+    completed = partial(complete, store=store, progress=progress, again=config.force)
     read = partial(_read, rows_from=rows_from, limit=config.limit, asked=asked)
     ready = {n: read(job) for n, job in enumerate(jobs) if asked.by_itself(*job.tasks)}
     results: list[Result] = []
@@ -108,7 +111,8 @@ def execute(config: Trained, progress: Progress, *, required: bool = True) -> Re
             if (task.name, split) not in rows:
                 progress.say(f"{task.name} {split} is not there, and is not predicted")
         with asked.attempt(*job.tasks):
-            results += _completed(job, rows, config, store, progress)
+            own = (*without_vectors(job.task), *further)
+            results += _completed(job, rows, own, config, completed)
     if not required:
         return Results(results)
     asked.refuse_none(results)
@@ -118,21 +122,19 @@ def execute(config: Trained, progress: Progress, *, required: bool = True) -> Re
 def _completed(
     job: Job,
     rows: Mapping[SplitName, SplitRows],
-    config: Trained,
-    store: ResultStore,
-    progress: Progress,
+    baselines: Iterable[Baseline],
+    config: BaselineConfig,
+    complete: Callable[[Unit], list[Result]],
 ) -> list[Result]:
     """The results of all baselines of a job; none without rows."""
-    results: list[Result] = []
     if not rows:
-        return results
-    for name in filter(None, (TFIDF, job.task.blind)):
-        unit = Linear(name, job, rows, config.limit)
-        results += complete(unit, store, progress, again=config.force)
+        return []
+    linear = [Linear(baseline, job, rows, config.limit) for baseline in baselines]
+    units: list[Unit] = [unit for unit in linear if unit.applies]
     window = Window(job.task, rows, config.limit)
     if window.applies and window.scored:
-        results += complete(window, store, progress, again=config.force)
-    return results
+        units.append(window)
+    return [result for unit in units for result in complete(unit)]
 
 
 def _read(
@@ -192,18 +194,26 @@ class Linear:
 
     def __init__(
         self,
-        name: str,
+        baseline: Baseline,
         job: Job,
         rows: Mapping[SplitName, SplitRows],
         limit: int | None,
     ) -> None:
-        """`name` is `TFIDF`, or the task's blind one; `rows` as `read` gives them with `limit`."""
-        self.name, self.job, self.rows, self.limit = name, job, rows, limit
+        """`rows` as `read` gives them with `limit`."""
+        self.baseline, self.job, self.rows, self.limit = baseline, job, rows, limit
         self.train = rows[job.task.name, "train"]
         self.scored = [(task, split) for task, split in job.scored if (task.name, split) in rows]
         self.seconds = {"load": sum(split.seconds for split in rows.values())}
         self._made: dict[SplitName, list[Example]] = {}
         self._contents: dict[SplitName, str] = {}
+
+    @property
+    def applies(self) -> bool:
+        """Whether the task has what the baseline reads."""
+        if not self.baseline.paired:
+            return True
+        examples = self._examples(self.job.task, "train")
+        return any(e.context or len(texts) > 1 for e in examples for texts in e.sequences)
 
     @property
     def train_labels(self) -> Sequence[Label]:
@@ -213,19 +223,18 @@ class Linear:
     def key(self, task: Task) -> str:
         """Digest of everything the scores of `task` depend on."""
         contents = {f"{t.name}/{split}": self._content(t, split) for t, split in self._used(task)}
-        return key(self.mode, task, self.job.task, contents, {"baseline": self.digest})
-
-    @cached_property
-    def digest(self) -> str:
-        """Of the method, whatever it is fitted on."""
-        return digest({"name": self.name, "version": VERSION, **SETTINGS})
+        return key(self.mode, task, self.job.task, contents, {"baseline": self.baseline.digest})
 
     def predict(self, progress: Progress) -> Answers:
         """Fit, and predict every scored split."""
-        model = LinearModel(self.job.task, last_only=self.name != TFIDF)
         examples = self._examples(self.job.task, "train")
-        title = f"{self.job.task.name} · {self.name}"
+        title = f"{self.job.task.name} · {self.baseline.name}"
         with self._timed("train"):
+            read = [
+                example for task, split in self.scored for example in self._examples(task, split)
+            ]
+            features = self.baseline.features(self.job.task, [*examples, *read], progress)
+            model = LinearModel(self.job.task, features)
             progress.begin(f"{title} · fit", len(examples))
             model.fit(examples, progress.advance)
             progress.end()
@@ -249,7 +258,8 @@ class Linear:
         """Settings and data."""
         scored = self.rows[task.name, split]
         data = data_record(scored, self.train, self._rows_digest(task), self.limit)
-        return without_model(self.name, self.digest, SETTINGS) | {"data": data}
+        own = self.baseline
+        return without_model(own.name, own.digest, own.settings) | {"data": data}
 
     def _examples(self, task: Task, split: str) -> list[Example]:
         if (task.name, split) not in self._made:

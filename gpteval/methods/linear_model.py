@@ -1,4 +1,4 @@
-"""The linear model of the baselines: scikit-learn's, over the columns of a task's texts.
+"""The linear model of the baselines: scikit-learn's, over the columns of a task's examples.
 
 Logistic regression (classify), or of every answer by itself whether it is the right one (choose),
 or ridge regression (regress).
@@ -7,10 +7,8 @@ or ridge regression (regress).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from gpteval.features.tfidf import SETTINGS as FEATURES
-from gpteval.features.tfidf import TextFeatures
 from gpteval.records import Prediction
 from gpteval.task import Example, Task
 
@@ -27,18 +25,26 @@ HEAD: Mapping[str, Any] = {
 }
 """All there is to set of the linear model; `C` and `alpha` are scikit-learn's defaults."""
 
-SETTINGS: Mapping[str, Any] = {**FEATURES, **HEAD}
-
 Done = Callable[[int], None]
 """Told how many more examples have been read."""
 
 
-class LinearModel:
-    """A linear model of one task over the columns of its texts."""
+class Features(Protocol):
+    """Examples as rows of numbers: of a choice a row is a sequence, else an example."""
 
-    def __init__(self, task: Task, *, last_only: bool = False) -> None:
-        """Not fitted yet; arguments as `TextFeatures` has them."""
-        self.task, self.features = task, TextFeatures(task, last_only=last_only)
+    def fit(self, examples: Sequence[Example], done: Done = ...) -> Any:
+        """Learn from the training split; its columns, as `columns` gives them."""
+
+    def columns(self, examples: Sequence[Example], done: Done = ...) -> Any:
+        """The columns of examples, dense or sparse."""
+
+
+class LinearModel:
+    """A linear model of one task over the columns of its examples."""
+
+    def __init__(self, task: Task, features: Features) -> None:
+        """Not fitted yet, nor are its features."""
+        self.task, self.features = task, features
 
     def fit(self, examples: Sequence[Example], done: Done = lambda count: None) -> None:
         """Learn from the training split, all of it with a gold label."""

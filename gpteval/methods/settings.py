@@ -25,7 +25,7 @@ from gpteval.config import (
     task_names,
 )
 from gpteval.errors import ConfigError, UnknownNameError, refuse_unknown
-from gpteval.paths import PathLike, user_path, user_reference
+from gpteval.paths import PathLike, user_path, user_paths, user_reference
 from gpteval.plugins import registry
 from gpteval.task import Task
 
@@ -156,6 +156,24 @@ class Trained(Subject):
                 "--predict is for sets whose labels are private, and the samples have all of "
                 "theirs: leave out --predict or --sample"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineConfig(Trained):
+    """Everything baselines depend on, beside the code.
+
+    Attributes:
+        vectors: Files of word vectors, each for two baselines of its own: one or several.
+        wordnet: Directory of WordNet's database files, for one more on tasks of two texts.
+    """
+
+    vectors: PathLike | Sequence[PathLike] = ()
+    wordnet: PathLike | None = None
+
+    @property
+    def vector_files(self) -> tuple[Path, ...]:
+        """The files of word vectors."""
+        return user_paths(self.vectors)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,9 @@ EXPLAINED = (
     "*untrained*: a model of the same shape with random weights. *window*: the sliding window "
     "of Richardson et al. 2013 alone, without the distance that they subtract. "
     "*tfidf*: TF-IDF with logistic (or ridge) regression, trained on the training split. "
-    "*hypothesis-only*, *ending-only*: the same, without premise or story."
+    "*hypothesis-only*, *ending-only*: the same, without premise or story. *vectors*, *sif*: the "
+    "mean of word vectors of that file, plain or as Arora et al. 2017 weight it, and *wordnet*: "
+    "KIM's relations of two texts' words, under the same models."
 )
 """What stands above the tables, in Markdown."""
 

@@ -1,0 +1,173 @@
+"""The linear baselines there are: what each reads of an example, and everything it depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+from gpteval.errors import ConfigError, DataError
+from gpteval.features.bags import SMOOTHING, BagFeatures, wanted_words
+from gpteval.features.relations import RelationFeatures, Relations
+from gpteval.features.tfidf import SETTINGS, TextFeatures
+from gpteval.features.vector_files import WordVectors, file_digest, read_vectors
+from gpteval.features.wordnet import read_wordnet, wordnet_digest
+from gpteval.files import digest
+from gpteval.methods.linear_model import HEAD, Features
+from gpteval.progress import Progress
+from gpteval.task import Example, Task
+
+TFIDF = "tfidf"
+VERSION = 1
+"""Raised whenever the numbers of TF-IDF change; results depend on it."""
+BAGS_VERSION = 1
+"""Likewise of word vectors."""
+WORDNET = "wordnet"
+RELATIONS_VERSION = 1
+"""Likewise of WordNet's relations."""
+PACKED = (".gz", ".zst")
+
+Made = Callable[[Task, Iterable[Example], Progress], Features]
+"""Features of a task, not fitted yet; they may look at which words there are in all examples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A linear model over one kind of features.
+
+    Attributes:
+        name: Stands as its model in results.
+        settings: All that its numbers depend on beside task and rows; JSON values, of which none
+            is a path.
+        version: Raised whenever the numbers change.
+        features: What it reads.
+        paired: Whether it reads how a text is related to one given before it, and nothing else.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    version: int
+    features: Made
+    paired: bool = False
+
+    @property
+    def digest(self) -> str:
+        """Of the method, whatever it is fitted on."""
+        return digest({"name": self.name, "version": self.version, **self.settings})
+
+
+def without_vectors(task: Task) -> Iterator[Baseline]:
+    """TF-IDF, and the same blind to what is given where the task has such a one."""
+    for name in filter(None, (TFIDF, task.blind)):
+        made = partial(_tfidf, last_only=name != TFIDF)
+        yield Baseline(name, {**SETTINGS, **HEAD}, VERSION, made)
+
+
+def with_vectors(paths: Sequence[Path]) -> list[Baseline]:
+    """The mean of the vectors of a text's words, and SIF's; of every file.
+
+    Raises:
+        ConfigError: A file can't be read, or is of no such kind.
+    """
+    with _named("--vectors"):
+        digests = [file_digest(path) for path in paths]
+    return [
+        Baseline(
+            f"{kind}:{_stem(path)}",
+            {"vectors": content, "smoothing": smoothing, **HEAD},
+            BAGS_VERSION,
+            partial(_bags, path=path, content=content, smoothing=smoothing),
+        )
+        for path, content in zip(paths, digests, strict=True)
+        for kind, smoothing in (("vectors", None), ("sif", SMOOTHING))
+    ]
+
+
+def with_wordnet(directory: Path) -> Baseline:
+    """The relations that WordNet knows between the words of two texts.
+
+    Raises:
+        ConfigError: The directory lacks one of its files.
+    """
+    with _named("--wordnet"):
+        content = wordnet_digest(directory)
+    settings = {"wordnet": content, **HEAD}
+    made = partial(_relations, directory=directory, content=content)
+    return Baseline(WORDNET, settings, RELATIONS_VERSION, made, paired=True)
+
+
+@contextmanager
+def _named(option: str) -> Iterator[None]:
+    """Whatever is wrong with what an option names is the option's fault, not a task's.
+
+    Raises:
+        ConfigError: The block raised a DataError.
+    """
+    try:
+        yield
+    except DataError as error:
+        raise ConfigError(f"{option} {error}") from None
+
+
+def _stem(path: Path) -> str:
+    """What a file of vectors is called in results."""
+    name = path.name
+    return Path(path.stem if path.suffix.lower() in PACKED else name).stem
+
+
+def _tfidf(task: Task, _: Iterable[Example], __: Progress, *, last_only: bool) -> Features:
+    return TextFeatures(task, last_only=last_only)
+
+
+def _bags(
+    task: Task,
+    examples: Iterable[Example],
+    progress: Progress,
+    *,
+    path: Path,
+    content: str,
+    smoothing: float | None,
+) -> Features:
+    """Features of the vectors of a file.
+
+    Raises:
+        ConfigError: It is none, or has no word of the task.
+    """
+    wanted = wanted_words(task, examples)
+    with _named("--vectors"):
+        vectors = _vectors(path, content, wanted)
+    if not vectors.rows:
+        raise ConfigError(
+            f"--vectors {path} has none of the {len(wanted):,} words of {task.name}: name vectors "
+            "of its language"
+        )
+    there = sum(vectors.row(word) is not None for word in wanted)
+    progress.say(
+        f"{task.name}: {there:,} of {len(wanted):,} spellings have a vector in {path.name}"
+    )
+    return BagFeatures(task, vectors, smoothing=smoothing)
+
+
+@lru_cache(maxsize=1)  # both baselines of a file read the same words of a task
+def _vectors(path: Path, content: str, wanted: frozenset[str]) -> WordVectors:
+    return read_vectors(path, wanted)
+
+
+def _relations(
+    task: Task, _: Iterable[Example], __: Progress, *, directory: Path, content: str
+) -> RelationFeatures:
+    """Features of a WordNet.
+
+    Raises:
+        ConfigError: It can't be read.
+    """
+    with _named("--wordnet"):
+        return RelationFeatures(task, _known(directory, content))
+
+
+@lru_cache(maxsize=1)  # several tasks ask one WordNet, much of it twice
+def _known(directory: Path, content: str) -> Relations:
+    return Relations(read_wordnet(directory))
