@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         pretrain_model,
         run,
         score_baselines,
+        score_probes,
         score_zeroshot,
     )
     from gpteval.api.offers import (
@@ -151,6 +152,7 @@ __all__ = [
     "run",
     "save_checkpoint",
     "score_baselines",
+    "score_probes",
     "score_zeroshot",
     "show",
     "submit",
@@ -224,6 +226,7 @@ _LAZY = {
     "run": "gpteval.api.measure",
     "save_checkpoint": "gpteval.weights.checkpoint",
     "score_baselines": "gpteval.api.measure",
+    "score_probes": "gpteval.api.measure",
     "score_zeroshot": "gpteval.api.measure",
     "show": "gpteval.api.compare",
     "submit": "gpteval.api.results",

@@ -36,6 +36,7 @@ ADDED = {
     "run": "--limit 12 --epochs 1",
     "ablate": "--limit 4 --epochs 1",
     "zeroshot": "--limit 12 --no-untrained",
+    "probe": "--limit 12",
     "baselines": "--limit 12",
     "doctor": "--limit 1",
     "pretrain": "--context 256 --batch-size 1 --epochs 0 --updates 12 --warmup 2 --held-out 1",

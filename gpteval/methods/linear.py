@@ -9,10 +9,10 @@ scored on. What is finished is not fitted again.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gpteval.data.examples import examples_of
 from gpteval.data.raw import AbsentError
@@ -20,13 +20,14 @@ from gpteval.errors import ConfigError
 from gpteval.files import digest
 from gpteval.methods.identity import content, key
 from gpteval.methods.job import Job
-from gpteval.methods.linear_model import SETTINGS, LinearModel
+from gpteval.methods.linear_model import SETTINGS, Done, LinearModel
 from gpteval.methods.outcome import Asked, Results
 from gpteval.methods.run import plan, trainable
 from gpteval.methods.settings import Trained, settled
 from gpteval.methods.unit import (
     Answers,
     SplitName,
+    Unit,
     complete,
     data_record,
     rounded,
@@ -42,7 +43,9 @@ from gpteval.task import Example, Label, Task
 
 if TYPE_CHECKING:
     from gpteval.data.rows import Origin, SplitRows
-    from gpteval.results.store import ResultStore
+
+Units = Callable[["Job", "Mapping[SplitName, SplitRows]", int | None], Sequence[Unit]]
+"""What is fitted on the rows of a job, read with a limit."""
 
 TFIDF = "tfidf"
 LACKS = "has no baseline"
@@ -77,22 +80,39 @@ def score_baselines(
     return results
 
 
-def execute(config: Trained, progress: Progress, *, required: bool = True) -> Results:
+def baselines(job: Job, rows: Mapping[SplitName, SplitRows], limit: int | None) -> list[Unit]:
+    """All baselines of a job."""
+    names = filter(None, (TFIDF, job.task.blind))
+    units: list[Unit] = [Linear(name, job, rows, limit) for name in names]
+    window = Window(job.task, rows, limit)
+    return [*units, window] if window.applies and window.scored else units
+
+
+def execute(
+    config: Trained,
+    progress: Progress,
+    units: Units = baselines,
+    *,
+    required: bool = True,
+    lacks: str = LACKS,
+) -> Results:
     """Read, fit and score task by task; what was named by itself is read before the first fit.
 
     Args:
         config: What to score.
         progress: Told where the work stands.
-        required: Whether it is a fault that a task can have no baseline: not beside other scores.
+        units: What is fitted on the rows of a job.
+        required: Whether it is a fault that a task can have none: not beside other scores.
+        lacks: What is said of a task that has none, before the reason.
     """
     from gpteval.data.rows import origin
     from gpteval.results.store import ResultStore
 
     tasks, without = trainable(config.tasks, required=required)
     for name, reason in without.items():
-        progress.say(f"{name} {LACKS}: {reason}")
+        progress.say(f"{name} {lacks}: {reason}")
     names = config.tasks if required else ()
-    asked = Asked(names, progress, skip_missing=config.skip_missing, lacks=LACKS)
+    asked = Asked(names, progress, skip_missing=config.skip_missing, lacks=lacks)
     rows_from = origin(config.data_dir, config.sample)
     store = ResultStore(config.results_directory)
     store.prepare()
@@ -108,31 +128,12 @@ def execute(config: Trained, progress: Progress, *, required: bool = True) -> Re
             if (task.name, split) not in rows:
                 progress.say(f"{task.name} {split} is not there, and is not predicted")
         with asked.attempt(*job.tasks):
-            results += _completed(job, rows, config, store, progress)
+            for unit in units(job, rows, config.limit) if rows else ():
+                results += complete(unit, store, progress, again=config.force)
     if not required:
         return Results(results)
     asked.refuse_none(results)
     return asked.results(results)
-
-
-def _completed(
-    job: Job,
-    rows: Mapping[SplitName, SplitRows],
-    config: Trained,
-    store: ResultStore,
-    progress: Progress,
-) -> list[Result]:
-    """The results of all baselines of a job; none without rows."""
-    results: list[Result] = []
-    if not rows:
-        return results
-    for name in filter(None, (TFIDF, job.task.blind)):
-        unit = Linear(name, job, rows, config.limit)
-        results += complete(unit, store, progress, again=config.force)
-    window = Window(job.task, rows, config.limit)
-    if window.applies and window.scored:
-        results += complete(window, store, progress, again=config.force)
-    return results
 
 
 def _read(
@@ -182,6 +183,20 @@ def _there(
     return rows
 
 
+class Learner(Protocol):
+    """What is fitted on the examples of one split and then answers others."""
+
+    def fit(self, examples: Sequence[Example], done: Done) -> None:
+        """Learn; `done` is told how many more examples have been read."""
+
+    def predict(self, task: Task, examples: Sequence[Example], done: Done) -> list[Prediction]:
+        """Answer examples of the task, or of one that is scored with its model."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Fields of the results that are known when it is fitted."""
+
+
 class Linear:
     """One baseline, fitted on one training split: a unit."""
 
@@ -220,9 +235,13 @@ class Linear:
         """Of the method, whatever it is fitted on."""
         return digest({"name": self.name, "version": VERSION, **SETTINGS})
 
+    def model(self) -> Learner:
+        """What is fitted."""
+        return LinearModel(self.job.task, last_only=self.name != TFIDF)
+
     def predict(self, progress: Progress) -> Answers:
         """Fit, and predict every scored split."""
-        model = LinearModel(self.job.task, last_only=self.name != TFIDF)
+        model = self.model()
         examples = self._examples(self.job.task, "train")
         title = f"{self.job.task.name} · {self.name}"
         with self._timed("train"):
@@ -236,8 +255,7 @@ class Linear:
                 progress.begin(f"{title} · {task.name} {split}", len(asked))
                 predictions[task.name, split] = model.predict(task, asked, progress.advance)
                 progress.end()
-        facts = {"parameters": model.parameters, "seconds": rounded(self.seconds)}
-        return Answers(predictions, facts)
+        return Answers(predictions, {**model.facts, "seconds": rounded(self.seconds)})
 
     def scores(self, task: Task, predictions: Sequence[Prediction]) -> dict[str, float]:
         """The task's metrics."""
@@ -251,7 +269,7 @@ class Linear:
         data = data_record(scored, self.train, self._rows_digest(task), self.limit)
         return without_model(self.name, self.digest, SETTINGS) | {"data": data}
 
-    def _examples(self, task: Task, split: str) -> list[Example]:
+    def _examples(self, task: Task, split: str) -> Sequence[Example]:
         if (task.name, split) not in self._made:
             self._made[task.name, split] = examples_of(task, self.rows[task.name, split])
         return self._made[task.name, split]

@@ -9,6 +9,7 @@ from gpteval.report.standings import Mark, Row, base_split
 LEGEND = {
     "sample": "scored on a bundled sample: shows that the harness works, never beside the paper",
     "zero-shot": "nothing was fine-tuned; the paper's figures are fine-tuned ones",
+    "probe": "the model is frozen: a linear head on its states, trained on the training split",
     "baseline": "no language model: words counted, and a linear model of the training split; "
     "hypothesis-only and ending-only see nothing else of an example; sliding-window learns nothing",
     "limit": "a quick try on this many rows of every split",

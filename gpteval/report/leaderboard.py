@@ -41,7 +41,8 @@ EXPLAINED = (
     "*untrained*: a model of the same shape with random weights. *window*: the sliding window "
     "of Richardson et al. 2013 alone, without the distance that they subtract. "
     "*tfidf*: TF-IDF with logistic (or ridge) regression, trained on the training split. "
-    "*hypothesis-only*, *ending-only*: the same, without premise or story."
+    "*hypothesis-only*, *ending-only*: the same, without premise or story. *mean-4*, *last-mix*: a "
+    "linear probe of the frozen model's mean or last states after so many layers, or of their mix."
 )
 """What stands above the tables, in Markdown."""
 
@@ -100,7 +101,7 @@ def _section(rows: Iterable[Row], modes: Collection[Mode]) -> list[str]:
     if not own:
         return []
     columns = [c for c in _columns(own, ()) if any(c.cell(row) for row in own)]
-    heading = ["## Zero-shot and baselines", ""] if "zeroshot" in modes else []
+    heading = ["## Zero-shot, probes and baselines", ""] if "zeroshot" in modes else []
     return [*heading, *markdown_table(own, columns), ""]
 
 
