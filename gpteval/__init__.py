@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         pretrain_model,
         run,
         score_baselines,
+        score_probes,
         score_zeroshot,
     )
     from gpteval.api.offers import (
@@ -153,6 +154,7 @@ __all__ = [
     "run",
     "save_checkpoint",
     "score_baselines",
+    "score_probes",
     "score_zeroshot",
     "show",
     "submit",
@@ -228,6 +230,7 @@ _LAZY = {
     "run": "gpteval.api.measure",
     "save_checkpoint": "gpteval.weights.checkpoint",
     "score_baselines": "gpteval.api.measure",
+    "score_probes": "gpteval.api.measure",
     "score_zeroshot": "gpteval.api.measure",
     "show": "gpteval.api.compare",
     "submit": "gpteval.api.results",

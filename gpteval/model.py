@@ -53,6 +53,16 @@ def hidden_at(model: Model, trees: Trees, places: Tensor) -> Tensor:
     return states
 
 
+def layer_states(model: Model, trees: Trees) -> list[Tensor]:
+    """Hidden states of every token before the first layer and after each one, (N, D) each.
+
+    As a method `states(trees)` of the model gives them; of a model without one, the final states
+    alone.
+    """
+    own = getattr(model, "states", None)
+    return list(own(trees)) if own else [model.hidden(trees)]
+
+
 @runtime_checkable
 class Tokenizer(Protocol):
     """Text to token ids. `start` is the id a document begins with, None where there is none."""

@@ -17,7 +17,7 @@ DIGEST = "digest"
 """Field of a result's line beside those of `Result`; lines of earlier code lack it."""
 Record = TypeVar("Record", bound="Result | Prediction")
 
-Mode = Literal["finetune", "zeroshot", "baseline"]
+Mode = Literal["finetune", "zeroshot", "probe", "baseline"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ Shape letters: N tokens of all trees, D width, H heads, C = D / H, V vocabulary.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +98,25 @@ class GPT(nn.Module):
         Of the last block, all that follows attention is computed for these alone.
         """
         blocks = arrange(trees.spans, trees.tokens.device)
+        read = None if places is None else blocks.sorted(places)  # (U,) rows of x
+        for x in self._layer_by_layer(trees, blocks, read):
+            states = x
+        if read is None:
+            return blocks.unsort(states)  # (N, D), the trees' order
+        return states if len(self.blocks) else states.index_select(0, read)  # (U, D)
+
+    def states(self, trees: Trees) -> list[Tensor]:
+        """States of every token before the first block and after each one, (N, D) each."""
+        blocks = arrange(trees.spans, trees.tokens.device)
+        return [blocks.unsort(x) for x in self._layer_by_layer(trees, blocks, None)]
+
+    def _layer_by_layer(
+        self, trees: Trees, blocks: Arrangement, read: Tensor | None
+    ) -> Iterator[Tensor]:
+        """States in sorted order, (N, D): of tokens and positions, then after each block.
+
+        After the last one of the rows `read` (U,) alone, where they are given.
+        """
         dropout = Dropout(self.dropout if self.training else 0.0)
         # [C] drops out the embedding matrix itself, so `logits` has to see the same one.
         self._dropped = dropout.unscaled(self.tokens) if dropout.rate else None
@@ -112,12 +131,10 @@ class GPT(nn.Module):
         used = self.context if tokens.is_cuda else int(trees.positions.max()) + 1
         positions = dropout(self.positions[:used])  # (longest path, D)
         x = x + F.embedding(blocks.sort(trees.positions), positions)  # (N, D), sorted order
-        read = None if places is None else blocks.sorted(places)  # (U,) rows of x
+        yield x
         for number, block in enumerate(self.blocks, 1):
             x = block(x, blocks, dropout, read if number == len(self.blocks) else None)
-        if read is None:
-            return blocks.unsort(x)  # (N, D), the trees' order
-        return x if len(self.blocks) else x.index_select(0, read)  # (U, D)
+            yield x
 
     def _let_go(self, gradient: Tensor) -> None:
         """Free a matrix that nothing reads any more, before its gradient needs the room."""

@@ -51,12 +51,13 @@ class HuggingFaceModel(nn.Module):
         width, context: D, and the longest path in tokens.
         reading: How trees are read: one of `READINGS`, unfolded until another was found to do.
         plain: Whether its scores are those of its output layer, not scaled or capped after it.
+        every_layer: Whether states of every layer are read, (N, layers + 1, D), not final ones.
     """
 
     def __init__(self, lm: Any, source: str) -> None:
         super().__init__()
         self.lm, self._source = lm, source
-        self.reading, self.plain = "unfolded", True
+        self.reading, self.plain, self.every_layer = "unfolded", True, False
         shape = lm.config.get_text_config()
         self.width: int = lm.get_input_embeddings().weight.shape[1]
         self.context = _context(shape)
@@ -84,6 +85,21 @@ class HuggingFaceModel(nn.Module):
         """Final hidden states of every token, (N, D)."""
         return self.read(trees.tokens, trees.positions, trees.spans)
 
+    def states(self, trees: Trees) -> list[Tensor]:
+        """What transformers calls hidden states, of every token: its embedding, then by layer."""
+        self.every_layer = True
+        try:
+            return list(self.read(trees.tokens, trees.positions, trees.spans).unbind(1))
+        finally:
+            self.every_layer = False
+
+    def _call(self, **inputs: Any) -> Tensor:
+        """Final hidden states of rows, (R, T, D); of every layer, (R, T, layers + 1, D)."""
+        every = self.every_layer
+        output = self.lm.base_model(use_cache=False, output_hidden_states=every, **inputs)
+        states: Tensor = output.last_hidden_state
+        return torch.stack(output.hidden_states, dim=2) if every else states
+
     def read(self, tokens: Tensor, positions: Tensor, spans: Sequence[Span]) -> Tensor:
         """Final hidden states of some trees' (N,) tokens, in the way `reading` names, (N, D)."""
         if self.reading == "unfolded" or beyond(spans, self._window):
@@ -94,16 +110,15 @@ class HuggingFaceModel(nn.Module):
     def spans(self, tokens: Tensor, positions: Tensor, spans: Sequence[Span]) -> Tensor:
         """Final hidden states of some trees' (N,) tokens, by our attention over spans, (N, D)."""
         arranged = arrange(spans, tokens.device)
-        output = self.lm.base_model(
+        states = self._call(
             input_ids=arranged.sort(tokens)[None],
             position_ids=arranged.sort(positions)[None],
             # Of the shape of a mask that is ready, so that the model makes none; it is not read.
             attention_mask=torch.zeros(1, 1, 1, 1, device=tokens.device),
-            use_cache=False,
             spans=arranged,
             masks=Dropout(self.dropout if self.training else 0.0),
         )
-        return arranged.unsort(output.last_hidden_state[0])
+        return arranged.unsort(states[0])
 
     def one_call_layers(self) -> Iterator[nn.Module]:
         """Layers that compute the same operations whatever the batch: all under our attention."""
@@ -117,13 +132,12 @@ class HuggingFaceModel(nn.Module):
         for trees in whole_trees(spans, TREE_TOKENS[tokens.device.type]):
             here = slice(trees[0].start, trees[-1].stop)
             mask = tree_mask(trees).to(tokens.device, self.lm.dtype)  # (T, T)
-            output = self.lm.base_model(
+            read = self._call(
                 input_ids=tokens[None, here],
                 position_ids=positions[None, here],
                 attention_mask=mask[None, None],
-                use_cache=False,
             )
-            states.append(output.last_hidden_state[0])
+            states.append(read[0])
         return torch.cat(states)
 
     def unfolded(self, tokens: Tensor, spans: Sequence[Span]) -> Tensor:
@@ -144,9 +158,7 @@ class HuggingFaceModel(nn.Module):
         tokens = nn.utils.rnn.pad_sequence(list(rows), batch_first=True)  # (R, T)
         lengths = torch.tensor([len(row) for row in rows], device=tokens.device)
         mask = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
-        output = self.lm.base_model(input_ids=tokens, attention_mask=mask.long(), use_cache=False)
-        states: Tensor = output.last_hidden_state[mask]
-        return states
+        return self._call(input_ids=tokens, attention_mask=mask.long())[mask]
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores of every next token, (..., D) → (..., V)."""

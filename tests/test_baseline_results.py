@@ -137,7 +137,7 @@ def test_baselines_stand_below_the_zero_shot_scores_of_their_task() -> None:
         ("race", "mini"), ("race", "tfidf"), ("copa", "mini"), ("copa", "tfidf"),
     ]  # fmt: skip
     assert all(row.paper is None for row in rows[2:])
-    tuned, others = markdown(rows, "c").split("## Zero-shot and baselines")
+    tuned, others = markdown(rows, "c").split("## Zero-shot, probes and baselines")
     assert "| tfidf |" not in tuned and "| tfidf |" in others
 
 

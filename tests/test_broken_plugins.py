@@ -271,7 +271,7 @@ def test_every_command_works_beside_them(
             assert not gpteval("run", *QUICK["run"], *options).returncode
         done = gpteval("diff", "0", "1", "--task", "polarity", "--sample")
     else:
-        model = ["run", "zeroshot", "ablate", "doctor", "noise"]
+        model = ["run", "zeroshot", "probe", "ablate", "doctor", "noise"]
         more = ["--model", tiny_directory] if command in model else []
         done = gpteval(command, *QUICK[command], *more)
     assert done.returncode == 0, done.stderr

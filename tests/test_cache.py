@@ -47,7 +47,7 @@ def tokenizer(trained: BpeTokenizer) -> Counting:
 @pytest.fixture(autouse=True)
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("GPTEVAL_CACHE", str(tmp_path / "cache"))
-    cache._tell.cache_clear()
+    cache.tell.cache_clear()
     return tmp_path / "cache"
 
 

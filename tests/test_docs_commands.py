@@ -36,6 +36,7 @@ ADDED = {
     "run": "--limit 12 --epochs 1",
     "ablate": "--limit 4 --epochs 1",
     "zeroshot": "--limit 12 --no-untrained",
+    "probe": "--limit 12",
     "baselines": "--limit 12",
     "vectors": "--width 4 --epochs 1",
     "doctor": "--limit 1",

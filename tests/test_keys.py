@@ -16,10 +16,9 @@ from gpteval import FinetuneConfig, Loaded, load_model
 from gpteval.compute.distributed import World
 from gpteval.data.rows import Origin, load_split
 from gpteval.methods import identity
-from gpteval.methods.baseline import without_vectors
+from gpteval.methods.baseline import Fit, without_vectors
 from gpteval.methods.finetune import Finetune
 from gpteval.methods.job import Job, JobData
-from gpteval.methods.linear import Linear
 from gpteval.methods.session import Session
 from gpteval.methods.settings import RunConfig, ZeroshotConfig
 from gpteval.methods.zeroshot import Zeroshot
@@ -81,7 +80,7 @@ def keys(
     units = (
         Finetune(data, run, seed, session, transfer or Transfer()),
         Zeroshot(task, loaded, zeroshot, session),
-        Linear(next(b for b in without_vectors(blind) if b.name == baseline), job, rows, LIMIT),
+        Fit(next(b for b in without_vectors(blind) if b.name == baseline), job, rows, LIMIT),
     )
     return {unit.mode: unit.key(task) for unit in units}
 

@@ -46,6 +46,7 @@ ASKED = {
     "show": "show {results}@tfidf --task wnli --wrong",
     "ablate": f"ablate {SAMPLE} {CPU} --epochs 1",
     "zeroshot": f"zeroshot --tasks copa --sample --limit 2 --results {{results}} {CPU}",
+    "probe": f"probe {SAMPLE} {CPU}",
     "baselines": f"baselines {SAMPLE}",
     "pretrain": "pretrain {corpus} --output {pretrained} --merges 20 --updates 2 --batch-size 2 "
     "--context 256 --warmup 0 --evaluate 1 --snapshots 1 --device cpu",
@@ -371,7 +372,9 @@ def test_one_word_names_the_results_directory() -> None:
     kept = {
         path for path, command in TREE.items() if any(p.name == "results" for p in command.params)
     }
-    assert kept == {"run", "ablate", "zeroshot", "baselines", "curve", "leaderboard", "noise"}
+    assert kept == {
+        "run", "ablate", "zeroshot", "probe", "baselines", "curve", "leaderboard", "noise",
+    }  # fmt: skip
 
 
 def test_the_hub_s_tries_are_one_line(tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ def test_what_all_answers_share_has_no_column_of_its_own() -> None:
     )
     whole.fit(train)
     blind.fit(train)
-    assert whole.parameters == blind.parameters
+    assert whole.facts == blind.facts
 
 
 def test_scores_are_shares_in_the_order_of_answers_or_labels() -> None:

@@ -17,7 +17,7 @@ from gpteval.config import (
     task_names,
 )
 from gpteval.errors import ConfigError
-from gpteval.methods import linear, outcome, zeroshot
+from gpteval.methods import baseline, outcome, probe, zeroshot
 from gpteval.methods import run as running
 from gpteval.methods.settings import RunConfig, Subject, ZeroshotConfig, settled
 from gpteval.naming import ALL
@@ -38,7 +38,8 @@ Tasks = str | Task | Iterable[str | Task]
 
 run = shown(running.run)
 score_zeroshot = shown(zeroshot.score_zeroshot)
-score_baselines = shown(linear.score_baselines)
+score_baselines = shown(baseline.score_baselines)
+score_probes = shown(probe.score_probes)
 
 
 def ablate(

@@ -76,7 +76,7 @@ def command(*, as_json: bool, **settings: Any) -> None:
     gpteval baselines --tasks breaking-nli --data-dir DATA --wordnet /usr/share/wordnet
     """
     from gpteval.cli.progress import listener
-    from gpteval.methods.linear import score_baselines
+    from gpteval.methods.baseline import score_baselines
 
     progress = listener()
     results = score_baselines(progress=progress, **settings)

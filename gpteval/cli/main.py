@@ -29,6 +29,7 @@ COMMANDS = {
     "run": "Fine-tune one model on every task and score it.",
     "ablate": "Ask what pre-training, the auxiliary loss, layers and settings are worth.",
     "zeroshot": "Score one model by likelihood, without fine-tuning it.",
+    "probe": "Fit linear heads on the states of a frozen model.",
     "baselines": "Score what needs no language model, for comparison.",
     "pretrain": "Train a language model on text files, to fine-tune later.",
     "vectors": "Train word vectors on text files, for the baselines.",
@@ -56,6 +57,7 @@ FROM_PYTHON = {
     "run": "run",
     "ablate": "ablate",
     "zeroshot": "score_zeroshot",
+    "probe": "score_probes",
     "baselines": "score_baselines",
     "pretrain": "pretrain_model",
     "vectors": "train_vectors",
@@ -91,7 +93,7 @@ FROM_PYTHON = {
 ROOM = "use a smaller model, fewer rows (--limit) or --device cpu, or a machine with more"
 """What to do where memory runs out and nothing can be computed in parts."""
 
-RESUMED = {"run", "zeroshot", "baselines", "ablate", "pretrain", "curve", "noise"}
+RESUMED = {"run", "zeroshot", "probe", "baselines", "ablate", "pretrain", "curve", "noise"}
 """Commands that resume where they were interrupted."""
 
 

@@ -73,7 +73,8 @@ def command(
     gpteval zeroshot --tasks winograd --model hf:HuggingFaceTB/SmolLM2-135M
     """
     from gpteval.cli.progress import listener
-    from gpteval.methods import linear, zeroshot
+    from gpteval.methods import zeroshot
+    from gpteval.methods.baseline import fit_baselines
     from gpteval.methods.settings import BaselineConfig, ZeroshotConfig, settled
     from gpteval.plugins import registry
 
@@ -86,7 +87,7 @@ def command(
         shared = {name: settings[name] for name in SHARED}
         # Likelihoods need no training split.
         results.join(
-            linear.execute(settled(BaselineConfig, names, shared), progress, required=False)
+            fit_baselines(settled(BaselineConfig, names, shared), progress, required=False)
         )
     registry().run_finished(results)  # once, of all that the command made
     show_results(results, as_json=as_json)

@@ -49,7 +49,7 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
         directory = cache_directory()
         directory.mkdir(parents=True, exist_ok=True)
     except (OSError, ConfigError) as error:
-        _tell(str(error))
+        tell(str(error))
         return tokenizer.encode(texts)
     path = directory / f"{_key(tokenizer, texts)}.ids"
     ids = _read(path, len(texts))
@@ -109,26 +109,27 @@ def _write(path: Path, ids: Sequence[Sequence[int]]) -> None:
     numbers = np.fromiter(chain.from_iterable(ids), NUMBER, int(lengths.sum()))
     checksum = f"{Checksum.of(lengths, numbers)}\n".encode()
     try:
-        _remove_unused(path.parent)
+        remove_unused(path.parent)
         write_whole(path, checksum + lengths.tobytes() + numbers.tobytes())
     except OSError as error:
-        _tell(str(error))
+        tell(str(error))
 
 
-def _remove_unused(directory: Path) -> None:
+def remove_unused(directory: Path) -> None:
+    """Remove the files of a cache that nobody has used for long."""
     oldest = time.time() - KEPT
-    for path in chain(directory.glob("*.ids"), directory.glob("*.partial")):
+    for path in chain.from_iterable(map(directory.glob, ("*.ids", "*.npy", "*.partial"))):
         with suppress(FileNotFoundError):  # another process removes them too
             if path.stat().st_mtime < oldest:
                 remove(path)
 
 
 @cache
-def _tell(reason: str) -> None:
+def tell(reason: str) -> None:
     """Say it once, not for every split."""
     logger.warning(
-        "texts are encoded again each time, their ids can't be kept (%s): make room, or name a "
-        "directory in %s",
+        "texts are encoded again each time, what is made of them can't be kept (%s): make room, or "
+        "name a directory in %s",
         reason,
         VARIABLE,
     )

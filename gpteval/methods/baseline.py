@@ -1,4 +1,8 @@
-"""The linear baselines there are: what each reads of an example, and everything it depends on."""
+"""Linear baselines that need no language model: TF-IDF, word vectors, WordNet's relations.
+
+What each reads of an example, and everything it depends on. For reading tests the sliding window
+stands beside them (`gpteval.methods.window`).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpteval.errors import ConfigError, DataError
 from gpteval.features.bags import SMOOTHING, BagFeatures, wanted_words
@@ -16,9 +20,21 @@ from gpteval.features.tfidf import SETTINGS, TextFeatures
 from gpteval.features.vector_files import WordVectors, file_digest, read_vectors
 from gpteval.features.wordnet import read_wordnet, wordnet_digest
 from gpteval.files import digest
-from gpteval.methods.linear_model import HEAD, Features
-from gpteval.progress import Progress
+from gpteval.methods.job import Job
+from gpteval.methods.linear import Linear, execute
+from gpteval.methods.linear_model import HEAD, Features, LinearModel
+from gpteval.methods.outcome import Results
+from gpteval.methods.settings import BaselineConfig, settled
+from gpteval.methods.unit import SplitName, Unit
+from gpteval.methods.window import Window
+from gpteval.naming import ALL
+from gpteval.paths import user_path
+from gpteval.plugins import registry
+from gpteval.progress import Progress, Silent
 from gpteval.task import Example, Task
+
+if TYPE_CHECKING:
+    from gpteval.data.rows import SplitRows
 
 TFIDF = "tfidf"
 VERSION = 1
@@ -29,6 +45,7 @@ WORDNET = "wordnet"
 RELATIONS_VERSION = 1
 """Likewise of WordNet's relations."""
 PACKED = (".gz", ".zst")
+LACKS = "has no baseline"
 
 Made = Callable[[Task, Iterable[Example], Progress], Features]
 """Features of a task, not fitted yet; they may look at which words there are in all examples."""
@@ -97,6 +114,91 @@ def with_wordnet(directory: Path) -> Baseline:
     settings = {"wordnet": content, **HEAD}
     made = partial(_relations, directory=directory, content=content)
     return Baseline(WORDNET, settings, RELATIONS_VERSION, made, paired=True)
+
+
+def score_baselines(
+    tasks: str | Task | Iterable[str | Task] = ALL,
+    *,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Results:
+    """Fit and score the baselines of every task asked for.
+
+    Args:
+        tasks: Names or groups, as a list or joined by commas; "all": every task there is.
+        progress: Told where the work stands, and which splits are not there.
+        settings: Fields of `BaselineConfig`: data_dir, sample, limit, force, results, predict,
+            vectors, wordnet.
+
+    Returns:
+        A result per task, baseline and split, earlier finished ones among them; `left_out` names
+        the tasks of a group that have none.
+
+    Raises:
+        GptevalError: Anything the user can mend; what is finished is saved.
+    """
+    if strange := sorted({"model", "compute"} & settings.keys()):
+        raise ConfigError(f"baselines have no {strange[0]}: leave it out")
+    results = fit_baselines(settled(BaselineConfig, tasks, settings), progress or Silent())
+    registry().run_finished(results)
+    return results
+
+
+def fit_baselines(config: BaselineConfig, progress: Progress, *, required: bool = True) -> Results:
+    """Read, fit and score task by task, as `execute` does.
+
+    Args:
+        config: What to score.
+        progress: Told where the work stands.
+        required: Whether it is a fault that a task can have none: not beside other scores.
+    """
+    further = with_vectors(config.vector_files)
+    if config.wordnet is not None:
+        further.append(with_wordnet(user_path(config.wordnet)))
+
+    def units(job: Job, rows: Mapping[SplitName, SplitRows], limit: int | None) -> list[Unit]:
+        baselines = (*without_vectors(job.task), *further)
+        linear = [Fit(baseline, job, rows, limit) for baseline in baselines]
+        window = Window(job.task, rows, limit)
+        own: list[Unit] = [unit for unit in linear if unit.applies]
+        return [*own, window] if window.applies and window.scored else own
+
+    return execute(config, progress, units, lacks=LACKS, required=required)
+
+
+class Fit(Linear):
+    """One baseline, fitted on one training split: a unit."""
+
+    def __init__(
+        self,
+        baseline: Baseline,
+        job: Job,
+        rows: Mapping[SplitName, SplitRows],
+        limit: int | None,
+    ) -> None:
+        """`rows` as `execute` reads them with `limit`."""
+        super().__init__(baseline.name, job, rows, limit)
+        self.baseline, self.settings = baseline, baseline.settings
+
+    @property
+    def digest(self) -> str:
+        """Of the baseline."""
+        return self.baseline.digest
+
+    @property
+    def applies(self) -> bool:
+        """Whether the task has what the baseline reads."""
+        if not self.baseline.paired:
+            return True
+        examples = self._examples(self.job.task, "train")
+        return any(e.context or len(texts) > 1 for e in examples for texts in e.sequences)
+
+    def model(self, progress: Progress) -> LinearModel:
+        """A linear model over what the baseline reads."""
+        task = self.job.task
+        splits = [(task, "train"), *self.scored]
+        examples = [example for own, split in splits for example in self._examples(own, split)]
+        return LinearModel(task, self.baseline.features(task, examples, progress))
 
 
 @contextmanager

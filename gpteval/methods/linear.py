@@ -1,29 +1,26 @@
-"""Linear baselines that need no language model: TF-IDF, word vectors (`gpteval.methods.baseline`).
+"""What is fitted on a task's training split in one go: baselines, and probes of a frozen model.
 
-For reading tests the sliding window stands beside them (`gpteval.methods.window`).
-
-They are trained on a task's training split and scored on the splits that a fine-tuned model is
-scored on. What is finished is not fitted again.
+It is scored on the splits that a fine-tuned model is scored on. What is finished is not fitted
+again.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gpteval.data.examples import examples_of
 from gpteval.data.raw import AbsentError
-from gpteval.errors import ConfigError
-from gpteval.methods.baseline import Baseline, with_vectors, with_wordnet, without_vectors
 from gpteval.methods.identity import content, key
 from gpteval.methods.job import Job
-from gpteval.methods.linear_model import LinearModel
+from gpteval.methods.linear_model import Done
 from gpteval.methods.outcome import Asked, Results
 from gpteval.methods.run import plan, trainable
-from gpteval.methods.settings import BaselineConfig, settled
+from gpteval.methods.settings import Trained
 from gpteval.methods.unit import (
     Answers,
     SplitName,
@@ -34,73 +31,47 @@ from gpteval.methods.unit import (
     rows_digest,
     without_model,
 )
-from gpteval.methods.window import Window
-from gpteval.naming import ALL
-from gpteval.paths import user_path
-from gpteval.plugins import registry
-from gpteval.progress import Progress, Silent
+from gpteval.progress import Progress
 from gpteval.records import Mode, Prediction, Result
 from gpteval.task import Example, Label, Task
 
 if TYPE_CHECKING:
     from gpteval.data.rows import Origin, SplitRows
 
-LACKS = "has no baseline"
+Units = Callable[["Job", "Mapping[SplitName, SplitRows]", int | None], Sequence[Unit]]
+"""What is fitted on the rows of a job, read with a limit."""
 
 
-def score_baselines(
-    tasks: str | Task | Iterable[str | Task] = ALL,
+def execute(
+    config: Trained,
+    progress: Progress,
+    units: Units,
     *,
-    progress: Progress | None = None,
-    **settings: Any,
+    lacks: str,
+    required: bool = True,
 ) -> Results:
-    """Fit and score the baselines of every task asked for.
-
-    Args:
-        tasks: Names or groups, as a list or joined by commas; "all": every task there is.
-        progress: Told where the work stands, and which splits are not there.
-        settings: Fields of `BaselineConfig`: data_dir, sample, limit, force, results, predict,
-            vectors, wordnet.
-
-    Returns:
-        A result per task, baseline and split, earlier finished ones among them; `left_out` names
-        the tasks of a group that have none.
-
-    Raises:
-        GptevalError: Anything the user can mend; what is finished is saved.
-    """
-    if strange := sorted({"model", "compute"} & settings.keys()):
-        raise ConfigError(f"baselines have no {strange[0]}: leave it out")
-    results = execute(settled(BaselineConfig, tasks, settings), progress or Silent())
-    registry().run_finished(results)
-    return results
-
-
-def execute(config: BaselineConfig, progress: Progress, *, required: bool = True) -> Results:
     """Read, fit and score task by task; what was named by itself is read before the first fit.
 
     Args:
         config: What to score.
         progress: Told where the work stands.
-        required: Whether it is a fault that a task can have no baseline: not beside other scores.
+        units: What is fitted on the rows of a job.
+        lacks: What is said of a task that has none, before the reason.
+        required: Whether it is a fault that a task can have none: not beside other scores.
     """
     from gpteval.data.rows import origin
     from gpteval.results.store import ResultStore
 
     tasks, without = trainable(config.tasks, required=required)
     for name, reason in without.items():
-        progress.say(f"{name} {LACKS}: {reason}")
+        progress.say(f"{name} {lacks}: {reason}")
     names = config.tasks if required else ()
-    asked = Asked(names, progress, skip_missing=config.skip_missing, lacks=LACKS)
+    asked = Asked(names, progress, skip_missing=config.skip_missing, lacks=lacks)
     rows_from = origin(config.data_dir, config.sample)
-    further = with_vectors(config.vector_files)
-    if config.wordnet is not None:
-        further.append(with_wordnet(user_path(config.wordnet)))
     store = ResultStore(config.results_directory)
     store.prepare()
     jobs = plan(tasks, rows_from, lambda task, split: config.predict)
     sizes = [job.task.source.splits["train"].rows for job in jobs]
-    completed = partial(complete, store=store, progress=progress, again=config.force)
     read = partial(_read, rows_from=rows_from, limit=config.limit, asked=asked)
     ready = {n: read(job) for n, job in enumerate(jobs) if asked.by_itself(*job.tasks)}
     results: list[Result] = []
@@ -111,30 +82,12 @@ def execute(config: BaselineConfig, progress: Progress, *, required: bool = True
             if (task.name, split) not in rows:
                 progress.say(f"{task.name} {split} is not there, and is not predicted")
         with asked.attempt(*job.tasks):
-            own = (*without_vectors(job.task), *further)
-            results += _completed(job, rows, own, config, completed)
+            for unit in units(job, rows, config.limit) if rows else ():
+                results += complete(unit, store, progress, again=config.force)
     if not required:
         return Results(results)
     asked.refuse_none(results)
     return asked.results(results)
-
-
-def _completed(
-    job: Job,
-    rows: Mapping[SplitName, SplitRows],
-    baselines: Iterable[Baseline],
-    config: BaselineConfig,
-    complete: Callable[[Unit], list[Result]],
-) -> list[Result]:
-    """The results of all baselines of a job; none without rows."""
-    if not rows:
-        return []
-    linear = [Linear(baseline, job, rows, config.limit) for baseline in baselines]
-    units: list[Unit] = [unit for unit in linear if unit.applies]
-    window = Window(job.task, rows, config.limit)
-    if window.applies and window.scored:
-        units.append(window)
-    return [result for unit in units for result in complete(unit)]
 
 
 def _read(
@@ -184,36 +137,47 @@ def _there(
     return rows
 
 
-class Linear:
-    """One baseline, fitted on one training split: a unit."""
+class Learner(Protocol):
+    """What is fitted on the examples of one split and then answers others."""
+
+    def fit(self, examples: Sequence[Example], done: Done) -> None:
+        """Learn; `done` is told how many more examples have been read."""
+
+    def predict(self, task: Task, examples: Sequence[Example], done: Done) -> list[Prediction]:
+        """Answer examples of the task, or of one that is scored with its model."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Fields of the results that are known when it is fitted."""
+
+
+class Linear(ABC):
+    """One learner, fitted on one training split: a unit.
+
+    Attributes:
+        settings: All there is to set of it, for the record.
+    """
 
     mode: Mode = "baseline"
+    settings: Mapping[str, Any] = {}
     world = None
     unfinished = None
     kept = True
 
     def __init__(
         self,
-        baseline: Baseline,
+        name: str,
         job: Job,
         rows: Mapping[SplitName, SplitRows],
         limit: int | None,
     ) -> None:
         """`rows` as `read` gives them with `limit`."""
-        self.baseline, self.job, self.rows, self.limit = baseline, job, rows, limit
+        self.name, self.job, self.rows, self.limit = name, job, rows, limit
         self.train = rows[job.task.name, "train"]
         self.scored = [(task, split) for task, split in job.scored if (task.name, split) in rows]
         self.seconds = {"load": sum(split.seconds for split in rows.values())}
         self._made: dict[SplitName, list[Example]] = {}
         self._contents: dict[SplitName, str] = {}
-
-    @property
-    def applies(self) -> bool:
-        """Whether the task has what the baseline reads."""
-        if not self.baseline.paired:
-            return True
-        examples = self._examples(self.job.task, "train")
-        return any(e.context or len(texts) > 1 for e in examples for texts in e.sequences)
 
     @property
     def train_labels(self) -> Sequence[Label]:
@@ -223,18 +187,23 @@ class Linear:
     def key(self, task: Task) -> str:
         """Digest of everything the scores of `task` depend on."""
         contents = {f"{t.name}/{split}": self._content(t, split) for t, split in self._used(task)}
-        return key(self.mode, task, self.job.task, contents, {"baseline": self.baseline.digest})
+        return key(self.mode, task, self.job.task, contents, {"baseline": self.digest})
+
+    @property
+    @abstractmethod
+    def digest(self) -> str:
+        """Of the method, whatever it is fitted on."""
+
+    @abstractmethod
+    def model(self, progress: Progress) -> Learner:
+        """What is fitted."""
 
     def predict(self, progress: Progress) -> Answers:
         """Fit, and predict every scored split."""
         examples = self._examples(self.job.task, "train")
-        title = f"{self.job.task.name} · {self.baseline.name}"
+        title = f"{self.job.task.name} · {self.name}"
         with self._timed("train"):
-            read = [
-                example for task, split in self.scored for example in self._examples(task, split)
-            ]
-            features = self.baseline.features(self.job.task, [*examples, *read], progress)
-            model = LinearModel(self.job.task, features)
+            model = self.model(progress)
             progress.begin(f"{title} · fit", len(examples))
             model.fit(examples, progress.advance)
             progress.end()
@@ -245,8 +214,7 @@ class Linear:
                 progress.begin(f"{title} · {task.name} {split}", len(asked))
                 predictions[task.name, split] = model.predict(task, asked, progress.advance)
                 progress.end()
-        facts = {"parameters": model.parameters, "seconds": rounded(self.seconds)}
-        return Answers(predictions, facts)
+        return Answers(predictions, {**model.facts, "seconds": rounded(self.seconds)})
 
     def scores(self, task: Task, predictions: Sequence[Prediction]) -> dict[str, float]:
         """The task's metrics."""
@@ -258,10 +226,9 @@ class Linear:
         """Settings and data."""
         scored = self.rows[task.name, split]
         data = data_record(scored, self.train, self._rows_digest(task), self.limit)
-        own = self.baseline
-        return without_model(own.name, own.digest, own.settings) | {"data": data}
+        return without_model(self.name, self.digest, self.settings) | {"data": data}
 
-    def _examples(self, task: Task, split: str) -> list[Example]:
+    def _examples(self, task: Task, split: str) -> Sequence[Example]:
         if (task.name, split) not in self._made:
             self._made[task.name, split] = examples_of(task, self.rows[task.name, split])
         return self._made[task.name, split]

@@ -60,28 +60,21 @@ class LinearModel:
         columns = self.features.columns(examples, done)
         if task.kind == "regress":
             numbers = self.linear.predict(columns).clip(*task.scale)
-            return [_prediction(e, float(x), ()) for e, x in zip(examples, numbers, strict=True)]
+            return [prediction(e, float(x), ()) for e, x in zip(examples, numbers, strict=True)]
         likely = self.linear.predict_proba(columns)
         if task.kind == "choose":
-            return _choices(examples, likely[:, -1])
-        rows = (self._shares(task, row) for row in likely)
+            return choices(examples, likely[:, -1])
+        rows = (shares(task, self.linear.classes_, row) for row in likely)
         return [
-            _prediction(example, task.labels[_highest(row)], row)
+            prediction(example, task.labels[_highest(row)], row)
             for example, row in zip(examples, rows, strict=True)
         ]
 
-    def _shares(self, task: Task, likely: Sequence[float]) -> list[float]:
-        """Probabilities of the classes that were met in training as those of a task's labels."""
-        shares = dict.fromkeys(task.labels, 0.0)
-        for label, share in zip(self.linear.classes_, likely, strict=True):
-            shares[task.label_map.get(label, label)] += float(share)
-        return list(shares.values())
-
     @property
-    def parameters(self) -> int:
-        """Weights of the linear model; 0 of a constant."""
+    def facts(self) -> Mapping[str, Any]:
+        """Weights of the linear model, for the record; 0 of a constant."""
         fitted = getattr(self.linear, "coef_", None)
-        return 0 if fitted is None else int(fitted.size)
+        return {"parameters": 0 if fitted is None else int(fitted.size)}
 
 
 def _linear(task: Task, columns: Any, examples: Sequence[Example]) -> Any:
@@ -102,14 +95,24 @@ def _linear(task: Task, columns: Any, examples: Sequence[Example]) -> Any:
     return LogisticRegression(C=HEAD["C"], tol=HEAD["tol"], max_iter=1000).fit(columns, gold)
 
 
-def _choices(examples: Sequence[Example], likely: Array) -> list[Prediction]:
+def shares(task: Task, classes: Sequence[Any], likely: Sequence[float]) -> list[float]:
+    """Probabilities of the classes that were met in training as those of a task's labels."""
+    found = dict.fromkeys(task.labels, 0.0)
+    for label, share in zip(classes, likely, strict=True):
+        name = task.label_map.get(label, label)
+        if name in found:
+            found[name] += float(share)
+    return list(found.values())
+
+
+def choices(examples: Sequence[Example], likely: Array) -> list[Prediction]:
     """The answer likeliest to be right; `likely` has one number per sequence, (S,)."""
     predictions, start = [], 0
     for example in examples:
         own = likely[start : start + len(example.sequences)]
         start += len(own)
-        shares = [float(likelihood) for likelihood in own / own.sum()]
-        predictions.append(_prediction(example, _highest(shares), shares))
+        parts = [float(likelihood) for likelihood in own / own.sum()]
+        predictions.append(prediction(example, _highest(parts), parts))
     return predictions
 
 
@@ -118,6 +121,7 @@ def _highest(scores: Sequence[float]) -> int:
     return max(range(len(scores)), key=scores.__getitem__)
 
 
-def _prediction(example: Example, answer: str | int | float, scores: Sequence[float]) -> Prediction:
-    shares = tuple(round(float(score), 6) for score in scores)
-    return Prediction(example.id, example.label, answer, shares, example.part, example.cluster)
+def prediction(example: Example, answer: str | int | float, scores: Sequence[float]) -> Prediction:
+    """What was said of an example."""
+    rounded = tuple(round(float(score), 6) for score in scores)
+    return Prediction(example.id, example.label, answer, rounded, example.part, example.cluster)

@@ -177,6 +177,31 @@ class BaselineConfig(Trained):
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeConfig(Trained):
+    """Everything a probe depends on, beside the code.
+
+    Attributes:
+        state: What is read of a text: "mean" over its tokens, of its "last" one, or of an added
+            token behind the whole example ("extract").
+        layer: "last", "all" (a probe for each), "mix" (ELMo's), or a number: states after so many
+            layers, 0 before the first.
+        head: "linear"; of two labels also "l1" (an L1 penalty) or "neuron" (the best single unit).
+    """
+
+    state: str = option("mean", "", choices=("mean", "last", "extract"))
+    layer: str = "last"
+    head: str = option("linear", "", choices=("linear", "l1", "neuron"))
+
+    def __post_init__(self) -> None:
+        """Refuse what no probe can use."""
+        Trained.__post_init__(self)
+        if self.layer not in ("last", "mix", ALL) and not self.layer.isdecimal():
+            raise ConfigError(f"--layer is last, all, mix or a number, not {self.layer!r:.40}")
+        if self.layer == "mix" and self.head != "linear":
+            raise ConfigError(f"--head {self.head} is of one layer: leave out --layer mix")
+
+
+@dataclass(frozen=True, slots=True)
 class RunConfig(Trained):
     """Everything a run depends on, beside the code.
 

@@ -9,9 +9,10 @@ from gpteval.report.standings import Mark, Row, base_split
 LEGEND = {
     "sample": "scored on a bundled sample: shows that the harness works, never beside the paper",
     "zero-shot": "nothing was fine-tuned; the paper's figures are fine-tuned ones",
-    "baseline": "no language model: a linear model of the training split over words, their vectors "
-    "or what WordNet knows of them; "
-    "hypothesis-only and ending-only see nothing else of an example; sliding-window learns nothing",
+    "probe": "the model is frozen: a linear head on its states, trained on the training split",
+    "baseline": "no language model: a linear model of the training split over words, their "
+    "vectors, or what WordNet knows of them; hypothesis-only and ending-only see nothing else of "
+    "an example; sliding-window learns nothing",
     "limit": "a quick try on this many rows of every split",
     "cut": "rows of the official data are missing",
     "changed": "settings that differ from the paper's recipe",

@@ -43,7 +43,8 @@ EXPLAINED = (
     "*tfidf*: TF-IDF with logistic (or ridge) regression, trained on the training split. "
     "*hypothesis-only*, *ending-only*: the same, without premise or story. *vectors*, *sif*: the "
     "mean of word vectors of that file, plain or as Arora et al. 2017 weight it, and *wordnet*: "
-    "KIM's relations of two texts' words, under the same models."
+    "KIM's relations of two texts' words, under the same models. *mean-4*, *last-mix*: a "
+    "linear probe of the frozen model's mean or last states after so many layers, or of their mix."
 )
 """What stands above the tables, in Markdown."""
 
@@ -102,7 +103,7 @@ def _section(rows: Iterable[Row], modes: Collection[Mode]) -> list[str]:
     if not own:
         return []
     columns = [c for c in _columns(own, ()) if any(c.cell(row) for row in own)]
-    heading = ["## Zero-shot and baselines", ""] if "zeroshot" in modes else []
+    heading = ["## Zero-shot, probes and baselines", ""] if "zeroshot" in modes else []
     return [*heading, *markdown_table(own, columns), ""]
 
 

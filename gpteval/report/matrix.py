@@ -28,7 +28,7 @@ RESAMPLES = 2_000
 """Of a task's examples, where no exact test is known: enough to tell on which side of `LEVEL` a p
 lies."""
 ABOVE, BELOW = "▲", "▼"
-TOLD = {"zero-shot", "baseline", "changed"}
+TOLD = {"zero-shot", "probe", "baseline", "changed"}
 """Marks that an entrant's name says."""
 
 Place = tuple[str, str, bool]

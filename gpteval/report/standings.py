@@ -22,7 +22,7 @@ MOST_PARTS = 20
 MEAN = "macro mean"
 """What the mean of a suite is called that has no published one."""
 
-HALVES: tuple[tuple[Mode, ...], ...] = (("finetune",), ("zeroshot", "baseline"))
+HALVES: tuple[tuple[Mode, ...], ...] = (("finetune",), ("zeroshot", "probe", "baseline"))
 """Modes whose rows stand together; within a task in the order of the modes."""
 
 

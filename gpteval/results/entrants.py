@@ -16,7 +16,15 @@ from gpteval.weights.transfer import Transfer
 TRAINED: Mode = "finetune"
 """The way of measuring that has a recipe."""
 
-CALLED: Mapping[Mode, str] = {"finetune": "fine-tuned", "zeroshot": "zero-shot", "baseline": ""}
+NAMED: tuple[Mode, ...] = (TRAINED, "probe")
+"""Ways of measuring that there are several of, told by their recipe."""
+
+CALLED: Mapping[Mode, str] = {
+    "finetune": "fine-tuned",
+    "zeroshot": "zero-shot",
+    "probe": "probe",
+    "baseline": "",
+}
 """What a way of measuring is called; a baseline is by its name."""
 
 
@@ -53,7 +61,7 @@ class Entrant:
     @property
     def label(self) -> str:
         """What a table calls it."""
-        recipe = " ".join([self.recipe, *self.own]) if self.mode == TRAINED else ""
+        recipe = " ".join([self.recipe, *self.own]) if self.mode in NAMED else ""
         used = ", ".join(filter(None, [CALLED[self.mode], recipe, self.kept]))
         return f"{short_name(self.model)} {used}".rstrip()
 
@@ -121,8 +129,8 @@ def of_entrants(results: Sequence[Result], choices: Iterable[str]) -> list[Resul
 
 def _typed(result: Result) -> str:
     """The words that one would type for a result's entrant."""
-    trained = result.mode == TRAINED
-    recipe = named_recipe(result.recipe, result.config)[0] if trained else ""
+    named = result.mode in NAMED
+    recipe = named_recipe(result.recipe, result.config)[0] if named else ""
     return ",".join(filter(None, [result.model, result.mode, recipe]))
 
 

@@ -1,0 +1,76 @@
+"""Vectors of texts put together to the columns of an example, whatever the vectors are of.
+
+Two texts u and v are told as [u, v, |u - v|, u·v] (InferSent: Conneau et al. 2017, §2.1; SentEval,
+`snli.py`, has them for entailment; for paraphrases and similarity the last two alone, `mrpc.py`
+and `sick.py`, which this has among its columns). An example read in both orders is the mean of
+both. Vectors of words, or of words and states side by side (CoVe: McCann et al. 2017, §5), are
+composed by the same function.
+
+Shape letters: U texts, D width of a text's vector, S sequences, n examples, F columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BLOCKS = ("u", "v", "|u-v|", "u·v")
+"""What the columns of a pair are, D of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which texts the sequences of a split are made of.
+
+    Attributes:
+        texts: (S, 1) or (S, 2) places in the list of texts.
+        sizes: (n,) sequences of each example.
+        apart: Whether every sequence is a row by itself (the answers of a choice); else an example
+            is one row, the mean over its sequences.
+    """
+
+    texts: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    apart: bool
+
+    @classmethod
+    def of(cls, examples: Sequence[Sequence[Sequence[int]]], *, apart: bool) -> Layout:
+        """From the places of the texts by example and sequence.
+
+        A sequence of one text among pairs is given it twice.
+        """
+        sequences = [tuple(texts) for own in examples for texts in own]
+        most = max(map(len, sequences), default=1)
+        padded = [texts if len(texts) == most else (texts[-1],) * most for texts in sequences]
+        sizes = np.array([len(own) for own in examples], np.int64)
+        return cls(np.array(padded, np.int64).reshape(len(padded), most), sizes, apart)
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """(n,) rows of each example."""
+        return self.sizes if self.apart else np.ones_like(self.sizes)
+
+
+def composed(vectors: Any, layout: Layout) -> NDArray[np.float32]:
+    """Columns of a split: (S, F) where sequences stand apart, else (n, F).
+
+    Args:
+        vectors: (U, D) one of each text.
+        layout: Which texts make a sequence; F is D of one text, 4·D of two.
+    """
+    first, *others = (np.asarray(vectors[places]) for places in layout.texts.T)  # (S, D) each
+    columns = first
+    for second in others:
+        columns = np.hstack([first, second, np.abs(first - second), first * second])
+    if layout.apart or len(columns) == len(layout.sizes):
+        return columns
+    starts = np.cumsum(layout.sizes) - layout.sizes
+    summed: NDArray[np.float32] = np.add.reduceat(columns, starts, axis=0)
+    summed /= layout.sizes[:, None].astype(np.float32)
+    return summed
