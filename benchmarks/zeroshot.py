@@ -31,7 +31,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, product
 from operator import ne, truediv
-from pathlib import Path
 from statistics import median
 
 import torch
@@ -39,10 +38,10 @@ from allocator import CHOICES, settled
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from rounds import interleaved, paired, seconds
-from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel, PreTrainedTokenizerFast
+from transformers import OpenAIGPTLMHeadModel, PreTrainedTokenizerFast
+from weights import WORDS, made
 
-import gpteval_models
-from gpteval import BpeTokenizer, Compute, Prompt, load_weights
+from gpteval import BpeTokenizer, Compute, Prompt
 from gpteval.compute.device import resolve
 from gpteval.data.rows import DATA_VARIABLE, load_split, origin
 from gpteval.encode.pieces import join
@@ -50,13 +49,11 @@ from gpteval.encode.prompts import encode_prompts
 from gpteval.plugins import registry
 from gpteval.score.likelihood import fold_prompts, score_prompts
 from gpteval_models.gpt import GPT, GPTConfig
-from gpteval_models.openai import translate
 
 SHAPES = {
     "gpt1": GPTConfig(vocab_size=40_478),
     "small": GPTConfig(vocab_size=9000, width=32, layers=2, heads=2),
 }
-WORDS = Path(gpteval_models.__file__).parent / "mini"
 BATCH_SIZES = [8, 1, 32]
 LIMIT = 1e-4
 """Largest difference of a log-probability (of a whole continuation, in nats) in fp32."""
@@ -183,25 +180,6 @@ def pair(prompt: Prompt, number: int) -> tuple[str, str]:
     candidate = prompt.candidates[number]
     context = join(prompt.passage.strip(), candidate.context.strip())
     return context, join(context, candidate.continuation.strip())[len(context) :]
-
-
-def made(shape: GPTConfig) -> tuple[GPT, OpenAIGPTLMHeadModel]:
-    """Both models with the same weights, none of them at its initial value."""
-    torch.manual_seed(0)
-    config = OpenAIGPTConfig(
-        vocab_size=shape.vocab_size,
-        n_embd=shape.width,
-        n_layer=shape.layers,
-        n_head=shape.heads,
-        n_positions=shape.context,
-    )
-    theirs = OpenAIGPTLMHeadModel(config).eval()
-    with torch.no_grad():
-        for parameter in theirs.parameters():
-            parameter.add_(torch.randn_like(parameter), alpha=0.02)
-    ours = GPT(shape)
-    load_weights(ours, translate(theirs.state_dict()), "transformers")
-    return ours, theirs
 
 
 def shown(times: dict[str, list[float]]) -> str:
