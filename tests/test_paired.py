@@ -1,5 +1,6 @@
 """Paired tests against independent references: scipy, statsmodels, and plain loops."""
 
+import itertools
 import math
 
 import numpy as np
@@ -237,6 +238,27 @@ def test_a_difference_within_the_tolerance_is_not_beyond_it():
     assert found.p < 1e-6
     assert found.p_beyond(0.0) < 1e-6
     assert found.p_beyond(abs(found.value)) == 1.0
+
+
+@pytest.mark.parametrize("clusters", [1, 12, 600])
+@pytest.mark.parametrize("examples", [0.0, 1e-40, 1e-4])
+@pytest.mark.parametrize("seeds", [None, 0.0, 1e-300, 1e-40, 1e-18, 1e-4])
+@pytest.mark.parametrize("shared", [0.0, 1e-6, 1.0], ids=["apart", "shared", "all shared"])
+def test_whatever_the_variances_everything_said_is_finite(clusters, examples, seeds, shared):
+    """Three seeds may well score the same, and answers too."""
+    for value, flipped, freedom in itertools.product((0.0, 0.03), (0.0, 0.2), (1.0, 2.5, 4.0)):
+        found = Difference(
+            0.5, 0.5 + value, examples, 600, clusters, seeds=seeds, freedom=freedom,
+            shared=min(shared, 1) * examples, flipped=flipped,
+        )  # fmt: skip
+        alpha = 0.01
+        numbers = [found.error, *found.interval(1 - alpha), found.detectable(alpha, 0.01)]
+        numbers += [found.p_beyond(tolerance) for tolerance in (0.0, 0.01, 0.05)]
+        assert all(map(math.isfinite, numbers))
+        for tolerance in (0.0, 0.01, value, 0.05):
+            assert (found.to_settle(alpha, tolerance) or 1) > 0
+            runs = found.runs_to_settle(alpha, tolerance, (3, 2))
+            assert runs is None or min(runs) > 0
 
 
 def test_the_mean_over_tasks_is_surer_than_each():

@@ -132,7 +132,7 @@ class Difference:
 
     def _reached(self, alpha: float) -> float:
         """What is found in `POWER` of all cases with the variance as it is."""
-        if self.seeds is None or not self.error:
+        if not self.seeds or not self.error:
             return self._margin(alpha) + quantile(POWER) * self.error
         return self._reached_over_seeds(alpha)
 
