@@ -28,8 +28,8 @@ SECTIONS = {
     "From Python: measure": "run score_zeroshot score_probes score_baselines ablate ablate_layers "
     "ablate_pieces noise curve doctor pretrain_model train_vectors load_model recipe read_table",
     "From Python: keep and answer": "load_finetuned Finetuned Answer",
-    "From Python: results": "load_results leaderboard matrix compare diff show bless check rescore "
-    "verify_results merge_results submit",
+    "From Python: results": "load_results leaderboard matrix history compare diff show bless "
+    "check rescore verify_results merge_results submit",
     "From Python: what there is": "list_tasks list_models list_metrics list_plugins preview_tasks "
     "verify_data new_package plugin_faults",
     "For a family of models": "save_checkpoint load_weights read_config read_json read_tensors "

@@ -223,6 +223,7 @@ QUICK = {
     "metrics": [],
     "plugins": [],
     "leaderboard": [RESULTS],
+    "history": [RESULTS, "--tasks", "sst2"],
     "data": ["verify", "--sample", "--tasks", "polarity"],
     "run": ["--tasks", "polarity", "--sample", "--recipe", "hasty", "--limit", 16],
     "zeroshot": ["--tasks", "cola", "--sample", "--limit", 4],

@@ -27,9 +27,9 @@ from rich.console import Console
 from test_laws import ROOT, modules
 
 from gpteval.cli import output
-from gpteval.cli.leaderboard import SUFFIXES
 from gpteval.cli.main import cli, main
 from gpteval.cli.progress import Whole
+from gpteval.cli.views import SUFFIXES
 from gpteval.plugins import registry
 from gpteval.report.leaderboard import Leaderboard
 from gpteval.report.standings import standings
@@ -54,6 +54,7 @@ ASKED = {
     "--device cpu",
     "vectors": "vectors {corpus} --output {vectors} --width 4 --least 1 --epochs 1",
     "leaderboard": "leaderboard {hostile}",
+    "history": "history {results}",
     "compare": "compare {results} {results}",
     "diff": "diff {results} {results} --task wnli --sample",
     "bless": "bless {results} --output {baseline}",
@@ -111,6 +112,7 @@ EVERYTHING = [
         for more in ("", " --cost", " --matrix")
         if not (more and "html" in form)  # a page has everything
     ),
+    *(f"{ASKED['history']} {form}" for form in FORMS),
 ]
 
 

@@ -120,6 +120,34 @@ def matrix(
     return Matrix(*(getattr(found, field.name) for field in fields(found)))
 
 
+def history(
+    directory: PathLike = RESULTS,
+    tasks: Names | None = None,
+    *,
+    entrants: Iterable[str] = (),
+    all_splits: bool = False,
+) -> Matrix:
+    """What each step from counted words to a fine-tuned model brings: each held to the one before.
+
+    Args:
+        directory: Where runs left their results.
+        tasks: Only these: names, groups and patterns; None for all.
+        entrants: The steps in their order, as in `load_results`; none: all that learn from the
+            training split, from what reads words to what is fine-tuned.
+        all_splits: Every scored split, not only the last.
+
+    Raises:
+        ResultError: There are none.
+    """
+    from gpteval.report import history as made
+
+    choices = tuple(entrants)
+    results = load_results(directory, tasks, entrants=choices)
+    store = ResultStore(user_path(directory))
+    found = made.history(results, store, choices=choices, all_splits=all_splits)
+    return Matrix(*(getattr(found, field.name) for field in fields(found)))
+
+
 def rescore(
     directory: PathLike = RESULTS,
     tasks: Names | None = None,

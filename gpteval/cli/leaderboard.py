@@ -3,63 +3,37 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gpteval.cli import output
-from gpteval.cli.options import DIRECTORY, UserPath, json_option, results_option
-from gpteval.config import RESULTS, SAMPLE_RESULTS
-from gpteval.errors import ConfigError, ResultError
+from gpteval.cli.options import DIRECTORY, json_option, results_option
+from gpteval.cli.views import (
+    View,
+    form_of,
+    format_option,
+    last_written,
+    matrix_view,
+    output_option,
+    put,
+    write_view,
+)
 from gpteval.paths import here
 from gpteval.results.store import ResultStore
-from gpteval.text import json_lines
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from gpteval.records import Result
-    from gpteval.report.matrix import Matrix
-
-
-SUFFIXES = {
-    ".md": "markdown",
-    ".csv": "csv",
-    ".tex": "latex",
-    ".html": "html",
-    ".jsonl": "json",
-    ".txt": "terminal",
-}
-"""How a file is laid out, by its name."""
-
-
-LAYOUTS = tuple(form for form in dict.fromkeys(SUFFIXES.values()) if form != "json")
-"""What --format takes; JSON has an option of its own."""
-
-
-class View(NamedTuple):
-    """What is shown, in the forms it can take."""
-
-    table: RenderableType
-    markdown: Callable[[str], str]
-    latex: Callable[[], str]
-    rows: Callable[[], list[dict[str, Any]]]
 
 
 @click.command()
 @click.argument("directory", required=False, type=DIRECTORY)
 @results_option
-@click.option("--format", "layout", type=click.Choice(LAYOUTS))
+@format_option
 @json_option
-@click.option(
-    "--output",
-    "path",
-    type=UserPath(dir_okay=False),
-    help=f"Write to this file; its suffix says how, unless --format does: {', '.join(SUFFIXES)}.",
-)
+@output_option
 @click.option("--matrix", is_flag=True, help="Show tasks and entrants: who is best at what.")
 @click.option("--transpose", is_flag=True, help="Have the matrix's entrants down, tasks across.")
 @click.option(
@@ -111,14 +85,14 @@ def command(
     gpteval leaderboard results --reference tfidf --output results/README.md
     gpteval leaderboard results --reference tfidf --output page.html
     """
-    form = _form(layout, as_json, path)
+    form = form_of(layout, as_json, path)
     switches = {f"--{name.replace('_', '-')}": asked.pop(name) for name in SWITCHES}
     _check(directory, results, form, reference, switches)
     if data_dir and form != "html":
         raise click.UsageError("--data-dir is for the examples of an HTML page: leave it out")
     from gpteval.api.results import load_results
 
-    source = directory or results or _last_written()
+    source = directory or results or last_written()
     found = load_results(source, **asked)
     only = {"tasks": asked["tasks"], "model": asked["model"], "reference": reference}
     made = _command(source, only, asked["entrants"], switches, form)
@@ -132,16 +106,13 @@ def command(
             switches["--all-splits"],
             data_dir,
         )
-        _put(path, text)
+        put(path, text)
         return
     if switches["--cost"]:
         view = _costs(found)
     else:
         view = _scores(found, ResultStore(source), form, asked["entrants"], reference, switches)
-    if path is None and form == "terminal":
-        output.show(view.table)
-        return
-    _write(view, form, made, path)
+    write_view(view, form, made, path)
 
 
 PAGES = ("markdown", "html")
@@ -170,31 +141,6 @@ def _check(
         raise click.UsageError("--transpose is of the matrix: give --matrix too")
     if reference is not None and not switches["--matrix"] and form not in PAGES:
         raise click.UsageError("--reference marks the matrix: give --matrix too")
-
-
-def _last_written() -> Path:
-    """The default directory with the newest records; if both have some, it is named."""
-    records = [Path(name) / "records.jsonl" for name in (RESULTS, SAMPLE_RESULTS)]
-    there = sorted((p for p in records if p.is_file()), key=lambda p: p.stat().st_mtime)
-    if len(there) > 1:
-        newest, other = there[-1].parent, there[0].parent
-        output.tell(f"the newest results, those in {newest} (others: gpteval leaderboard {other})")
-    return there[-1].parent if there else Path(RESULTS)
-
-
-def _form(layout: str | None, as_json: bool, path: Path | None) -> str:
-    """terminal, markdown, csv, latex, html or json, by what was asked for, else by the file's name.
-
-    Raises:
-        ConfigError: The file's name says nothing.
-    """
-    if as_json or layout or path is None:
-        return "json" if as_json else layout or "terminal"
-    if path.suffix.lower() not in SUFFIXES:
-        raise ConfigError(
-            f"--output {path}: name a file ending in {', '.join(SUFFIXES)}, or give --format"
-        )
-    return SUFFIXES[path.suffix.lower()]
 
 
 def _command(
@@ -229,7 +175,7 @@ def _scores(
     if switches["--matrix"] or form == "markdown":
         made = matrix(results, store, choices=entrants, reference=reference, all_splits=whole)
         if switches["--matrix"]:
-            return _matrix(made, transposed=switches["--transpose"])
+            return matrix_view(made, transposed=switches["--transpose"])
     rows = standings(results, all_splits=whole)
     return View(
         Leaderboard(rows),
@@ -255,17 +201,6 @@ def _page(
     return page(results, store, table, made, all_splits=all_splits, data_dir=data_dir)
 
 
-def _matrix(made: Matrix, *, transposed: bool) -> View:
-    from gpteval.report.matrix_table import MatrixTable, json_rows, latex, markdown
-
-    return View(
-        MatrixTable(made, transposed=transposed),
-        lambda command: markdown(made, transposed=transposed),
-        partial(latex, made, transposed=transposed),
-        partial(json_rows, made),
-    )
-
-
 def _costs(results: list[Result]) -> View:
     from gpteval.report.costs import CostTable, costs, json_rows, latex, markdown
 
@@ -273,35 +208,3 @@ def _costs(results: list[Result]) -> View:
     return View(
         CostTable(rows), partial(markdown, rows), partial(latex, rows), partial(json_rows, rows)
     )
-
-
-def _write(view: View, form: str, made: str, path: Path | None) -> None:
-    """To a file, or to stdout."""
-    if path is None and form == "json":
-        output.show_json(*view.rows())
-    else:
-        _put(path, _text(view, form, made))
-
-
-def _put(path: Path | None, text: str) -> None:
-    from gpteval.files import write_whole
-
-    if path is None:
-        output.write(text)
-        return
-    try:
-        write_whole(path, text)
-    except OSError as error:
-        raise ResultError(f"{path} can't be written: {error.strerror or error}") from error
-
-
-def _text(view: View, form: str, made: str) -> str:
-    from gpteval.report.table import csv_page, page
-
-    if form == "json":
-        return json_lines(view.rows())
-    if form == "markdown":
-        return view.markdown(made)
-    if form == "latex":
-        return view.latex()
-    return csv_page(view.rows()) if form == "csv" else page(view.table)

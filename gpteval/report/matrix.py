@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from gpteval.errors import ResultError
@@ -104,6 +105,8 @@ class Matrix:
         remarks: What is said of the paper's figures, and what could not be compared.
         reference: Whose scores the others are held to.
         one_seed: Whether a difference to it is of a model that was fine-tuned with one seed.
+        chained: Whether each is held to the one before it that has the task, in place of a
+            reference.
     """
 
     names: Mapping[Entrant, str]
@@ -112,6 +115,7 @@ class Matrix:
     remarks: tuple[str, ...]
     reference: Entrant | None = None
     one_seed: bool = False
+    chained: bool = False
 
 
 @dataclass(slots=True)
@@ -129,6 +133,7 @@ def matrix(
     choices: Sequence[str] = (),
     reference: str | None = None,
     all_splits: bool = False,
+    chained: bool = False,
 ) -> Matrix:
     """Put results into a matrix.
 
@@ -139,6 +144,8 @@ def matrix(
             all, the fine-tuned first.
         reference: The words of the one that all others are held to.
         all_splits: Show every scored split, not only a run's last.
+        chained: Hold each to the one before it that has the task; none chosen: what reads words,
+            what reads a frozen model, what is fine-tuned, each from the plainest on.
 
     Raises:
         ResultError: Nobody has the words of a choice, or several have those of the reference.
@@ -146,9 +153,10 @@ def matrix(
     results = of_entrants(results, choices)
     rows = [row for row in standings(results, all_splits=all_splits) if row.headline]
     table = _table(rows, results)
-    names = labels(_ordered(table, choices))
+    names = labels(_ordered(table, choices, plain_first=chained))
     base = _only(results, names, reference) if reference is not None else None
-    compared = _compared(table, results, store, base, names) if base else _Compared()
+    pairs = _chain(table, names) if chained else _to(base, table, names) if base else {}
+    compared = _compared(pairs, results, store, names)
     shown = [row for cells in table.values() for row in cells.values()]
     told = [note for note in footnotes(shown) if note[0] not in TOLD]
     notes = tuple(note for note in told if note[0] in LEGEND)
@@ -160,6 +168,7 @@ def matrix(
         (*remarks, *compared.refused),
         base,
         any(row.seeds_unknown for row in compared.rows.values()),
+        chained,
     )
 
 
@@ -178,15 +187,23 @@ def _table(rows: Sequence[Row], results: Sequence[Result]) -> dict[Place, dict[E
     return {place: table[*key, place] for *key, place in sorted(table)}  # type: ignore[index]
 
 
-def _ordered(table: Mapping[Place, Mapping[Entrant, Row]], choices: Sequence[str]) -> list[Entrant]:
+def _ordered(
+    table: Mapping[Place, Mapping[Entrant, Row]], choices: Sequence[str], *, plain_first: bool
+) -> list[Entrant]:
     """By the choices, then the way of measuring; those with most tasks first."""
     modes = [mode for half in HALVES for mode in half]
+    if plain_first:
+        modes.reverse()
     tasks = Counter(entrant for cells in table.values() for entrant in cells)
     first = {e: row.result for cells in table.values() for e, row in cells.items()}
 
-    def rank(entrant: Entrant) -> tuple[int, int, int]:
+    def rank(entrant: Entrant) -> tuple[int, ...]:
         named = (n for n, choice in enumerate(choices) if chosen(first[entrant], choice))
-        return next(named, 0), modes.index(entrant.mode), -tasks[entrant]
+        way = modes.index(entrant.mode)
+        if not plain_first:
+            return next(named, 0), way, -tasks[entrant]
+        trained = bool(first[entrant].config.get("pretraining", True))
+        return next(named, 0), way, trained, bool(first[entrant].changed), -tasks[entrant]
 
     return sorted(tasks, key=rank)
 
@@ -204,25 +221,42 @@ def _only(results: Sequence[Result], names: Mapping[Entrant, str], words: str) -
     return found[0]
 
 
-def _compared(
-    table: Mapping[Place, Mapping[Entrant, Row]],
-    results: Sequence[Result],
-    store: ResultStore,
-    base: Entrant,
-    names: Mapping[Entrant, str],
-) -> _Compared:
+Pairs = Mapping[tuple[Entrant, Entrant], Sequence[Mapping[Entrant, Row]]]
+"""Who is held to whom, the latter first → the lines that both have."""
+
+
+def _to(
+    base: Entrant, table: Mapping[Place, Mapping[Entrant, Row]], names: Mapping[Entrant, str]
+) -> Pairs:
     """Every entrant held to the reference."""
+    shared = {(base, e): [c for c in table.values() if base in c and e in c] for e in names}
+    return {pair: lines for pair, lines in shared.items() if lines and pair != (base, base)}
+
+
+def _chain(table: Mapping[Place, Mapping[Entrant, Row]], names: Mapping[Entrant, str]) -> Pairs:
+    """Every entrant held, on each line, to the one before it there."""
+    pairs: dict[tuple[Entrant, Entrant], list[Mapping[Entrant, Row]]] = {}
+    for cells in table.values():
+        for pair in pairwise(entrant for entrant in names if entrant in cells):
+            pairs.setdefault(pair, []).append(cells)
+    return pairs
+
+
+def _compared(
+    pairs: Pairs, results: Sequence[Result], store: ResultStore, names: Mapping[Entrant, str]
+) -> _Compared:
+    """All pairs held against each other, each on its lines."""
+    found = _Compared()
+    if not pairs:
+        return found
     from gpteval.results.pairing import measurements
     from gpteval.studies.compare import compare
 
-    found = _Compared()
-    for entrant in names:
-        shared = [cells for cells in table.values() if base in cells and entrant in cells]
-        if entrant == base or not shared:
-            continue
-        pair = [[row_key(cells[own].result) for cells in shared] for own in (base, entrant)]
-        sides = [measurements(store, [r for r in results if row_key(r) in keys]) for keys in pair]
+    for pair, lines in pairs.items():
+        keys = [[row_key(cells[own].result) for cells in lines] for own in pair]
+        sides = [measurements(store, [r for r in results if row_key(r) in own]) for own in keys]
         comparison = compare(*sides, resamples=RESAMPLES)
+        _, entrant = pair
         for row in comparison.rows:
             if row.adjusted is not None:
                 found.rows[entrant, row.task, row.split] = row

@@ -118,11 +118,12 @@ def legend(matrix: Matrix, best: str) -> list[str]:
         f"{best}: the best of the task, where it is above the best constant answer; in brackets: "
         "95 % interval over the examples, where they support one"
     ]
-    if matrix.reference:
+    if matrix.reference or matrix.chained:
+        whom = matrix.names[matrix.reference] if matrix.reference else "the one before it there"
         seeds = "; of a model fine-tuned with one seed, another may differ by more"
         lines.append(
-            f"▲ ▼: above, below {matrix.names[matrix.reference]} on the same examples: paired "
-            "test, p ≤ 0.05, corrected for the number of tasks (Holm)" + seeds * matrix.one_seed
+            f"▲ ▼: above, below {whom} on the same examples: paired test, p ≤ 0.05, corrected for "
+            "the number of tasks (Holm)" + seeds * matrix.one_seed
         )
     lines += [
         f"{superscript(number)} {name}: {text}"
