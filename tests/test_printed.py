@@ -375,7 +375,8 @@ def test_one_word_names_the_results_directory() -> None:
         path for path, command in TREE.items() if any(p.name == "results" for p in command.params)
     }
     assert kept == {
-        "run", "ablate", "zeroshot", "probe", "baselines", "curve", "leaderboard", "noise",
+        "run", "ablate", "zeroshot", "probe", "baselines", "curve", "leaderboard", "history",
+        "noise",
     }  # fmt: skip
 
 
