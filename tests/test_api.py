@@ -21,6 +21,7 @@ from test_printed import TREE
 
 import gpteval
 from gpteval import GptevalError
+from gpteval.api import measure
 from gpteval.cli.main import FROM_PYTHON, cli
 
 COMMITTED = Path(__file__).parent.parent / "results"
@@ -182,3 +183,35 @@ def test_bash_completes_by_the_line_that_help_shows_without_torch() -> None:
     assert done.stdout.split() == ["glue,sst2"]
     assert "| gpteval.plugins\n" in done.stderr.replace(" ", "").replace("|", "| ")
     assert "|torch\n" not in done.stderr.replace(" ", "")
+
+
+SETTINGS = [
+    name for name, function in vars(measure).items()
+    if inspect.isfunction(function) and name in gpteval.__all__
+    and any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
+]  # fmt: skip
+"""Functions that take settings by name."""
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"modle": "mini"}, "unknown setting 'modle'"),
+        ({"limit": 0}, "limit"),
+        ({"limit": "4"}, "4"),
+    ],
+)
+def test_a_wrong_setting_is_named_by_every_function(
+    name: str, settings: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    first = [tmp_path] if name == "curve" else []
+    with pytest.raises(GptevalError, match=message):
+        getattr(gpteval, name)(
+            *first, "copa", sample=True, results=tmp_path / "results", **settings
+        )
+    assert not (tmp_path / "results").exists()
+
+
+def test_every_function_that_takes_settings_is_asked() -> None:
+    assert {"run", "ablate", "ablate_layers", "ablate_pieces", "noise", "curve"} <= set(SETTINGS)

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from gpteval.config import NOTHING, RECIPE, task_names
+from gpteval.config import NOTHING, RECIPE
 from gpteval.errors import ConfigError
 from gpteval.methods.outcome import Results
 from gpteval.methods.run import execute
-from gpteval.methods.settings import RunConfig, recipe
+from gpteval.methods.settings import RunConfig, recipe, settled
 from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
 from gpteval.results.pairing import measurements
@@ -117,7 +117,7 @@ def ablate_pieces(
     for name in changed if len(changed) > 1 else ():
         variants[name] = {"changes": {**config.changes, name: getattr(base, name)}}
     for differs in variants.values():
-        RunConfig(tasks=config.tasks, **settings | differs).config  # noqa: B018 (checks it)
+        settled(RunConfig, config.tasks, {**settings, **differs}).config  # noqa: B018 (checks it)
     session = Session(config, together=True)
     table = _executed(variants, config, settings, session, progress)
     store = ResultStore(config.results_directory)
@@ -137,7 +137,7 @@ def ablate_pieces(
 
 
 def _config(tasks: str | Iterable[str], settings: Mapping[str, Any]) -> RunConfig:
-    config = RunConfig(tasks=task_names(tasks), **settings)
+    config = settled(RunConfig, tasks, settings)
     if config.save_model:
         raise ConfigError("an ablation keeps no model: leave out save_model")
     return config
@@ -154,7 +154,7 @@ def _executed(
     table: dict[str, Results] = {}
     for number, (name, differs) in enumerate(variants.items(), start=1):
         session.told(progress or Silent()).say(f"{name} ({number} of {len(variants)})")
-        variant = RunConfig(tasks=config.tasks, **{**settings, **differs})
+        variant = settled(RunConfig, config.tasks, {**settings, **differs})
         table[name] = execute(variant, progress or Silent(), session)
     _tell([result for results in table.values() for result in results])
     return table
@@ -175,7 +175,9 @@ def ablate_layers(
     """
     from gpteval.methods.session import Session
 
-    config = RunConfig(tasks=task_names(tasks), transfer_layers="none..all", **settings)
+    if "transfer_layers" in settings:
+        raise ConfigError("every layer is tried: leave out transfer_layers")
+    config = settled(RunConfig, tasks, {**settings, "transfer_layers": "none..all"})
     session = Session(config, together=True)
     layers = layer_count(session.model(config.model_reference))
     results = execute(config, progress or Silent(), session)
