@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +16,15 @@ from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel
 
 from gpteval import BpeTokenizer, Compute, Example, Loaded, load_model, load_weights
 from gpteval.compute.device import resolve
+from gpteval.compute.memory import available, refuse_beyond
 from gpteval.encode import cache
 from gpteval.encode.batch import pack_trees
 from gpteval.encode.examples import encode_examples
 from gpteval.encode.texts import Read, encode_texts, texts_of
-from gpteval.errors import ExampleError
+from gpteval.errors import ExampleError, TrainingError
 from gpteval.features.composed import Layout, composed
-from gpteval.features.frozen import Frozen
+from gpteval.features.frozen import Frozen, Split
+from gpteval.features.kept import fitting
 from gpteval.features.states import folded, layer_count, pass_tokens, read_states
 from gpteval.model import layer_states
 from gpteval.tree import fold
@@ -219,6 +223,82 @@ def test_states_are_computed_where_none_can_be_kept(
     split = frozen.split(task("accuracy"), examples(), (1,))
     assert np.isfinite(split.layers[1]).all()
     assert "can't be kept" in caplog.text
+
+
+@pytest.fixture
+def kept_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where states are kept, of however few texts."""
+    monkeypatch.setenv("GPTEVAL_CACHE", str(tmp_path))
+    monkeypatch.setattr("gpteval.features.frozen.FEWEST", 1)
+    return tmp_path
+
+
+def test_what_was_used_longest_ago_makes_room(
+    kept_files: Path, tiny_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = Frozen(loaded_fresh(tiny_directory), MACHINE, "mean")
+    frozen.split(task("accuracy"), examples(), (1, 2))
+    old, used = sorted(kept_files.glob("*.npy"))
+    os.utime(old, (0, time.time() - 60))
+    monkeypatch.setattr("gpteval.features.kept.MOST", 2 * old.stat().st_size)
+    frozen.split(task("accuracy"), examples(), (0,))
+    assert not old.exists()
+    assert used.exists()
+    assert len(list(kept_files.glob("*.npy"))) == 2
+
+
+def test_only_as_many_layers_are_read_along_as_there_is_room_for(
+    kept_files: Path, tiny_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = Frozen(loaded_fresh(tiny_directory), MACHINE, "mean")
+    each = 4 * len(examples()) * frozen.loaded.model.width
+    assert fitting((0,), (0, 1, 2), (len(examples()), frozen.loaded.model.width)) == [0, 1, 2]
+    monkeypatch.setattr("gpteval.features.kept.MOST", 2 * each + 1000)
+    found = frozen.split(task("accuracy"), examples(), (0,), further=(0, 1, 2))
+    assert list(found.layers) == [0, 1]
+    assert len(list(kept_files.glob("*.npy"))) == 2
+
+
+def test_what_no_disk_has_room_for_is_held_in_memory_and_told(
+    kept_files: Path, tiny_directory: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("gpteval.features.kept.MOST", 10)
+    cache.tell.cache_clear()
+    frozen = Frozen(loaded_fresh(tiny_directory), MACHINE, "mean")
+    found = frozen.split(task("accuracy"), examples(), (1,), further=(1, 2))
+    assert list(found.layers) == [1]
+    assert np.isfinite(found.layers[1]).all()
+    assert not list(kept_files.glob("*.npy"))
+    assert "No space left" in caplog.text
+    monkeypatch.setattr("gpteval.compute.memory.available", lambda: 10)
+    with pytest.raises(TrainingError, match=r"GB of memory.*--limit"):
+        frozen.split(task("accuracy"), examples(), (2,))
+
+
+@pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="no /proc/meminfo")
+def test_the_memory_that_is_left_is_less_than_there_is() -> None:
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    left = available()
+    assert left is not None
+    assert 0 < left <= there
+    refuse_beyond(1, "a byte")
+    with pytest.raises(TrainingError, match="all there is would take about"):
+        refuse_beyond(2 * there, "all there is")
+
+
+def test_other_vectors_stand_beside_the_states_of_their_texts() -> None:
+    draw = np.random.default_rng(0)
+    states, others = draw.normal(size=(3, 4)), draw.normal(size=(4, 2))
+    own, words = [[(0, 1)], [(2, 0)], [(0, 1)]], [[(3, 0)], [(1, 1)], [(3, 0)]]
+    split = Split(Layout.of(own, apart=False), {5: states.astype(np.float32)})
+    both = split.with_others(others.astype(np.float32), Layout.of(words, apart=False))
+    rows = []
+    for ((a, b),), ((c, d),) in zip(own, words, strict=True):
+        u, v = np.hstack([others[c], states[a]]), np.hstack([others[d], states[b]])
+        rows.append(np.hstack([u, v, np.abs(u - v), u * v]))
+    np.testing.assert_allclose(composed(both.vectors(5), both.layout), rows, rtol=1e-5)
+    assert both.shape == (4, 6)  # of six texts, four are different in words or state
 
 
 def test_progress_counts_every_example_once(tiny_directory: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from itertools import product
 from pathlib import Path
 
@@ -18,15 +20,25 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import gpteval
+from gpteval import Compute, load_model
 from gpteval.cli.probe import command
-from gpteval.features.composed import Layout
+from gpteval.compute.device import resolve
+from gpteval.data.rows import Origin, load_split
+from gpteval.features.composed import Layout, composed
+from gpteval.features.frozen import Frozen
+from gpteval.features.vector_files import read_vectors
 from gpteval.methods.heads import STRENGTHS, Columns, cross_validated, linear_path, loss
+from gpteval.methods.job import Job
 from gpteval.methods.mix import Layers, mix_path, objective
 from gpteval.methods.neuron import best_neuron
 from gpteval.methods.probe import chosen_layers
+from gpteval.methods.reading import Features
+from gpteval.methods.word_vectors import VectorFile
+from gpteval.plugins import registry
 from gpteval.report.standings import standings
 from gpteval.results.store import ResultStore
 
+WORDS_OF = re.compile(r"\w+")
 DRAW = np.random.default_rng(0)
 COLUMNS = DRAW.normal(size=(120, 6)) * [1, 2, 3, 1, 1, 5] + [0, 1, 0, 9, 0, 0]
 SIGNAL = COLUMNS @ [1, 0.5, 0, -0.3, 0, 0.1] + DRAW.normal(size=120)
@@ -255,6 +267,108 @@ def test_a_probe_is_an_entrant_of_its_own(roomy_directory: Path, tmp_path: Path)
     mixed = next(row.result.config for row in rows if row.result.recipe == "mean-mix")
     assert sum(mixed["mix"]) == pytest.approx(1, abs=1e-3)
     assert len(mixed["mix"]) == 3
+
+
+def vector_file(place: Path, width: int = 3) -> Path:
+    """Vectors of a few words of the samples."""
+    words = "the a film movie good bad is of and in not man woman it was because to he she".split()
+    draw = np.random.default_rng(3)
+    lines = [f"{word} {' '.join(map(str, draw.normal(size=width)))}\n" for word in words]
+    (place / "own.txt").write_text("".join(lines))
+    return place / "own.txt"
+
+
+@pytest.mark.parametrize("state", ["mean", "extract"])
+@pytest.mark.parametrize(("name", "texts"), [("sst2", 1), ("rte", 2), ("copa", 1)])
+def test_the_vectors_of_a_texts_words_stand_beside_its_state(
+    name: str, texts: int, state: str, roomy_directory: Path, tmp_path: Path
+) -> None:
+    """The columns of the first examples, each text put together by hand."""
+    file = VectorFile.of(vector_file(tmp_path))
+    (task,) = registry().select([name])
+    rows = {(name, "train"): load_split(task, "train", Origin("sample"), 6)}
+    frozen = Frozen(load_model(str(roomy_directory)), resolve(Compute("cpu")), state)
+    job = Job(task, ())
+    alone, beside = (Features(frozen, (2,), job, rows, own) for own in (None, file))
+    columns = []
+    for features in (alone, beside):
+        examples = features.examples(task, "train")
+        split = features.split(task, examples, (2,), lambda count: None)
+        columns.append(composed(split.vectors(2), split.layout))
+    known = read_vectors(file.path, frozenset(WORDS_OF.findall(file.path.read_text())))
+    place = 0
+    for example in examples:
+        for sequence in example.sequences:
+            wanted = [" ".join((example.context, *sequence))] if state == "extract" else (
+                [sequence[-1]] if name == "copa" else list(sequence))  # fmt: skip
+            sides = []
+            for n, text in enumerate(wanted):
+                rows_of = [known.row(word) for word in WORDS_OF.findall(text)]
+                own = [known.matrix[row] for row in rows_of if row is not None]
+                words = np.mean(own, axis=0) if own else np.zeros(3)
+                sides.append(np.hstack([words, columns[0][place, 32 * n : 32 * (n + 1)]]))
+            pair = [*sides, np.abs(sides[0] - sides[-1]), sides[0] * sides[-1]]
+            expected = np.hstack(pair if len(sides) == 2 else sides)
+            np.testing.assert_allclose(columns[1][place], expected, atol=1e-5)
+            place += 1
+    assert len(sides) == (1 if state == "extract" else texts)
+
+
+@pytest.mark.parametrize("layer", ["last", "mix"])
+def test_word_vectors_are_told_in_the_name_and_on_record(
+    layer: str, roomy_directory: Path, tmp_path: Path
+) -> None:
+    options = {"model": str(roomy_directory), "sample": True, "limit": 40, "results": tmp_path}
+    file = vector_file(tmp_path)
+    for vectors in (None, file):
+        gpteval.score_probes("sst2,stsb", layer=layer, vectors=vectors, **options)
+    results = ResultStore(tmp_path).read()
+    place = "mix" if layer == "mix" else "2"
+    assert {r.recipe for r in results} == {f"mean-{place}", f"mean-{place}+own"}
+    digests = {r.config.get("vectors") for r in results}
+    assert digests == {None, hashlib.sha256(file.read_bytes()).hexdigest()}
+    by_name = {(r.task, r.recipe): ResultStore(tmp_path).read_predictions(r) for r in results}
+    for name in ("sst2", "stsb"):
+        plain, beside = (by_name[name, f"mean-{place}{end}"] for end in ("", "+own"))
+        said = [(p.scores or p.prediction) for p in plain]
+        assert said != [(p.scores or p.prediction) for p in beside]
+
+
+def test_a_file_of_vectors_that_can_not_be_read_is_told_before_the_model_is_loaded(
+    tmp_path: Path,
+) -> None:
+    words = ["--tasks", "sst2", "--sample", "--model", "no-such-model", "--vectors"]
+    with pytest.raises(gpteval.ConfigError, match=r"--vectors .*nothing"):
+        CliRunner().invoke(command, [*words, str(tmp_path / "nothing")], catch_exceptions=False)
+
+
+def test_probes_of_all_layers_are_the_same_where_there_is_room_for_one_alone(
+    roomy_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gpteval.features.frozen.FEWEST", 1)
+    monkeypatch.setenv("GPTEVAL_CACHE", str(tmp_path / "cache"))
+    scored, tokens = [], []
+    for room in (1 << 30, 1):
+        monkeypatch.setattr("gpteval.features.kept.MOST", room)
+        options = {"model": str(roomy_directory), "sample": True, "limit": 40}
+        place = tmp_path / f"results {room}"
+        results = gpteval.score_probes("sst2", layer="all", results=place, **options)
+        scored.append([(r.recipe, r.scores) for r in results])
+        tokens.append(sum(r.cost["evaluated_tokens"] for r in results))
+        for path in (tmp_path / "cache").iterdir():
+            path.unlink()
+    assert scored[0] == scored[1]
+    assert tokens[1] == 3 * tokens[0]
+
+
+def test_a_head_that_memory_has_no_room_for_is_refused_in_a_line(
+    roomy_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gpteval.compute.memory.available", lambda: 25 * 40 * 32)
+    options = {"model": str(roomy_directory), "sample": True, "results": tmp_path}
+    assert gpteval.score_probes("sst2", limit=40, **options)
+    with pytest.raises(gpteval.GptevalError, match=r"head over 42 examples.*--limit"):
+        gpteval.score_probes("sst2", limit=42, **options)
 
 
 def test_scored_rows_decide_nothing_of_the_head(roomy_directory: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import click
 
 from gpteval.cli.options import (
     Tasks,
+    UserPath,
     conclude,
     data_dir_option,
     force_option,
@@ -56,6 +57,12 @@ from gpteval.config import Compute
     show_default=True,
     help="Of two labels also with an L1 penalty, or the best single unit alone.",
 )
+@click.option(
+    "--vectors",
+    type=UserPath(dir_okay=False),
+    help="Word vectors (GloVe, word2vec, fastText's .vec): the mean over a text's words stands "
+    "beside its state, as in CoVe.",
+)
 @data_dir_option
 @sample_option
 @limit_option
@@ -79,7 +86,7 @@ def command(*, as_json: bool, **settings: Any) -> None:
     \b
     gpteval probe --tasks sst2,copa --sample
     gpteval probe --tasks sst2 --data-dir DATA --model mini --state last --layer all
-    gpteval probe --tasks stsb --data-dir DATA --model hf:gpt2 --layer mix
+    gpteval probe --tasks stsb --data-dir DATA --model hf:gpt2 --layer mix --vectors glove.txt
     """
     from gpteval.cli.progress import listener
     from gpteval.methods.probe import score_probes

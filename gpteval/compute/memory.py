@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from gpteval.errors import TrainingError
@@ -17,6 +18,9 @@ SAYINGS = (
     "CUBLAS_STATUS_ALLOC_FAILED",
 )
 """What stands in a RuntimeError of torch that means it."""
+
+MEMORY, AVAILABLE = Path("/proc/meminfo"), "MemAvailable:"
+"""Where Linux says how much memory is left, in KiB."""
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
@@ -72,3 +76,30 @@ def too_large(item: str) -> TrainingError:
     return TrainingError(
         f"{item} alone does not fit in memory: use a smaller model, or --device cpu"
     )
+
+
+def refuse_beyond(size: int, item: str) -> None:
+    """Refuse what would take more memory than is left: the system may end a process for it.
+
+    Args:
+        size: Bytes, roughly.
+        item: As an error names it.
+
+    Raises:
+        TrainingError: There is less.
+    """
+    left = available()
+    if left is not None and size > left:
+        raise TrainingError(
+            f"{item} would take about {size / 1e9:.1f} GB of memory, and there are "
+            f"{left / 1e9:.1f}: take fewer rows with --limit"
+        )
+
+
+def available() -> int | None:
+    """Bytes of memory that the system can still give; None where it does not say."""
+    try:
+        lines = MEMORY.read_text().splitlines()
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith(AVAILABLE))
+    except (OSError, StopIteration):
+        return None

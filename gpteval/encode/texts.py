@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import pairwise, takewhile
 
 from gpteval.encode.pieces import Piece, encode_pieces, join, last_word
 from gpteval.errors import ExampleError
@@ -73,6 +74,19 @@ def encode_texts(
             )
         reads.append([_read(start, given, last, context) for given, last in pairs])
     return reads
+
+
+def surfaces(tokenizer: Tokenizer, tokens: Sequence[int]) -> list[str]:
+    """What each token adds to the text that they decode to; together they are that text.
+
+    A character that several tokens make stands with the last of them.
+    """
+    whole, ends = tokenizer.decode(tokens), [0]
+    for count in range(1, len(tokens) + 1):
+        pairs = zip(tokenizer.decode(tokens[:count]), whole, strict=False)
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        ends.append(max(ends[-1], shared))
+    return [whole[start:end] for start, end in pairwise(ends)]
 
 
 def _pieces(text: Text) -> tuple[Piece, Piece]:

@@ -110,30 +110,10 @@ class BagFeatures:
 
         if self.smoothing is None:
             return None
-        vectors = self._means([(text,) for text in texts])
+        vectors = word_means(self.vectors, [(text,) for text in texts], self.weights)
         _, directions = np.linalg.eigh(vectors.T @ vectors)  # by rising eigenvalue
         common: Array = directions[:, -1]
         return common
-
-    def _means(self, groups: Sequence[Sequence[str]]) -> Array:
-        """The weighted sum of the vectors of every group's words by their number, (groups, D).
-
-        A word without a vector doesn't count; a group of such words alone is 0.
-        """
-        import numpy as np
-        from scipy.sparse import csr_array
-
-        rows = [self._rows(texts) for texts in groups]
-        starts = np.cumsum([0, *map(len, rows)])
-        chosen = np.fromiter(chain.from_iterable(rows), np.int64, starts[-1])
-        shape = (len(groups), len(self.vectors.matrix))
-        sums = csr_array((self.weights[chosen], chosen, starts), shape) @ self.vectors.matrix
-        means: Array = sums / np.maximum(np.diff(starts), 1)[:, None]
-        return means
-
-    def _rows(self, texts: Sequence[str]) -> list[int]:
-        rows = (self.vectors.row(word) for text in texts for word in words_of(text))
-        return [row for row in rows if row is not None]
 
     def _embedded(self, groups: Sequence[Sequence[str]]) -> Array:
         """The vectors of groups of texts without the common direction, (groups, D)."""
@@ -141,7 +121,7 @@ class BagFeatures:
 
         own = list(dict.fromkeys(map(tuple, groups)))
         places = {group: place for place, group in enumerate(own)}
-        vectors = self._means(own)
+        vectors = word_means(self.vectors, own, self.weights)
         if self.common is not None:
             vectors -= np.outer(vectors @ self.common, self.common)
         return vectors[[places[tuple(group)] for group in groups]]
@@ -165,6 +145,32 @@ class BagFeatures:
         sizes = np.array([len(each) for each in read])
         means: Array = np.add.reduceat(columns, np.cumsum([0, *sizes[:-1]])) / sizes[:, None]
         return means
+
+
+def word_means(
+    vectors: WordVectors, groups: Sequence[Sequence[str]], weights: Array | None = None
+) -> Array:
+    """The weighted sum of the vectors of every group's words by their number, (groups, D).
+
+    A word without a vector doesn't count; a group of such words alone is 0.
+
+    Args:
+        vectors: Of the words.
+        groups: Texts that are read together.
+        weights: What every vector counts, (W,); 1 by default.
+    """
+    import numpy as np
+    from scipy.sparse import csr_array
+
+    found = [[vectors.row(word) for text in texts for word in words_of(text)] for texts in groups]
+    rows = [[row for row in own if row is not None] for own in found]
+    starts = np.cumsum([0, *map(len, rows)])
+    chosen = np.fromiter(chain.from_iterable(rows), np.int64, starts[-1])
+    counts = np.ones(len(chosen)) if weights is None else weights[chosen]
+    shape = (len(groups), len(vectors.matrix))
+    sums = csr_array((counts, chosen, starts), shape) @ vectors.matrix
+    means: Array = sums / np.maximum(np.diff(starts), 1)[:, None]
+    return means
 
 
 def _texts(read: Iterable[Sequence[Reading]]) -> list[str]:

@@ -12,7 +12,7 @@ Shape letters: U texts, D width of a text's vector, S sequences, n examples, F c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,6 +55,29 @@ class Layout:
     def rows(self) -> NDArray[np.int64]:
         """(n,) rows of each example."""
         return self.sizes if self.apart else np.ones_like(self.sizes)
+
+
+def side_by_side(
+    first: Layout, second: Layout
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Layout]:
+    """Vectors of two kinds of the same sequences as one kind.
+
+    Args:
+        first: Which of the first kind make a sequence.
+        second: Which of the second do; as many sequences, of as many texts.
+
+    Returns:
+        Places among the first and among the second kind, (U,) each, of every pair that there is,
+        and which of these pairs make a sequence.
+    """
+    pairs = np.stack([first.texts.ravel(), second.texts.ravel()], axis=1)
+    (one, other), places = _distinct(pairs)
+    return one, other, replace(first, texts=places.reshape(first.texts.shape))
+
+
+def _distinct(pairs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    found, places = np.unique(pairs, axis=0, return_inverse=True)
+    return found.T, places
 
 
 def composed(vectors: Any, layout: Layout) -> NDArray[np.float32]:

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 
 from gpteval.encode.examples import Specials, encode_examples
-from gpteval.encode.texts import Read, encode_texts, texts_of
-from gpteval.features.composed import Layout
-from gpteval.features.kept import kept
-from gpteval.features.states import VERSION, distinct, layer_count, read_states
+from gpteval.encode.texts import Read, encode_texts, surfaces, texts_of
+from gpteval.features.composed import Layout, side_by_side
+from gpteval.features.kept import fitting, in_memory, kept
+from gpteval.features.states import VERSION, distinct, layer_count, read_states, token_states
 from gpteval.files import digest
 
 if TYPE_CHECKING:
@@ -51,10 +51,41 @@ class Split:
     Attributes:
         layout: Which texts make an example.
         layers: Layer → (U, D).
+        beside: Other vectors of the same texts, (U', W), and of each whose state is beside it,
+            (U',); the layout is then of these.
     """
 
     layout: Layout
     layers: Mapping[int, Array]
+    beside: tuple[Array, NDArray[np.int64]] | None = None
+
+    def vectors(self, layer: int) -> Array:
+        """The texts' vectors, (U, D), or with those beside, (U', W + D)."""
+        if self.beside is None:
+            return self.layers[layer]
+        others, places = self.beside
+        return np.hstack([others, self.layers[layer][places]])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Texts, and numbers of each."""
+        texts, width = next(iter(self.layers.values())).shape
+        if self.beside is None:
+            return texts, width
+        others, places = self.beside
+        return len(places), others.shape[1] + width
+
+    def with_others(self, others: Array, layout: Layout) -> Split:
+        """With other vectors of the same sequences beside these.
+
+        CoVe (McCann et al. 2017) has the vector of every word beside its state in the same way.
+
+        Args:
+            others: (U'', W).
+            layout: Which of them make an example.
+        """
+        states, own, both = side_by_side(self.layout, layout)
+        return Split(both, self.layers, (others[own], states))
 
 
 @dataclass
@@ -85,12 +116,19 @@ class Frozen:
         count = layer_count(self.loaded.model)
         self.layers: tuple[int, ...] = tuple(range(count)) if count > 1 else (FINAL,)
 
+    @property
+    def whole(self) -> bool:
+        """Whether a state is of a whole sequence, not of one of its texts."""
+        return self.state == "extract"
+
     def split(
         self,
         task: Task,
         examples: Sequence[Example],
         layers: Iterable[int],
         done: Done = lambda count: None,
+        *,
+        further: Iterable[int] = (),
     ) -> Split:
         """The texts of a split and their vectors after some layers.
 
@@ -99,6 +137,7 @@ class Frozen:
             examples: In file order.
             layers: Of `self.layers`.
             done: Told how many more examples have been read.
+            further: Layers asked for later: read along as far as there is room for them.
 
         Raises:
             ExampleError: One that can't be encoded.
@@ -106,15 +145,31 @@ class Frozen:
         began = time.perf_counter()
         reads, layout = self._encoded(task, examples)
         identity = self._identity(reads)
-        names = {layer: digest([identity, layer]) for layer in layers}
         shape = len(reads), self.loaded.model.width
+        chosen = fitting(tuple(layers), further, shape)
+        names = {layer: digest([identity, layer]) for layer in chosen}
         told = _Share(len(examples), len(reads), done)
         compute = partial(self._compute, reads, told)
         few = len(reads) < FEWEST
-        found = _made(names, shape, compute) if few else kept(names, shape, compute)
+        found = in_memory(names, shape, compute) if few else kept(names, shape, compute)
         told.rest()
         self.seconds += time.perf_counter() - began
         return Split(layout, found)
+
+    def tokens_of(self, text: str, layer: int) -> tuple[list[str], Array]:
+        """What the tokens of a text add to it, and their states, (tokens, D).
+
+        Args:
+            text: As it stands by itself.
+            layer: Of `self.layers`.
+
+        Raises:
+            ExampleError: It can't be encoded.
+        """
+        tokenizer, context = self.loaded.tokenizer, self.loaded.model.context
+        ((read,),) = encode_texts([[("", text)]], tokenizer, context)
+        states = token_states(self.loaded.model, read, layer, self.machine)
+        return surfaces(tokenizer, read.tokens[read.begin :]), states
 
     def _compute(self, reads: Sequence[Read], told: _Share, into: Mapping[int, Array]) -> None:
         self.tokens += read_states(
@@ -174,16 +229,6 @@ class _Share:
         if reached > self.told:
             self.done(reached - self.told)
             self.told = reached
-
-
-def _made(
-    names: Mapping[int, str],
-    shape: tuple[int, int],
-    compute: Callable[[Mapping[int, Array]], None],
-) -> dict[int, Array]:
-    arrays = {layer: np.empty(shape, np.float32) for layer in names}
-    compute(arrays)
-    return arrays
 
 
 def _grouped(places: Sequence[int], sizes: Sequence[int]) -> list[list[int]]:

@@ -8,7 +8,7 @@ Shape letters: N tokens of a pass, D width, L layers that are kept, U texts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gpteval.compute.device import Machine
     from gpteval.encode.texts import Read
     from gpteval.model import Model
+    from gpteval.tree import Trees
 
     Array = NDArray[np.float32]
 
@@ -95,11 +96,7 @@ def read_states(
     def compute(group: list[Folded]) -> list[Tensor]:
         packed = pack_trees([one.tree for one in group]).to(machine.device)
         with context():
-            if list(into) == [-1]:
-                states = {-1: model.hidden(packed)}
-            else:
-                layers = layer_states(model, packed)
-                states = {layer: layers[layer] for layer in into}
+            states = _states(model, packed, into)
         places, texts = (x.to(machine.device) for x in _asked(group, reads, mean=mean))
         return [averaged(states[layer], places, texts).float().cpu() for layer in into]
 
@@ -110,6 +107,30 @@ def read_states(
             table[rows] = vectors.numpy()
         done(len(rows))
     return sum(len(one.tree.tokens) for one in trees)
+
+
+def token_states(model: Model, read: Read, layer: int, machine: Machine) -> Array:
+    """States of the tokens of one text by themselves, (tokens from its first on, D).
+
+    Args:
+        model: In evaluation mode and on the machine's device afterwards.
+        read: The text.
+        layer: States after that many layers; -1 the final ones.
+        machine: Where to compute, and how precisely.
+    """
+    model.to(machine.device).eval()
+    packed = pack_trees([fold([read.tokens])]).to(machine.device)
+    with torch.inference_mode(), machine.scoring()():
+        states: Array = _states(model, packed, [layer])[layer].float().cpu().numpy()
+    return states[read.begin :]
+
+
+def _states(model: Model, packed: Trees, layers: Collection[int]) -> dict[int, Tensor]:
+    """States of every token after some layers, (N, D) each; -1 the final ones."""
+    if list(layers) == [-1]:
+        return {-1: model.hidden(packed)}
+    found = layer_states(model, packed)
+    return {layer: found[layer] for layer in layers}
 
 
 def pass_tokens(model: Model, states: int, pass_bytes: int = PASS_BYTES) -> int:

@@ -7,17 +7,15 @@ stands beside them (`gpteval.methods.window`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpteval.errors import ConfigError, DataError
-from gpteval.features.bags import SMOOTHING, BagFeatures, wanted_words
+from gpteval.errors import ConfigError
+from gpteval.features.bags import SMOOTHING, BagFeatures
 from gpteval.features.relations import RelationFeatures, Relations
 from gpteval.features.tfidf import SETTINGS, TextFeatures
-from gpteval.features.vector_files import WordVectors, file_digest, read_vectors
 from gpteval.features.wordnet import read_wordnet, wordnet_digest
 from gpteval.files import digest
 from gpteval.methods.job import Job
@@ -27,6 +25,7 @@ from gpteval.methods.outcome import Results
 from gpteval.methods.settings import BaselineConfig, settled
 from gpteval.methods.unit import SplitName, Unit
 from gpteval.methods.window import Window
+from gpteval.methods.word_vectors import VectorFile, named
 from gpteval.naming import ALL
 from gpteval.paths import user_path
 from gpteval.plugins import registry
@@ -44,7 +43,6 @@ BAGS_VERSION = 1
 WORDNET = "wordnet"
 RELATIONS_VERSION = 1
 """Likewise of WordNet's relations."""
-PACKED = (".gz", ".zst")
 LACKS = "has no baseline"
 
 Made = Callable[[Task, Iterable[Example], Progress], Features]
@@ -89,16 +87,14 @@ def with_vectors(paths: Sequence[Path]) -> list[Baseline]:
     Raises:
         ConfigError: A file can't be read, or is of no such kind.
     """
-    with _named("--vectors"):
-        digests = [file_digest(path) for path in paths]
     return [
         Baseline(
-            f"{kind}:{_stem(path)}",
-            {"vectors": content, "smoothing": smoothing, **HEAD},
+            f"{kind}:{file.name}",
+            {"vectors": file.content, "smoothing": smoothing, **HEAD},
             BAGS_VERSION,
-            partial(_bags, path=path, content=content, smoothing=smoothing),
+            partial(_bags, file=file, smoothing=smoothing),
         )
-        for path, content in zip(paths, digests, strict=True)
+        for file in [VectorFile.of(path) for path in paths]
         for kind, smoothing in (("vectors", None), ("sif", SMOOTHING))
     ]
 
@@ -109,7 +105,7 @@ def with_wordnet(directory: Path) -> Baseline:
     Raises:
         ConfigError: The directory lacks one of its files.
     """
-    with _named("--wordnet"):
+    with named("--wordnet"):
         content = wordnet_digest(directory)
     settings = {"wordnet": content, **HEAD}
     made = partial(_relations, directory=directory, content=content)
@@ -201,25 +197,6 @@ class Fit(Linear):
         return LinearModel(task, self.baseline.features(task, examples, progress))
 
 
-@contextmanager
-def _named(option: str) -> Iterator[None]:
-    """Whatever is wrong with what an option names is the option's fault, not a task's.
-
-    Raises:
-        ConfigError: The block raised a DataError.
-    """
-    try:
-        yield
-    except DataError as error:
-        raise ConfigError(f"{option} {error}") from None
-
-
-def _stem(path: Path) -> str:
-    """What a file of vectors is called in results."""
-    name = path.name
-    return Path(path.stem if path.suffix.lower() in PACKED else name).stem
-
-
 def _tfidf(task: Task, _: Iterable[Example], __: Progress, *, last_only: bool) -> Features:
     return TextFeatures(task, last_only=last_only)
 
@@ -229,8 +206,7 @@ def _bags(
     examples: Iterable[Example],
     progress: Progress,
     *,
-    path: Path,
-    content: str,
+    file: VectorFile,
     smoothing: float | None,
 ) -> Features:
     """Features of the vectors of a file.
@@ -238,24 +214,7 @@ def _bags(
     Raises:
         ConfigError: It is none, or has no word of the task.
     """
-    wanted = wanted_words(task, examples)
-    with _named("--vectors"):
-        vectors = _vectors(path, content, wanted)
-    if not vectors.rows:
-        raise ConfigError(
-            f"--vectors {path} has none of the {len(wanted):,} words of {task.name}: name vectors "
-            "of its language"
-        )
-    there = sum(vectors.row(word) is not None for word in wanted)
-    progress.say(
-        f"{task.name}: {there:,} of {len(wanted):,} spellings have a vector in {path.name}"
-    )
-    return BagFeatures(task, vectors, smoothing=smoothing)
-
-
-@lru_cache(maxsize=1)  # both baselines of a file read the same words of a task
-def _vectors(path: Path, content: str, wanted: frozenset[str]) -> WordVectors:
-    return read_vectors(path, wanted)
+    return BagFeatures(task, file.of_task(task, examples, progress), smoothing=smoothing)
 
 
 def _relations(
@@ -266,7 +225,7 @@ def _relations(
     Raises:
         ConfigError: It can't be read.
     """
-    with _named("--wordnet"):
+    with named("--wordnet"):
         return RelationFeatures(task, _known(directory, content))
 
 

@@ -10,16 +10,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gpteval.data.examples import examples_of, located
+from gpteval.compute.memory import refuse_beyond
 from gpteval.errors import ConfigError
 from gpteval.files import digest
 from gpteval.methods.identity import computed
 from gpteval.methods.linear import Linear, execute
 from gpteval.methods.linear_model import Done, choices, prediction, shares
 from gpteval.methods.outcome import Results
+from gpteval.methods.reading import Features
 from gpteval.methods.settings import ProbeConfig, settled
 from gpteval.methods.unit import Answers, circumstances, rounded
+from gpteval.methods.word_vectors import VectorFile
 from gpteval.naming import ALL
+from gpteval.paths import user_path
 from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
 from gpteval.records import Mode, Prediction
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 
 VERSION = 1
 """Raised whenever the numbers change; results depend on it."""
+BYTES = 24
+"""What a head takes for each number of its columns: them, scaled in fp64, and those of a fold."""
 MIX, LAST = "mix", "last"
 LACKS = "has no probe"
 
@@ -49,8 +54,8 @@ def score_probes(
     Args:
         tasks: Names or groups, as a list or joined by commas; "all": every task with training rows.
         progress: Told where the work stands, and which splits are not there.
-        settings: Fields of `ProbeConfig`: model, state, layer, head, data_dir, sample, limit,
-            force, results, compute, predict.
+        settings: Fields of `ProbeConfig`: model, state, layer, head, vectors, data_dir,
+            sample, limit, force, results, compute, predict.
 
     Returns:
         A result per task, layer and split, earlier finished ones among them; `left_out` names the
@@ -67,14 +72,16 @@ def score_probes(
 
 def probe(config: ProbeConfig, progress: Progress) -> Results:
     """Load the model, then read, fit and score task by task."""
+    file = None if config.vectors is None else VectorFile.of(user_path(config.vectors))
     frozen = load_frozen(config)
     layers = chosen_layers(config.layer, frozen.layers)
+    all_layers = tuple(dict.fromkeys(n for own in layers for n in own))
 
     def units(job: Job, rows: Mapping[SplitName, SplitRows], limit: int | None) -> Sequence[Linear]:
         if config.head != "linear" and not job.task.binary:
             progress.say(f"{job.task.name} {LACKS} of the head {config.head}: it is of two labels")
             return ()
-        features = Features(frozen, tuple(dict.fromkeys(n for own in layers for n in own)), rows)
+        features = Features(frozen, all_layers, job, rows, file, progress)
         return [Probe(own, config.head, job, features, limit) for own in layers]
 
     return execute(config, progress, units, lacks=LACKS)
@@ -118,38 +125,6 @@ def chosen_layers(asked: str, known: Sequence[int]) -> list[tuple[int, ...]]:
     return [(int(asked),)]
 
 
-class Features:
-    """The vectors of one job's splits, read once for all its probes."""
-
-    def __init__(
-        self, frozen: Frozen, layers: Sequence[int], rows: Mapping[SplitName, SplitRows]
-    ) -> None:
-        """Nothing is read before it is asked for."""
-        self.frozen, self.layers, self.rows = frozen, layers, rows
-        self._examples: dict[SplitName, list[Example]] = {}
-        self._splits: dict[SplitName, Split] = {}
-
-    def examples(self, task: Task, split: str) -> Sequence[Example]:
-        """Of a split, made once."""
-        name = task.name, split
-        if name not in self._examples:
-            self._examples[name] = examples_of(task, self.rows[name])
-        return self._examples[name]
-
-    def split(self, task: Task, examples: Sequence[Example], done: Done) -> Split:
-        """The vectors of a split, told by its examples as `examples` gave them.
-
-        Raises:
-            DataError: One that can't be encoded, with file and line.
-        """
-        name = next(name for name, own in self._examples.items() if own is examples)
-        if name not in self._splits:
-            with located(task, self.rows[name]):
-                made = self.frozen.split(task, examples, self.layers, done)
-            self._splits[name] = made
-        return self._splits[name]
-
-
 class ProbeModel:
     """A linear head of one task over the states of a layer, or over a mix of layers."""
 
@@ -189,19 +164,35 @@ class ProbeModel:
 
     def rows(self, task: Task, examples: Sequence[Example], done: Done) -> Any:
         """What the head learns from or answers."""
+        import numpy as np
         import torch
 
         from gpteval.features.composed import composed
         from gpteval.methods.heads import Columns
         from gpteval.methods.mix import Layers
 
-        split = self.features.split(task, examples, done)
+        split = self.features.split(task, examples, self.layers, done)
         gold = [example.label for example in examples]
+        self._refuse_too_large(split, len(examples))
         if len(self.layers) > 1:
-            states = torch.stack([torch.from_numpy(split.layers[n].copy()) for n in self.layers])
+            tables = (split.vectors(layer) for layer in self.layers)
+            states = torch.stack([torch.from_numpy(np.array(table)) for table in tables])
             return Layers(states, split.layout, gold)
-        columns = composed(split.layers[self.layers[0]], split.layout)
+        columns = composed(split.vectors(self.layers[0]), split.layout)
         return Columns(columns, split.layout.rows, gold)
+
+    def _refuse_too_large(self, split: Split, examples: int) -> None:
+        """Before it is made, what a head needs of columns.
+
+        Raises:
+            TrainingError: It would take more memory than there is.
+        """
+        texts, width = split.shape
+        sequences, blocks = len(split.layout.texts), 1 if split.layout.texts.shape[1] == 1 else 4
+        numbers = sequences * blocks * width
+        if len(self.layers) > 1:
+            numbers += len(self.layers) * texts * width
+        refuse_beyond(BYTES * numbers, f"a head over {examples:,} examples of {width} numbers")
 
     @property
     def path(self) -> tuple[Path, Sequence[float]]:
@@ -223,6 +214,8 @@ class ProbeModel:
         """What was chosen and learnt beside the weights, for the record."""
         layer = self.layers[0] if len(self.layers) == 1 else MIX
         settings = {"state": self.features.frozen.state, "layer": layer, "head": self.head}
+        if self.features.file:
+            settings["vectors"] = self.features.file.content
         return {"config": {**settings, **self.fitted.found}}
 
 
@@ -241,7 +234,7 @@ class Probe(Linear):
     ) -> None:
         """`features` of the job's rows, which were read with `limit`."""
         self.layers, self.head, self.features = layers, head, features
-        name = named(features.frozen.state, layers, head)
+        name = named(features, layers, head)
         super().__init__(name, job, features.rows, limit)
 
     @cached_property
@@ -251,6 +244,8 @@ class Probe(Linear):
 
         frozen = self.features.frozen
         settings = computed(frozen.loaded, frozen.machine)
+        if self.features.file:
+            settings["vectors"] = self.features.file.content
         return digest({"name": self.name, "version": [VERSION, READ], **settings})
 
     def model(self, progress: Progress) -> ProbeModel:
@@ -277,7 +272,8 @@ class Probe(Linear):
         return self.features.examples(task, split)
 
 
-def named(state: str, layers: Sequence[int], head: str) -> str:
-    """What stands as the recipe of a probe: "mean-4", "mean-mix", "mean-4-l1"."""
+def named(features: Features, layers: Sequence[int], head: str) -> str:
+    """What stands as the recipe of a probe: "mean-4", "mean-mix", "mean-4-l1", "mean-4+glove"."""
     layer = MIX if len(layers) > 1 else LAST if layers[0] < 0 else str(layers[0])
-    return "-".join([state, layer, *([head] if head != "linear" else [])])
+    parts = [features.frozen.state, layer, *([head] if head != "linear" else [])]
+    return "-".join(parts) + (f"+{features.file.name}" if features.file else "")

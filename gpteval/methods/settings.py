@@ -186,11 +186,13 @@ class ProbeConfig(Trained):
         layer: "last", "all" (a probe for each), "mix" (ELMo's), or a number: states after so many
             layers, 0 before the first.
         head: "linear"; of two labels also "l1" (an L1 penalty) or "neuron" (the best single unit).
+        vectors: File of word vectors, whose mean over a text's words stands beside its state.
     """
 
     state: str = option("mean", "", choices=("mean", "last", "extract"))
     layer: str = "last"
     head: str = option("linear", "", choices=("linear", "l1", "neuron"))
+    vectors: PathLike | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no probe can use."""
