@@ -227,6 +227,8 @@ QUICK = {
     "data": ["verify", "--sample", "--tasks", "polarity"],
     "run": ["--tasks", "polarity", "--sample", "--recipe", "hasty", "--limit", 16],
     "zeroshot": ["--tasks", "cola", "--sample", "--limit", 4],
+    "probe": ["--tasks", "polarity", "--sample", "--limit", 16],
+    "neuron": ["--task", "sst2", "--sample", "--limit", 16],
     "baselines": ["--tasks", "polarity", "--sample", "--limit", 16],
     "ablate": ["--tasks", "copa", "--sample", "--limit", 8, "--epochs", 1],
     "doctor": ["--tasks", "cola", "--sample", "--limit", 4],
@@ -272,7 +274,7 @@ def test_every_command_works_beside_them(
             assert not gpteval("run", *QUICK["run"], *options).returncode
         done = gpteval("diff", "0", "1", "--task", "polarity", "--sample")
     else:
-        model = ["run", "zeroshot", "probe", "ablate", "doctor", "noise"]
+        model = ["run", "zeroshot", "probe", "neuron", "ablate", "doctor", "noise"]
         more = ["--model", tiny_directory] if command in model else []
         done = gpteval(command, *QUICK[command], *more)
     assert done.returncode == 0, done.stderr

@@ -37,6 +37,7 @@ ADDED = {
     "ablate": "--limit 4 --epochs 1",
     "zeroshot": "--limit 12 --no-untrained",
     "probe": "--limit 12",
+    "neuron": "--limit 12",
     "baselines": "--limit 12",
     "vectors": "--width 4 --epochs 1",
     "doctor": "--limit 1",

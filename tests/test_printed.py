@@ -47,6 +47,7 @@ ASKED = {
     "ablate": f"ablate {SAMPLE} {CPU} --epochs 1",
     "zeroshot": f"zeroshot --tasks copa --sample --limit 2 --results {{results}} {CPU}",
     "probe": f"probe {SAMPLE} {CPU}",
+    "neuron": f"neuron --task sst2 --sample --limit 8 --results {{results}} {CPU}",
     "baselines": f"baselines {SAMPLE}",
     "pretrain": "pretrain {corpus} --output {pretrained} --merges 20 --updates 2 --batch-size 2 "
     "--context 256 --warmup 0 --evaluate 1 --snapshots 1 --device cpu",
@@ -375,8 +376,8 @@ def test_one_word_names_the_results_directory() -> None:
         path for path, command in TREE.items() if any(p.name == "results" for p in command.params)
     }
     assert kept == {
-        "run", "ablate", "zeroshot", "probe", "baselines", "curve", "leaderboard", "history",
-        "noise",
+        "run", "ablate", "zeroshot", "probe", "neuron", "baselines", "curve", "leaderboard",
+        "history", "noise",
     }  # fmt: skip
 
 

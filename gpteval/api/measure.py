@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,10 @@ from gpteval.config import (
 from gpteval.errors import ConfigError
 from gpteval.methods import baseline, outcome, probe, zeroshot
 from gpteval.methods import run as running
-from gpteval.methods.settings import RunConfig, Subject, ZeroshotConfig, settled
+from gpteval.methods.settings import ProbeConfig, RunConfig, Subject, ZeroshotConfig, settled
 from gpteval.naming import ALL
 from gpteval.paths import PathLike, user_path
+from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
 from gpteval.task import Task
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from gpteval.studies.ablate import Piece
     from gpteval.studies.curve import Point
     from gpteval.studies.doctor import Change
+    from gpteval.studies.neuron import Portrait
 
 Tasks = str | Task | Iterable[str | Task]
 """Names, groups and patterns, as a list or joined by commas, or tasks themselves."""
@@ -183,6 +186,66 @@ def curve(
     config = settled(ZeroshotConfig, tasks, {"results": CURVE_RESULTS, **settings})
     scored, _ = points(user_paths(directories), config, progress or Silent())
     return scored
+
+
+def neuron(
+    task: str | Task,
+    texts: Iterable[str] = (),
+    output: PathLike | None = None,
+    *,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Portrait:
+    """Find the unit of a frozen model that tells a task's labels apart best (Radford et al. 2017).
+
+    Args:
+        task: One of two labels and one text.
+        texts: What to read token by token, beside texts of the task.
+        output: File of the page with scores, histogram and coloured texts; None for none.
+        progress: Told where it stands.
+        settings: Fields of `ProbeConfig`, as `score_probes` takes them; one layer, no head.
+
+    Returns:
+        The unit, its result beside that of all units, its values by label, the texts.
+
+    Raises:
+        ConfigError: A task, layer or state that has no such unit, or a text without a token.
+        GptevalError: Anything else the user can mend.
+    """
+    return draw_neuron(task, tuple(texts), output, progress, settings)[0]
+
+
+def draw_neuron(
+    task: str | Task,
+    texts: Sequence[str],
+    output: PathLike | None,
+    progress: Progress | None,
+    settings: Mapping[str, Any],
+) -> tuple[Portrait, outcome.Results]:
+    """What `neuron` gives, and the results that it comes of."""
+    from gpteval.files import write_whole, writing
+    from gpteval.report.neuron import page
+    from gpteval.studies.neuron import portrait
+
+    path = None if output is None else user_path(output)
+    if path is not None and path.suffix.lower() != ".html":
+        raise ConfigError(f"--output {path}: name a file ending in .html")
+    config = settled(ProbeConfig, task, settings)
+    found, results = portrait(config, texts, progress or Silent())
+    registry().run_finished(results)
+    if path is not None:
+        with writing(path):
+            write_whole(path, page(found, _asked(found, config, texts)))
+    return found, results
+
+
+def _asked(found: Portrait, config: ProbeConfig, texts: Sequence[str]) -> str:
+    """The command that makes a page again, wherever its rows are."""
+    words = ["gpteval", "neuron", "--task", found.task, "--model", found.single.model]
+    words += ["--state", found.state] + ["--layer", str(found.layer)] * (found.layer >= 0)
+    words += ["--sample"] if config.sample else ["--data-dir", "DATA"]
+    words += ["--limit", str(config.limit)] if config.limit else []
+    return shlex.join([*words, *(word for text in texts for word in ("--text", text))])
 
 
 def doctor(

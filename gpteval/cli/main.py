@@ -30,6 +30,7 @@ COMMANDS = {
     "ablate": "Ask what pre-training, the auxiliary loss, layers and settings are worth.",
     "zeroshot": "Score one model by likelihood, without fine-tuning it.",
     "probe": "Fit linear heads on the states of a frozen model.",
+    "neuron": "Show the one unit of a frozen model that tells two labels apart best.",
     "baselines": "Score what needs no language model, for comparison.",
     "pretrain": "Train a language model on text files, to fine-tune later.",
     "vectors": "Train word vectors on text files, for the baselines.",
@@ -59,6 +60,7 @@ FROM_PYTHON = {
     "ablate": "ablate",
     "zeroshot": "score_zeroshot",
     "probe": "score_probes",
+    "neuron": "neuron",
     "baselines": "score_baselines",
     "pretrain": "pretrain_model",
     "vectors": "train_vectors",
@@ -95,7 +97,17 @@ FROM_PYTHON = {
 ROOM = "use a smaller model, fewer rows (--limit) or --device cpu, or a machine with more"
 """What to do where memory runs out and nothing can be computed in parts."""
 
-RESUMED = {"run", "zeroshot", "probe", "baselines", "ablate", "pretrain", "curve", "noise"}
+RESUMED = {
+    "run",
+    "zeroshot",
+    "probe",
+    "neuron",
+    "baselines",
+    "ablate",
+    "pretrain",
+    "curve",
+    "noise",
+}
 """Commands that resume where they were interrupted."""
 
 

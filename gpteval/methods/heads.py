@@ -134,8 +134,11 @@ class Linear:
 
     @property
     def found(self) -> Mapping[str, Any]:
-        """The strength."""
-        return {"strength": self.strength}
+        """The strength, and how many columns an L1 penalty has left a weight."""
+        found = {"strength": self.strength}
+        if getattr(self.model, "l1_ratio", None) == 1:
+            found["units"] = int(self.model.coef_.any(axis=0).sum())
+        return found
 
     @property
     def classes(self) -> Sequence[Label]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,16 +19,13 @@ from gpteval.report.sections import charts, parts
 from gpteval.report.sections import plots as score_plots
 from gpteval.report.standings import standings
 from gpteval.report.table import Column, Row
+from gpteval.report.templates import rendered
 from gpteval.results.pairing import Measurement, measurements
 from gpteval.studies.browse import texts
-from gpteval.text import printable
 
 if TYPE_CHECKING:
     from gpteval.results.store import ResultStore
     from gpteval.task import Example
-
-PAGE = "page.html"
-"""The template, beside its style and its script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +93,14 @@ def page(
         ),
         "plot": plots,
     }
-    return _rendered(facts)
+    filters: dict[str, Callable[..., Any]] = {
+        "against": _against,
+        "constant": matrix_table.constant_text,
+        "headings": matrix_table.headings,
+        "marks": matrix_table.marks_text,
+        "paper": matrix_table.paper_text,
+    }
+    return rendered("page.html", facts, filters)
 
 
 def _texts(measurement: Measurement, data_dir: Sequence[Path]) -> dict[str, Example]:
@@ -121,25 +125,3 @@ def _against(cell: Cell) -> str:
     word = {"": "no clear difference", ABOVE: "above"}.get(cell.sign, "below")
     p = p_value(cell.against.adjusted)
     return f"{word}: {signed(found.value)} {interval(found)}, corrected p {p}"
-
-
-def _rendered(facts: dict[str, Any]) -> str:
-    """Every text escaped, and what a browser would obey or hide named as a terminal shows it."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("gpteval.report", "html"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: printable(value) if type(value) is str else value,
-    )
-    environment.filters |= {
-        "against": _against,
-        "constant": matrix_table.constant_text,
-        "headings": matrix_table.headings,
-        "marks": matrix_table.marks_text,
-        "paper": matrix_table.paper_text,
-    }
-    return environment.get_template(PAGE).render(facts)

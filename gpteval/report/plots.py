@@ -6,8 +6,10 @@ Lengths are in units of a picture `WIDTH` wide, which a phone shows at its size.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 WIDTH = 350.0
 LEFT = 8.0
@@ -181,6 +183,57 @@ def chart(
         tuple((across(x), text) for x, text in ticks),
         tuple((up(y), f"{y:g}") for y in up.ticks),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How often values of several groups are met, where it is drawn.
+
+    Attributes:
+        height: Of the picture.
+        shapes: Points of an SVG polygon for every group.
+        cut: x of the value that tells them apart.
+        across, up: Ticks: place → text.
+    """
+
+    height: float
+    shapes: tuple[str, ...]
+    cut: float
+    across: tuple[tuple[float, str], ...]
+    up: tuple[tuple[float, str], ...]
+
+
+def histogram(groups: Sequence[Sequence[float]], cut: float) -> Histogram:
+    """Counts of values, group by group over one axis.
+
+    Args:
+        groups: At least one value in all.
+        cut: A value that is between two bins, so that no bin is on both sides.
+    """
+    values = [value for group in groups for value in group]
+    bins = max(8, min(40, round(2 * len(values) ** 0.5)))
+    step = (max(values) - min(values)) / bins or 1.0
+    met = [Counter(math.floor((value - cut) / step) for value in group) for group in groups]
+    first, last = (end(place for own in met for place in own) for end in (min, max))
+    counts = [[own[place] for place in range(first, last + 1)] for own in met]
+    edges = [cut + step * place for place in range(first, last + 2)]
+    across = _Scale([*edges, cut], GUTTER + 6, WIDTH - LEFT, margin=0.0)
+    highest = max(count for own in counts for count in own)
+    up = _Scale([0, highest], TOP + HEIGHT, TOP + 4, margin=0.0)
+    return Histogram(
+        TOP + HEIGHT + BOTTOM,
+        tuple(_steps(own, edges, across, up) for own in counts),
+        across(cut),
+        tuple((across(x), f"{x:g}") for x in across.ticks),
+        tuple((up(y), f"{y:g}") for y in up.ticks if y == int(y)),
+    )
+
+
+def _steps(counts: Sequence[int], edges: Sequence[float], across: _Scale, up: _Scale) -> str:
+    """A polygon as high as the count over every bin."""
+    tops = zip(counts, pairwise(edges), strict=True)
+    points = [(across(x), up(count)) for count, bin_edges in tops for x in bin_edges]
+    return _joined([(across(edges[0]), up(0)), *points, (across(edges[-1]), up(0))])
 
 
 def _curve(series: Series, across: _Scale, up: _Scale) -> Curve:
