@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -12,23 +13,28 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from gpteval import FinetuneConfig, Loaded, load_model
+from gpteval import Compute, FinetuneConfig, Loaded, load_model
+from gpteval.compute.device import Machine, resolve
 from gpteval.compute.distributed import World
 from gpteval.data.rows import Origin, load_split
+from gpteval.features.frozen import Frozen
 from gpteval.methods import identity
 from gpteval.methods.baseline import Fit, without_vectors
 from gpteval.methods.finetune import Finetune
 from gpteval.methods.job import Job, JobData
+from gpteval.methods.probe import Probe
+from gpteval.methods.reading import Features
 from gpteval.methods.session import Session
 from gpteval.methods.settings import RunConfig, ZeroshotConfig
+from gpteval.methods.word_vectors import VectorFile
 from gpteval.methods.zeroshot import Zeroshot
 from gpteval.plugins import registry
 from gpteval.results import provenance
 from gpteval.task import Example, Prompt, Row, Task
 from gpteval.weights.transfer import Transfer
 
-ALL = {"finetune", "zeroshot", "baseline"}
-MODEL = {"finetune", "zeroshot"}
+ALL = {"finetune", "zeroshot", "probe", "baseline"}
+MODEL = {"finetune", "zeroshot", "probe"}
 SST2 = registry().select(["sst2"])[0]
 LIMIT = 12
 
@@ -61,9 +67,11 @@ def keys(
     transfer: Transfer | None = None,
     untrained: bool = True,
     baseline: str = "tfidf",
+    probe: dict[str, Any] | None = None,
     edit: Callable[[Row], Row] = lambda row: row,
 ) -> dict[str, str]:
     """The key by every method, of inputs that one argument changes."""
+    asked = {"state": "mean", "layers": (1,), "head": "linear", "vectors": None, **(probe or {})}
     rows = {}
     for split in ("train", "dev", "test"):
         own = load_split(SST2, split, Origin("sample"), LIMIT)
@@ -80,9 +88,22 @@ def keys(
     units = (
         Finetune(data, run, seed, session, transfer or Transfer()),
         Zeroshot(task, loaded, zeroshot, session),
+        probed(asked, loaded, session.machine, job, rows),
         Fit(next(b for b in without_vectors(blind) if b.name == baseline), job, rows, LIMIT),
     )
     return {unit.mode: unit.key(task) for unit in units}
+
+
+def probed(
+    asked: dict[str, Any], loaded: Loaded, machine: Machine, job: Job, rows: dict[Any, Any]
+) -> Probe:
+    """A probe; a state that adds tokens to the model is given one of its own."""
+    own = replace(loaded, model=deepcopy(loaded.model))
+    file = asked["vectors"] and VectorFile(Path("own.vec"), asked["vectors"])
+    frozen = Frozen(own, resolve(Compute("cpu")), asked["state"])
+    frozen.machine = machine  # which need not be here
+    features = Features(frozen, asked["layers"], job, rows, file)
+    return Probe(asked["layers"], asked["head"], job, features, LIMIT)
 
 
 @pytest.fixture
@@ -139,7 +160,10 @@ def asks_otherwise(row: Row) -> Prompt:
 OWN: dict[str, tuple[dict[str, Any], set[str]]] = {
     "a text": ({"edit": lambda row: row | {"sentence": row["sentence"] + "!"}}, ALL),
     "a label": ({"edit": lambda row: row | {"label": "negative"}}, ALL),
-    "the example function": ({"task": replace(SST2, example=longer)}, {"finetune", "baseline"}),
+    "the example function": (
+        {"task": replace(SST2, example=longer)},
+        {"finetune", "probe", "baseline"},
+    ),
     "the prompt function": ({"task": replace(SST2, prompt=asks_otherwise)}, {"zeroshot"}),
     "precision": ({"machine": {"precision": "bf16"}}, MODEL),
     "device": ({"machine": {"device": torch.device("cuda")}}, MODEL),
@@ -148,6 +172,13 @@ OWN: dict[str, tuple[dict[str, Any], set[str]]] = {
     "layers": ({"transfer": Transfer(1)}, {"finetune"}),
     "untrained": ({"untrained": False}, {"zeroshot"}),
     "baseline": ({"baseline": "hypothesis-only"}, {"baseline"}),
+    "state": ({"probe": {"state": "last"}}, {"probe"}),
+    "an added token's state": ({"probe": {"state": "extract"}}, {"probe"}),
+    "layer": ({"probe": {"layers": (2,)}}, {"probe"}),
+    "mixed layers": ({"probe": {"layers": (0, 1, 2)}}, {"probe"}),
+    "head": ({"probe": {"head": "l1"}}, {"probe"}),
+    "one unit": ({"probe": {"head": "neuron"}}, {"probe"}),
+    "word vectors": ({"probe": {"vectors": "a digest"}}, {"probe"}),
 }
 
 
@@ -155,6 +186,20 @@ OWN: dict[str, tuple[dict[str, Any], set[str]]] = {
 def test_each_other_input_is_in_the_keys_of_what_depends_on_it(tiny: Loaded, what: str) -> None:
     changed, depending = OWN[what]
     assert moved(keys(tiny), keys(tiny, **changed)) == depending
+
+
+def test_other_vectors_of_one_name_are_another_probes(tiny: Loaded) -> None:
+    first, second = (keys(tiny, probe={"vectors": content}) for content in ("one", "other"))
+    assert moved(first, second) == {"probe"}
+
+
+@pytest.mark.parametrize("module", ["gpteval.methods.probe", "gpteval.features.states"])
+def test_the_version_of_what_a_probe_computes_is_in_its_key(
+    tiny: Loaded, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = keys(tiny)
+    monkeypatch.setattr(f"{module}.VERSION", 99)
+    assert moved(before, keys(tiny)) == {"probe"}
 
 
 @pytest.mark.parametrize("what", ["release", "numbers", "metric", "family"])
