@@ -41,7 +41,7 @@ def test_the_unit_its_threshold_and_its_accuracy_are_the_probes(found: Portrait)
     right = [gold == found.labels[value > found.threshold] for gold, value in found.values]
     assert np.mean(right) == pytest.approx(found.single.scores["accuracy"])
     assert (found.single.recipe, found.full.recipe) == ("mean-2-neuron", "mean-2-l1")
-    assert 0 < found.full.config["units"] <= 32
+    assert 0 <= found.full.config["units"] <= 32
     assert found.difference is not None
     apart = found.full.scores["accuracy"] - found.single.scores["accuracy"]
     assert found.difference.value == pytest.approx(apart)
@@ -104,7 +104,7 @@ def test_what_tokens_add_makes_the_text_and_a_letter_of_several_stands_with_the_
     own = surfaces(Bytes(), list(text.encode()))  # type: ignore[arg-type]
     assert "".join(own) == text
     assert own[:6] == ["a", "", " n", "a", "", "ï"]
-    assert own[-2:] == ["", "é"]
+    assert own[-4:] == ["e", "", " ", "é"]
 
 
 def test_a_histogram_counts_as_numpy_does_and_no_bin_is_on_both_sides() -> None:
@@ -136,7 +136,8 @@ class Page(HTMLParser):
         self.found.append((tag, dict(attrs), []))
 
     def handle_data(self, data: str) -> None:
-        self.found[-1][2].append(data)
+        if self.found:
+            self.found[-1][2].append(data)
 
 
 def test_the_page_shows_every_token_as_text_in_the_colour_of_its_side(found: Portrait) -> None:

@@ -216,11 +216,10 @@ def test_the_best_unit_is_the_one_that_trying_all_finds() -> None:
 
 
 def test_the_l1_penalty_leaves_few_units() -> None:
-    weak, strong = (
-        next(linear_path("classify", "l1")(table(labels(2)), [c])).model.coef_ for c in (100, 0.05)
-    )
-    assert np.count_nonzero(weak) == 6
-    assert 0 < np.count_nonzero(strong) < 4
+    path = linear_path("classify", "l1")
+    weak, strong = (next(path(table(labels(2)), [c])) for c in (100, 0.05))
+    assert np.count_nonzero(weak.model.coef_) == weak.found["units"] == 6
+    assert 0 < np.count_nonzero(strong.model.coef_) == strong.found["units"] < 4
 
 
 def test_layers_are_chosen_by_number_or_word() -> None:
