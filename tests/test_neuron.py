@@ -90,6 +90,10 @@ def test_tokens_of_a_model_of_transformers_are_its_hidden_states(make, tmp_path:
         hidden = theirs(torch.tensor([read.tokens]), output_hidden_states=True).hidden_states
     np.testing.assert_allclose(states, hidden[1][0, read.begin :].numpy(), atol=1e-4)
     assert len(pieces) == len(states)
+    options = {"model": loaded.reference, "layer": "1", "sample": True, "limit": 12}
+    found = gpteval.neuron("sst2", ["The boy said it."], results=tmp_path / "r", **options)
+    values = [value for _, value in found.texts[0].tokens]
+    np.testing.assert_allclose(values, states[:, found.unit], atol=1e-5)
 
 
 class Bytes:
@@ -205,3 +209,8 @@ def test_what_has_no_such_unit_is_told_in_a_line(
 def test_the_best_unit_is_told_by_the_label_above_its_threshold() -> None:
     columns = np.array([[0.0, 3.0], [1.0, 2.0], [0.5, 0.0], [0.2, 1.0]])
     assert best_neuron(columns, ["bad", "bad", "good", "good"]).sign == -1
+
+
+def test_a_head_of_ones_own_is_refused(roomy_directory: Path) -> None:
+    with pytest.raises(gpteval.ConfigError, match="a head of its own: leave out head"):
+        gpteval.neuron("sst2", head="l1", sample=True, model=str(roomy_directory))

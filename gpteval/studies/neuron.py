@@ -137,6 +137,8 @@ def _task(config: ProbeConfig) -> Task:
         raise ConfigError(f"{tasks[0].name} has not two labels: name a task that has, as sst2")
     if config.layer in (MIX, ALL):
         raise ConfigError(f"--layer {config.layer}: a unit is of one layer: last, or its number")
+    if config.head != "linear":
+        raise ConfigError("a unit is beside a head of its own: leave out head")
     if config.state == "extract" or config.vectors is not None:
         raise ConfigError(
             "a unit is shown at a text's own tokens: --state mean or last, no vectors"
