@@ -59,7 +59,7 @@ from gpteval import Compute, PretrainConfig, load_weights
 from gpteval.compute.cost import forward_flops, matmul_ceiling
 from gpteval.compute.device import Machine, resolve
 from gpteval.corpus.tokens import RECORD, Documents, TokenFile
-from gpteval.pretrain.bits_per_byte import negative_log_likelihood
+from gpteval.pretrain.bits_per_byte import Objective, negative_log_likelihood
 from gpteval.pretrain.pretraining import Pretraining
 from gpteval_models.gpt import GPT, GPTConfig
 from gpteval_models.openai import translate
@@ -207,7 +207,7 @@ def pretraining(model: GPT, data: TokenFile, case: Case, machine: Machine) -> Ti
     config = PretrainConfig(
         context=case.config.context, batch_size=case.batch, lr=LR, warmup=1, dropout=RATE
     )
-    return partial(seconds, Pretraining(model, data, None, config, machine).step)
+    return partial(seconds, Pretraining(Objective(model), data, None, config, machine).step)
 
 
 def model(case: Case, name: str) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -39,6 +39,25 @@ if TYPE_CHECKING:
 
         def config(self) -> Mapping[str, Any]:
             """What `ModelFamily.build` needs to make the same shape again; JSON values only."""
+
+    class SentenceModel(Model):
+        """A model of the objective "sentences": it tells a sentence's neighbours from its state.
+
+        The state of a text is the one that `hidden` gives of its last token. `logits` takes what
+        `decoded` gives.
+        """
+
+        embedding: int
+        """Width of what `decoded` gives."""
+
+        def decoded(
+            self, sentences: Sequence[Tensor], before: Sequence[Tensor], after: Sequence[Tensor]
+        ) -> Tensor:
+            """States that predict the sentence before and the one after each, for `logits`.
+
+            All are token ids, the token that begins a sentence first. There is a state for each
+            token of `before` but the first ones, then for each of `after`.
+            """
 else:
     Model = Any
 
@@ -110,6 +129,10 @@ class Loaded:
     family: str = ""
 
 
+Goal = Literal["tokens", "sentences"]
+"""What a model learnt to tell: each token from those before it, or the sentences around one."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelFamily:
     """A kind of model and the references it answers.
@@ -128,6 +151,8 @@ class ModelFamily:
         recognises: Whether a directory that is no checkpoint of gpteval's is one `load` can read.
         save: Writes a model with its tokenizer as a directory, which is not there yet, that `load`
             reads; None: a checkpoint of gpteval's, where the family has `build`.
+        objective: What its models learn to tell: "tokens", the next one, as a language model does,
+            or "sentences", the neighbours of one (`SentenceModel`). Those are read by probes alone.
     """
 
     name: str
@@ -140,3 +165,4 @@ class ModelFamily:
     layer: Callable[[str], int] | None = None
     recognises: Callable[[Path], bool] | None = None
     save: Callable[[Model, Tokenizer, Path], None] | None = None
+    objective: Goal = "tokens"

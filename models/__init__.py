@@ -26,13 +26,19 @@ LSTM_PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 """The LSTM of the paper's ablation, and one with as many parameters as `mini`."""
 
+SKIP_THOUGHT_PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "skipthought": {"context": 512, "embedding": 620, "units": 2400},
+    "skipthought-mini": {"context": 512, "embedding": 160, "units": 300},
+}
+"""The encoder of the authors' code (uni-skip), and one with as many parameters as `mini`."""
+
 OPENAI = {"openai-gpt": "openai", "openai-gpt-bert": "bert"}
 """Names of OpenAI's weights → how text is split for them."""
 
 
 @hookimpl
 def gpteval_register_models() -> list[ModelFamily]:
-    """GPT-1's decoder, its ablation's LSTM, OpenAI's weights, whatever transformers can load."""
+    """GPT-1's decoder, its ablation's LSTM, skip-thought, OpenAI's weights, transformers'."""
     from gpteval import ModelFamily
 
     return [
@@ -52,6 +58,14 @@ def gpteval_register_models() -> list[ModelFamily]:
             build=_build_lstm,
             presets=LSTM_PRESETS,
             layer=lambda name: int(name != "tokens"),
+        ),
+        ModelFamily(
+            name="skipthought",
+            description="a GRU that tells neighbouring sentences, pre-trained here; for probes",
+            load=_load_skip_thought,
+            build=_build_skip_thought,
+            presets=SKIP_THOUGHT_PRESETS,
+            objective="sentences",
         ),
         *(_openai(name, splitting) for name, splitting in OPENAI.items()),
         ModelFamily(
@@ -106,6 +120,18 @@ def _load_lstm(reference: str) -> Loaded:
 
 def _build_lstm(config: Mapping[str, Any]) -> Model:
     from gpteval_models.lstm import build
+
+    return cast("Model", build(config))
+
+
+def _load_skip_thought(reference: str) -> Loaded:
+    from gpteval_models.checkpoints import load_skip_thought
+
+    return load_skip_thought(reference, Path(reference))
+
+
+def _build_skip_thought(config: Mapping[str, Any]) -> Model:
+    from gpteval_models.skipthought import build
 
     return cast("Model", build(config))
 

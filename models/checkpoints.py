@@ -1,4 +1,4 @@
-"""Loads checkpoints that gpteval wrote: GPTs and LSTMs."""
+"""Loads checkpoints that gpteval wrote: GPTs, LSTMs, and skip-thought's encoders."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from gpteval import (
 )
 from gpteval_models.gpt import GPT, GPTConfig
 from gpteval_models.lstm import LSTM, LSTMConfig
+from gpteval_models.skipthought import SkipThought, SkipThoughtConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 FAMILY = "gpt"
 
 
-Network = GPT | LSTM
-Shape = GPTConfig | LSTMConfig
+Network = GPT | LSTM | SkipThought
+Shape = GPTConfig | LSTMConfig | SkipThoughtConfig
 
 
 def load_gpt(reference: str, directory: Path) -> Loaded:
@@ -39,6 +40,11 @@ def load_gpt(reference: str, directory: Path) -> Loaded:
 def load_lstm(reference: str, directory: Path) -> Loaded:
     """Load the checkpoint of an LSTM; as `load_checkpoint`."""
     return load_checkpoint(reference, directory, LSTMConfig, LSTM)
+
+
+def load_skip_thought(reference: str, directory: Path) -> Loaded:
+    """Load the checkpoint of skip-thought's encoder and decoders; as `load_checkpoint`."""
+    return load_checkpoint(reference, directory, SkipThoughtConfig, SkipThought)
 
 
 def load_checkpoint(

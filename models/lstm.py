@@ -12,9 +12,9 @@ Shape letters: N tokens of all trees, D width, U units, V vocabulary; R spans of
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +26,9 @@ from gpteval_models.gpt import INIT, with_rows
 
 if TYPE_CHECKING:
     from gpteval import Span, Trees
+
+End = TypeVar("End")
+"""What a recurrence hands on at the end of a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +88,22 @@ class LSTM(nn.Module):
         """Final hidden states of every token, (N, D)."""
         rate = self.dropout if self.training else 0.0
         read = F.dropout(F.embedding(trees.tokens, self.tokens), rate)  # (N, D)
-        states, order = [], []
-        ends: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
-        for spans in depths(trees.spans):
-            level, last = self._recur([read[s.start : s.stop] for s in spans], _begin(spans, ends))
-            states += level
-            order += [torch.arange(s.start, s.stop) for s in spans]
-            ends |= {(s.start, s.stop): end for s, end in zip(spans, last, strict=True)}
-        place = torch.argsort(torch.cat(order)).to(read.device)
-        hidden: Tensor = self.out(F.dropout(torch.cat(states).index_select(0, place), rate))
+        states: Tensor = along_paths(trees.spans, read, self._recur)  # (N, U)
+        hidden: Tensor = self.out(F.dropout(states, rate))
         return hidden
 
     def _recur(
-        self, rows: Sequence[Tensor], begin: tuple[Tensor, Tensor] | None
+        self, rows: Sequence[Tensor], begin: Sequence[tuple[Tensor, Tensor]] | None
     ) -> tuple[list[Tensor], list[tuple[Tensor, Tensor]]]:
         """States (L, U) of R rows (L, D), whose L differ, and the output and cell each ends with.
 
-        `begin` is what they begin with, two tensors (1, R, U); None for zeros.
+        `begin` has the output and cell (U,) that each begins with; None for zeros.
         """
-        states, (output, cell) = self.lstm(pack_sequence(list(rows), enforce_sorted=False), begin)
+        first = None
+        if begin is not None:
+            outputs, cells = zip(*begin, strict=True)
+            first = torch.stack(outputs)[None], torch.stack(cells)[None]  # (1, R, U) each
+        states, (output, cell) = self.lstm(pack_sequence(list(rows), enforce_sorted=False), first)
         return unpack_sequence(states), list(zip(output[0], cell[0], strict=True))
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -128,14 +128,30 @@ def depths(spans: Sequence[Span]) -> list[list[Span]]:
     return [levels[depth] for depth in sorted(levels)]
 
 
-def _begin(
-    spans: Sequence[Span], ends: Mapping[tuple[int, int], tuple[Tensor, Tensor]]
-) -> tuple[Tensor, Tensor] | None:
-    """What spans of one depth begin with, (1, R, U) each; None at the beginning of all paths."""
-    if not spans[0].ancestors:
-        return None
-    outputs, cells = zip(*(ends[span.ancestors[-1]] for span in spans), strict=True)
-    return torch.stack(outputs)[None], torch.stack(cells)[None]
+def along_paths(
+    spans: Sequence[Span],
+    read: Tensor,
+    recur: Callable[[Sequence[Tensor], Sequence[End] | None], tuple[list[Tensor], list[End]]],
+) -> Tensor:
+    """States of a recurrence along every path of some trees, (N, D) → (N, U).
+
+    Args:
+        spans: Of the trees; one goes on from what its nearest ancestor ended with.
+        read: What is read of each token, (N, D).
+        recur: From R rows (L, D) and what each begins with (None at the beginning of all paths) to
+            the states (L, U) of each, and what it ends with.
+    """
+    states: list[Tensor] = []
+    order: list[Tensor] = []
+    ends: dict[tuple[int, int], End] = {}
+    for level in depths(spans):
+        begin = [ends[s.ancestors[-1]] for s in level] if level[0].ancestors else None
+        made, last = recur([read[s.start : s.stop] for s in level], begin)
+        states += made
+        order += [torch.arange(s.start, s.stop) for s in level]
+        ends |= {(s.start, s.stop): end for s, end in zip(level, last, strict=True)}
+    place = torch.argsort(torch.cat(order)).to(read.device)
+    return torch.cat(states).index_select(0, place)
 
 
 def build(config: Mapping[str, Any]) -> LSTM:

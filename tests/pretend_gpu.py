@@ -34,6 +34,7 @@ from gpteval import FinetuneConfig, Model, PretrainConfig
 from gpteval.compute.device import Machine
 from gpteval.corpus.tokens import RECORD, Documents, TokenFile
 from gpteval.encode.batch import Encoded
+from gpteval.pretrain.bits_per_byte import Objective
 from gpteval.pretrain.pretraining import Pretraining
 from gpteval.score.likelihood import fold_prompts, score_prompts
 from gpteval.train.finetune import Finetuning
@@ -202,7 +203,7 @@ def pre_training(name: str, machine: Machine, corpus: Path, values: Values) -> i
     documents = Documents(table, ("random",), 4000)
     data = TokenFile(np.memmap(corpus, np.uint16, "r"), documents, "random")
     config = PretrainConfig(context=32, batch_size=4, updates=20, warmup=2)
-    Pretraining(model(name), data, None, config, machine).step()
+    Pretraining(Objective(model(name)), data, None, config, machine).step()
     return values.waited
 
 

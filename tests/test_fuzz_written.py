@@ -23,6 +23,7 @@ from gpteval.config import Reading, Upkeep
 from gpteval.corpus.prepare import prepare
 from gpteval.encode import cache
 from gpteval.errors import CheckpointError, GptevalError
+from gpteval.pretrain.bits_per_byte import Objective
 from gpteval.pretrain.loop import TrainingLoop
 from gpteval.pretrain.pretraining import Pretraining
 from gpteval.progress import Silent
@@ -92,7 +93,7 @@ def trained(corpus: Path, tokens: Path, output: Path) -> list[Any]:
     tokenizer, read, held_out = prepare([corpus], tokens, CONFIG, Reading(), Silent())
     torch.manual_seed(0)
     model = GPT(GPTConfig(tokenizer.vocab_size, context=16, width=8, layers=1, heads=1))
-    training = Pretraining(model, read, held_out, CONFIG, resolve(Compute("cpu")))
+    training = Pretraining(Objective(model), read, held_out, CONFIG, resolve(Compute("cpu")))
     upkeep = Upkeep(save_updates=2, keep=1)
     loop = TrainingLoop(training, output, upkeep, lambda *_: None, Silent())
     loop.run()

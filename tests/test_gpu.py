@@ -23,6 +23,7 @@ from gpteval.compute.device import Machine, compile_layers, resolve
 from gpteval.corpus.tokens import RECORD, Documents, TokenFile
 from gpteval.encode.batch import Encoded, pack
 from gpteval.encode.examples import encode_examples
+from gpteval.pretrain.bits_per_byte import Objective
 from gpteval.pretrain.pretraining import Pretraining
 from gpteval.score.likelihood import fold_prompts, score_prompts
 from gpteval.train.finetune import Finetuning, Saving
@@ -209,7 +210,9 @@ def test_a_pre_training_goes_the_same_way(tmp_path: Path, device: torch.device) 
         config = PretrainConfig(
             context=32, batch_size=4, updates=20, warmup=2, lr=1e-2, dropout=0.0
         )
-        made = Pretraining(GPT(shape).to(where), data, None, config, Machine(where, "fp32"))
+        made = Pretraining(
+            Objective(GPT(shape).to(where)), data, None, config, Machine(where, "fp32")
+        )
         return [made.step()[1] for _ in range(20)]
 
     assert losses(device) == pytest.approx(losses(torch.device("cpu")), abs=5e-3)

@@ -13,7 +13,7 @@ from gpteval.config import Upkeep
 from gpteval.corpus.documents import find_documents
 from gpteval.corpus.tokens import encode_documents, open_tokens
 from gpteval.errors import TrainingError, UnknownNameError
-from gpteval.pretrain.bits_per_byte import bits_per_byte
+from gpteval.pretrain.bits_per_byte import Objective, bits_per_byte
 from gpteval.pretrain.loop import TrainingLoop
 from gpteval.pretrain.pretrain import pretrain
 from gpteval.pretrain.pretraining import PASS_TOKENS, Pretraining
@@ -60,7 +60,7 @@ def training(corpus, tmp_path):
     config = PretrainConfig(context=32, batch_size=8, updates=150, warmup=15, lr=3e-3, dropout=0)
     torch.manual_seed(0)
     shape = GPTConfig(tokenizer.vocab_size, context=32, width=32, layers=2, heads=2, dropout=0)
-    return Pretraining(GPT(shape), data, held_out, config, resolve(Compute("cpu")))
+    return Pretraining(Objective(GPT(shape)), data, held_out, config, resolve(Compute("cpu")))
 
 
 def course(training, output, **upkeep):

@@ -26,6 +26,7 @@ from gpteval.corpus.documents import find_documents
 from gpteval.corpus.tokens import encode_documents
 from gpteval.errors import GptevalError, TrainingError
 from gpteval.files import remove_partial
+from gpteval.pretrain.bits_per_byte import Objective
 from gpteval.pretrain.pretraining import RECENT, Pretraining
 from gpteval.train.optimiser import adamw
 from gpteval.train.state import save_state
@@ -81,7 +82,7 @@ def trained(corpus: Path, directory: Path) -> Pretraining:
     data = encode_documents(find_documents(paths), tokenizer, directory / "train.tokens")
     config = PretrainConfig(context=16, batch_size=2, updates=9, warmup=2)
     model = GPT(GPTConfig(tokenizer.vocab_size, context=16, width=32, layers=2, heads=2))
-    training = Pretraining(model, data, None, config, resolve(Compute("cpu")))
+    training = Pretraining(Objective(model), data, None, config, resolve(Compute("cpu")))
     training.step()
     return training
 

@@ -97,7 +97,8 @@ def load_frozen(config: ProbeConfig) -> Frozen:
     from gpteval.methods.session import Session
 
     session = Session(config)
-    return Frozen(session.model(config.model_reference), session.machine, config.state)
+    loaded = session.model(config.model_reference, frozen=True)
+    return Frozen(loaded, session.machine, config.state)
 
 
 def chosen_layers(asked: str, known: Sequence[int]) -> list[tuple[int, ...]]:

@@ -60,20 +60,27 @@ class Session:
         """The listener of the first process; the others say nothing."""
         return progress if self.world.first else Silent()
 
-    def model(self, reference: str) -> Loaded:
+    def model(self, reference: str, *, frozen: bool = False) -> Loaded:
         """The model of a reference.
 
+        Args:
+            reference: As `--model` names it.
+            frozen: Only its states are read: it need not be a language model.
+
         Raises:
+            ConfigError: It is no language model.
             UnknownNameError: No family answers, and there is no such directory.
             CheckpointError: What was found can't be used.
         """
-        from gpteval.weights.load import load_model
+        from gpteval.weights.load import load_model, refuse_sentence_model
 
         if reference not in self._models:
             self._models.clear()  # one at a time: memory is for training
             self._untrained.clear()
             began = time.perf_counter()
             loaded = load_model(reference)
+            if not frozen:
+                refuse_sentence_model(loaded)
             self._models[reference] = loaded, time.perf_counter() - began
         return self._models[reference][0]
 

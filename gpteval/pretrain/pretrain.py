@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from filelock import FileLock, Timeout
@@ -29,6 +29,7 @@ from gpteval.errors import ConfigError, UnknownNameError
 from gpteval.files import remove_partial, writing
 from gpteval.paths import PathLike, same, user_path
 from gpteval.plugins import registry
+from gpteval.pretrain.bits_per_byte import Objective
 from gpteval.pretrain.log import picture
 from gpteval.pretrain.loop import (
     SNAPSHOTS,
@@ -38,12 +39,13 @@ from gpteval.pretrain.loop import (
     refuse_changes,
     settings,
 )
+from gpteval.pretrain.neighbours import Neighbours, Sentences
 from gpteval.pretrain.pretraining import Monitor, Pretraining
 from gpteval.progress import Progress, Silent
 from gpteval.weights.checkpoint import CONFIG, read_config, save_checkpoint
 
 if TYPE_CHECKING:
-    from gpteval.model import Model
+    from gpteval.model import Model, ModelFamily, SentenceModel
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +109,11 @@ def pretrain(
         raise ConfigError("--watch asks a whole model and --shard splits it: leave out one of them")
     world, machine = join(resolve(compute), shard=compute.shard)
     told = progress if progress and world.first else Silent()
-    family, build, shape = _preset(config.preset)
+    family, shape = _preset(config.preset)
+    if monitors and family.objective != "tokens":
+        raise ConfigError(
+            f"--watch asks a language model, and --preset {config.preset} is none: leave it out"
+        )
     with _alone(output, world):
         with world.in_turn():
             words, data, held_out = prepare(
@@ -116,8 +122,11 @@ def pretrain(
         config = config.lasting(Windows(data, config).per_epoch)
         torch.manual_seed(config.seed)
         sizes = {"vocab_size": words.vocab_size, "context": config.context}
-        model = build(shape | sizes | {"dropout": config.dropout}).to(machine.device)
-        training = Pretraining(model, data, held_out, config, machine, world)
+        assert family.build is not None
+        model = family.build(shape | sizes | {"dropout": config.dropout}).to(machine.device)
+        objective = _objective(family, model, words)
+        objective.refuse(data, config.context)
+        training = Pretraining(objective, data, held_out, config, machine, world)
         done = _finished(output, training)
         if done:
             told.say(f"{output}: finished before, not run again")
@@ -125,7 +134,7 @@ def pretrain(
             return done
         if monitors:
             training.monitor = monitors(words, config.context, machine)
-        keeper = _Keeper(family, training, words)
+        keeper = _Keeper(family.name, training, words)
         with writing(output, ADVICE):
             course = TrainingLoop(training, output, upkeep or Upkeep(), keeper, told)
             return _completed(course)
@@ -232,16 +241,27 @@ def _pretrained(output: Path, point: Mapping[str, Any]) -> Pretrained:
     )
 
 
-def _preset(name: str) -> tuple[str, Callable[..., Model], dict[str, Any]]:
-    """The model family that has a preset of that name, what builds it, and its shape.
+def _objective(family: ModelFamily, model: Model, tokenizer: BpeTokenizer) -> Objective:
+    """What a model of a family learns.
+
+    Raises:
+        ConfigError: The tokenizer shows no sentences, and it learns from these.
+    """
+    if family.objective == "sentences":
+        return Neighbours(cast("SentenceModel", model), Sentences(tokenizer))
+    return Objective(model)
+
+
+def _preset(name: str) -> tuple[ModelFamily, dict[str, Any]]:
+    """The model family that has a preset of that name and builds models, and the shape.
 
     Raises:
         UnknownNameError: No family has it.
     """
-    known: dict[str, tuple[str, Callable[..., Model], dict[str, Any]]] = {}
+    known: dict[str, tuple[ModelFamily, dict[str, Any]]] = {}
     for family in registry().models().values():
         if family.build:
-            known |= {k: (family.name, family.build, dict(v)) for k, v in family.presets.items()}
+            known |= {k: (family, dict(v)) for k, v in family.presets.items()}
     if name not in known:
         raise UnknownNameError("preset", name, known, f"(one of {', '.join(known)})")
     return known[name]

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gpteval.compute.cost import forward_flops, matmul_ceiling
+from gpteval.compute.cost import matmul_ceiling
 from gpteval.compute.device import Machine, compile_layers
 from gpteval.compute.distributed import World, accumulating, whole
 from gpteval.compute.memory import too_large, tried
@@ -25,7 +25,7 @@ from gpteval.config import PretrainConfig
 from gpteval.corpus.tokens import TokenFile
 from gpteval.corpus.windows import Windows
 from gpteval.errors import ConfigError, TrainingError
-from gpteval.pretrain.bits_per_byte import Objective, bits_per_byte
+from gpteval.pretrain.bits_per_byte import Objective
 from gpteval.results.provenance import commit, versions
 from gpteval.train.guard import RECENT, unsound
 from gpteval.train.optimiser import adamw, clipped_step, gradient_norm, set_rate, warmup_cosine
@@ -50,6 +50,7 @@ class Pretraining:
     """One model in training. All that changes lives in its attributes.
 
     Attributes:
+        goal: What makes the loss of some windows, and what is measured.
         model, optimiser: The state: weights and Adam's moments.
         update: Updates made; the next one's windows follow from it.
         losses: Loss of every update since the last point of the curve.
@@ -63,14 +64,14 @@ class Pretraining:
 
     def __init__(
         self,
-        model: Model,
+        objective: Objective,
         data: TokenFile,
         held_out: TokenFile | None,
         config: PretrainConfig,
         machine: Machine,
         world: World | None = None,
     ) -> None:
-        """The model is trained in place, on the machine's device.
+        """The objective's model is trained in place, on the machine's device.
 
         Raises:
             TrainingError: The corpus is shorter than one sequence.
@@ -81,17 +82,17 @@ class Pretraining:
             raise ConfigError(
                 f"--batch-size {config.batch_size} can't be shared by {self.world.size} processes"
             )
-        self.model, self.data, self.held_out = model, data, held_out
+        self.goal, self.model = objective, objective.model
+        self.data, self.held_out = data, held_out
         self.config, self.machine = config, machine
         self.windows = Windows(data, config)
         self.commit = commit()  # of the code that trains: the checkout may move on meanwhile
-        length = config.context
-        seen = length * (length + 1) // 2
-        self._window_flops = 3 * forward_flops(model, length, seen, length)
-        self._whole = deepcopy(model).to("cpu") if self.world.shard and self.world.first else model
+        self._window_flops = objective.window_flops(config.context)
+        model, apart = objective.model, self.world.shard and self.world.first
+        self._whole = deepcopy(model).to("cpu") if apart else model
         if machine.device.type == "cuda":
             compile_layers(model, machine.precision)  # not the copy above: it is only saved
-        self.objective = self.world.distribute(Objective(model))
+        self.objective = self.world.distribute(objective)
         self.optimiser = adamw(model, config.lr, config.weight_decay)
         self.update = 0
         self.losses, self.recent = list[float](), list[float]()
@@ -271,15 +272,7 @@ class Pretraining:
         return {"zero_shot": scores}
 
     def _held_out(self) -> dict[str, float]:
-        """Held-out loss and bits per byte, if documents were held out."""
+        """What the objective measures on documents that were held out, if there are any."""
         if self.held_out is None:
             return {}
-        context, world = self.config.context, self.world
-        bits = bits_per_byte(self.model, self.held_out, context, world=world, read=self.objective)
-        documents = self.held_out.documents
-        predicted = sum(d.stop - d.start - 1 for d in documents)
-        size = sum(d.size for d in documents)
-        return {
-            "held_out_loss": bits * math.log(2) * size / predicted,
-            "bits_per_byte": bits,
-        }
+        return self.goal.held_out(self.held_out, self.config.context, self.world, self.objective)

@@ -102,7 +102,7 @@ def examined(subject: Subject, progress: Progress) -> tuple[list[Examined], dict
     tasks, _ = scorable(subject.tasks)
     from gpteval.compute.device import resolve
     from gpteval.data.rows import SplitRows, load_split, origin, scored_splits
-    from gpteval.weights.load import load_model
+    from gpteval.weights.load import load_model, refuse_sentence_model
 
     machine = resolve(subject.compute)
     rows_from = origin(subject.data_dir, subject.sample)
@@ -113,6 +113,7 @@ def examined(subject: Subject, progress: Progress) -> tuple[list[Examined], dict
             splits[task.name] = load_split(task, split, rows_from, subject.limit)
     asked.refuse_none(splits)
     loaded = load_model(subject.model_reference)
+    refuse_sentence_model(loaded)
     for task in tasks:
         with asked.attempt(task):
             if task.name in splits:

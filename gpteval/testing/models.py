@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from gpteval.model import ModelFamily
 from gpteval.plugins import registry
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from gpteval.model import Loaded
+    from gpteval.model import Loaded, SentenceModel
 
 TOLERANCE = 1e-4
 """How far apart states may be that differ by rounding in fp32 alone, as a part of the largest."""
@@ -92,6 +92,25 @@ class ModelUnderTest:
             offset += len(tree.tokens)
         return [hidden[end].float() for end in ends]
 
+    def loss(self) -> Tensor:
+        """What the model learns to make small, on some of the sequences, by its own functions."""
+        import torch
+
+        from gpteval.encode.batch import pack_trees
+        from gpteval.tree import fold
+
+        device = next(self.model.parameters()).device
+        first, second, third, _ = (torch.tensor(row, device=device) for row in self.sequences)
+        if self.family.objective == "sentences":
+            model = cast("SentenceModel", self.model)
+            scores = model.logits(model.decoded([first], [second], [third]))  # (P, V)
+            targets = torch.cat([second[1:], third[1:]])  # (P,)
+        else:
+            tree = pack_trees([fold([self.sequences[0]])])
+            scores = self.model.logits(self.model.hidden(tree))[:-1]  # (N - 1, V)
+            targets = first[1:]
+        return torch.nn.functional.cross_entropy(scores.float(), targets)
+
     def alone(self) -> list[Tensor]:
         """The state behind each sequence, computed by itself."""
         return [self.states([[sequence]], ROOMY)[0] for sequence in self.sequences]
@@ -159,18 +178,10 @@ def is_still_when_evaluated(test: ModelUnderTest) -> str:
 
 
 def gives_every_weight_a_gradient(test: ModelUnderTest) -> str:
-    """A language-model loss reaches every weight matrix, and is a number there."""
-    import torch
-
-    from gpteval.encode.batch import pack_trees
-    from gpteval.tree import fold
-
+    """The loss of what it learns reaches every weight matrix, and is a number there."""
     model = test.model.train()
     model.dropout = 0.0
-    sequence = test.sequences[0]
-    logits = model.logits(model.hidden(pack_trees([fold([sequence])]))).float()  # (N, V)
-    targets = torch.tensor(sequence[1:], device=logits.device)
-    torch.nn.functional.cross_entropy(logits[:-1], targets).backward()
+    test.loss().backward()
     model.eval()
     for name, weight in model.named_parameters():
         if weight.requires_grad and weight.ndim > 1:

@@ -27,6 +27,19 @@ def load_model(reference: str) -> Loaded:
     return load_as(_family(reference, registry().models()), reference)
 
 
+def refuse_sentence_model(loaded: Loaded) -> None:
+    """Refuse a model that is no language model: it can be neither fine-tuned nor asked.
+
+    Raises:
+        ConfigError: It tells sentences, not tokens.
+    """
+    if _named(loaded.family).objective == "sentences":
+        raise ConfigError(
+            f"{loaded.reference} is no language model: it was trained to tell the sentences around "
+            f"one ({loaded.family}); `gpteval probe --state last` reads its states"
+        )
+
+
 def load_as(name: str, reference: str) -> Loaded:
     """Load a model of a family.
 
