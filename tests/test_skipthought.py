@@ -170,7 +170,7 @@ def test_a_window_without_neighbours_counts_nothing(
 ) -> None:
     loss = Neighbours(model, Sentences(tokenizer))([torch.tensor([tokenizer.start, 5, 6, 7])])
     loss.backward()
-    assert float(loss) == 0
+    assert loss.item() == 0
     assert all(p.grad is not None and not p.grad.any() for p in model.parameters())
 
 
@@ -270,7 +270,9 @@ def test_what_asks_a_language_model_refuses_it_in_one_line(
 
 
 def test_it_is_not_watched_by_likelihood(corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"^--watch asks a language model, and --preset skip"):
+    with pytest.raises(
+        ConfigError, match=r"^--watch asks language models, and skipthought is none"
+    ):
         pretrain(corpus, tmp_path, "--updates", "9", "--watch", "copa")
 
 

@@ -50,6 +50,9 @@ def command(corpus: tuple[Path, ...], output: Path, monitor: str | None, **setti
 
     With --watch the curve has zero-shot scores too; the training is the same with and without.
 
+    The preset skipthought learns to tell the sentences around one, not the next token: only
+    `gpteval probe --state last` reads such a model.
+
     A training that was killed resumes with the same command. torchrun shares every batch among
     processes: the losses are those of one process, but for rounding and dropout.
 

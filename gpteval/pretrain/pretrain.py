@@ -45,7 +45,7 @@ from gpteval.progress import Progress, Silent
 from gpteval.weights.checkpoint import CONFIG, read_config, save_checkpoint
 
 if TYPE_CHECKING:
-    from gpteval.model import Model, ModelFamily, SentenceModel
+    from gpteval.model import ModelFamily, SentenceModel
 
 logger = logging.getLogger(__name__)
 
@@ -105,27 +105,20 @@ def pretrain(
     """
     compute, output = compute or Sharing(), user_path(output)
     _refuse_within(corpus, output)
-    if monitors and compute.shard:
-        raise ConfigError("--watch asks a whole model and --shard splits it: leave out one of them")
+    family, shape = _preset(config.preset)
+    if monitors:
+        _refuse_watching(family, compute)
     world, machine = join(resolve(compute), shard=compute.shard)
     told = progress if progress and world.first else Silent()
-    family, shape = _preset(config.preset)
-    if monitors and family.objective != "tokens":
-        raise ConfigError(
-            f"--watch asks a language model, and --preset {config.preset} is none: leave it out"
-        )
     with _alone(output, world):
         with world.in_turn():
             words, data, held_out = prepare(
                 corpus, output / "tokens", config, reading or Reading(), told
             )
         config = config.lasting(Windows(data, config).per_epoch)
-        torch.manual_seed(config.seed)
-        sizes = {"vocab_size": words.vocab_size, "context": config.context}
-        assert family.build is not None
-        model = family.build(shape | sizes | {"dropout": config.dropout}).to(machine.device)
-        objective = _objective(family, model, words)
+        objective = _objective(family, shape, config, words)
         objective.refuse(data, config.context)
+        objective.to(machine.device)
         training = Pretraining(objective, data, held_out, config, machine, world)
         done = _finished(output, training)
         if done:
@@ -241,15 +234,33 @@ def _pretrained(output: Path, point: Mapping[str, Any]) -> Pretrained:
     )
 
 
-def _objective(family: ModelFamily, model: Model, tokenizer: BpeTokenizer) -> Objective:
-    """What a model of a family learns.
+def _objective(
+    family: ModelFamily, shape: Mapping[str, Any], config: PretrainConfig, tokenizer: BpeTokenizer
+) -> Objective:
+    """A fresh model of a family and shape, and what it learns.
 
     Raises:
         ConfigError: The tokenizer shows no sentences, and it learns from these.
     """
+    torch.manual_seed(config.seed)
+    sizes = {"vocab_size": tokenizer.vocab_size, "context": config.context}
+    assert family.build is not None
+    model = family.build({**shape, **sizes, "dropout": config.dropout})
     if family.objective == "sentences":
         return Neighbours(cast("SentenceModel", model), Sentences(tokenizer))
     return Objective(model)
+
+
+def _refuse_watching(family: ModelFamily, compute: Sharing) -> None:
+    """Refuse to ask a model on the way that can't be asked.
+
+    Raises:
+        ConfigError: It is split, or no language model.
+    """
+    if compute.shard:
+        raise ConfigError("--watch asks a whole model and --shard splits it: leave out one of them")
+    if family.objective != "tokens":
+        raise ConfigError(f"--watch asks language models, and {family.name} is none: leave it out")
 
 
 def _preset(name: str) -> tuple[ModelFamily, dict[str, Any]]:
