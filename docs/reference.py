@@ -15,13 +15,13 @@ import gpteval
 from gpteval import hookspecs, testing
 
 PAGE = Path(__file__).parent / "reference.md"
-PROTOCOLS = ("Model", "Tokenizer")
+PROTOCOLS = ("Model", "SentenceModel", "Tokenizer")
 """What a plug-in writes: with fields and methods, as gpteval/model.py has them."""
 
 SECTIONS = {
     "What makes a task": "Task Source Split Part Table Columns Question",
     "What a row becomes": "Example Prompt Candidate",
-    "What makes a model": "ModelFamily Model Tokenizer Loaded Trees Span",
+    "What makes a model": "ModelFamily Model SentenceModel Tokenizer Loaded Trees Span",
     "What is averaged and scored": "Metric Suite PaperScore",
     "Settings": "FinetuneConfig PretrainConfig VectorsConfig Compute",
     "What a run leaves": "Result Prediction",

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from gpteval.files import replacing
     from gpteval.methods.settings import recipe
     from gpteval.metric import Metric
-    from gpteval.model import Loaded, Model, ModelFamily, Tokenizer
+    from gpteval.model import Loaded, Model, ModelFamily, SentenceModel, Tokenizer
     from gpteval.pretrain.vectors import VectorsConfig, train_vectors
     from gpteval.records import Prediction, Result
     from gpteval.scaffold import new_package
@@ -109,6 +109,7 @@ __all__ = [
     "Question",
     "Result",
     "Row",
+    "SentenceModel",
     "Source",
     "Span",
     "Split",
@@ -188,6 +189,7 @@ _LAZY = {
     "Question": "gpteval.columns",
     "Result": "gpteval.records",
     "Row": "gpteval.task",
+    "SentenceModel": "gpteval.model",
     "Source": "gpteval.task",
     "Span": "gpteval.tree",
     "Split": "gpteval.task",

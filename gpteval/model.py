@@ -59,7 +59,7 @@ if TYPE_CHECKING:
             token of `before` but the first ones, then for each of `after`.
             """
 else:
-    Model = Any
+    Model = SentenceModel = Any
 
 
 def hidden_at(model: Model, trees: Trees, places: Tensor) -> Tensor:
