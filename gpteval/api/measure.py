@@ -12,9 +12,7 @@ from gpteval.config import (
     CURVE_RESULTS,
     EXAMINED_ROWS,
     PretrainConfig,
-    Reading,
     Sharing,
-    Upkeep,
     task_names,
 )
 from gpteval.errors import ConfigError
@@ -26,6 +24,7 @@ from gpteval.paths import PathLike, user_path
 from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
 from gpteval.task import Task
+from gpteval.upkeep import Reading, Upkeep
 
 if TYPE_CHECKING:
     from gpteval.pretrain.pretrain import Pretrained

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 NUMBERS = ("seed", "updates", "tokens", "FLOPs", "time", "memory", "disk")
 
 
-@click.command(params=run.params)
+@click.command(params=[*run.params])  # click adds to the list
 @click.option("--budget", metavar="TIME", help="Say what fits into a time: 2h, 90m, 1h30m.")
 def command(*, as_json: bool, budget: str | None, **options: Any) -> None:
     """List what a run will take, without making it: its words, with plan in place of run.

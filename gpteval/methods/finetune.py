@@ -116,8 +116,9 @@ class Finetune:
             predictions[task.name, split] = chosen or self.answers(
                 model, task, encoded, split, training.evaluated, progress
             )
+        facts = self._account(model, training)
         self._keep(model)
-        return Answers(predictions, self._account(model, training))
+        return Answers(predictions, facts)
 
     def scores(self, task: Task, predictions: Sequence[Prediction]) -> dict[str, float]:
         """The task's metrics."""
@@ -142,6 +143,7 @@ class Finetune:
         import torch
 
         from gpteval.compute.device import compile_layers
+        from gpteval.train.adapter import add_adapter
         from gpteval.train.head import TaskModel
 
         torch.manual_seed(self.seed)
@@ -153,6 +155,8 @@ class Finetune:
             pooling=config.pooling,
         )
         model.model.dropout = config.dropout
+        if config.adapter == "lora":
+            add_adapter(model.model, config)
         if self.machine.device.type == "cuda":
             compile_layers(model, self.machine.precision)
         return model.to(self.machine.device)
@@ -262,10 +266,12 @@ class Finetune:
 
     def _keep(self, model: TaskModel) -> None:
         """Write the fine-tuned model to its place, if it has one; the first process does."""
+        from gpteval.train.adapter import merge_adapter
         from gpteval.train.finetuned import save_finetuned
 
         if self.place is None or not self.world.first:
             return
+        merge_adapter(model.model)
         made = {
             **circumstances(self.loaded, self.machine),
             "recipe": self.config.recipe_name,
