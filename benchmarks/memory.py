@@ -100,14 +100,13 @@ def alone(case: Case) -> dict[str, float]:
     loaded = model(case)
     examples = rows(case, case.batch * UPDATES)
     config = FinetuneConfig(batch_size=case.batch, epochs=1, dropout=case.dropout)
-    held = peak_memory(machine.device)
     trained = TaskModel(deepcopy(loaded), task, 0.1)
     trained.model.dropout = case.dropout
     with tempfile.TemporaryDirectory() as place:
         saving = Saving(Path(place) / "state.safetensors", 0.0)
         finetuning = Finetuning(trained, config, 0, autocast=machine.autocast, saving=saving)
+        held = peak_memory(machine.device) - sum(p.nbytes for p in trained.parameters())
         told = needed(finetuning, Course.of(examples, config, 0))
-        before = peak_memory(machine.device)
 
         def dev_score() -> float:
             probabilities(trained, examples, autocast=machine.autocast)
@@ -115,7 +114,7 @@ def alone(case: Case) -> dict[str, float]:
 
         finetuning.fit(examples, dev_score)
     made = peak_memory(machine.device)
-    return {"held": held, "told": held + told.total, "estimating": before, "made": made}
+    return {"held": held, "told": held + told.total, "made": made}
 
 
 def main() -> None:

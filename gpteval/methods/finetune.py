@@ -181,6 +181,7 @@ class Finetune:
             return found
 
         finetuning = self.finetuning(model, Saving(self.unfinished, self.config.save_seconds))
+        self._warn(self.memory(finetuning), progress)
         selects = dev_score if self._selects else None
         return finetuning.fit(encoded[task.name, "train"], selects, self._title, progress)
 
@@ -202,6 +203,34 @@ class Finetune:
             world=self.world,
             layer=layers_of(self.loaded),
         )
+
+    def memory(self, finetuning: Finetuning) -> int:
+        """Bytes held at most while it trains, as told from shapes: on a CPU by all of the process.
+
+        Args:
+            finetuning: Not begun.
+        """
+        from gpteval.train.memory import needed
+
+        need = needed(finetuning, self.course())
+        return self._session.held(need.weights) + need.total
+
+    def _warn(self, needed: int, progress: Progress) -> None:
+        """Say so where the device has not as much memory.
+
+        It is no error: what is told from shapes may be some way off, and a batch that does not fit
+        is computed in smaller parts.
+        """
+        from gpteval.compute.memory import room
+
+        there = room(self.machine.device)
+        if there and needed > there:
+            lora = self.config.config.adapter == "lora"
+            advice = "a smaller model, or a machine with more" if lora else "--adapter lora"
+            progress.say(
+                f"{self._title} needs about {needed / 1e9:.3g} GB of {there / 1e9:.3g}: "
+                f"try {advice}"
+            )
 
     def course(self) -> Course:
         """The updates that the training makes.

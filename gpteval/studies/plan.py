@@ -114,7 +114,6 @@ def plan(config: RunConfig, progress: Progress, budget: str | None = None) -> li
     limit = None if budget is None else budget_seconds(budget)
     tasks, without = trainable(config.tasks)
     # torch is imported from here on, when every name is known to be right.
-    from gpteval.compute.cost import peak_memory
     from gpteval.methods.session import Session
     from gpteval.weights.transfer import transfers
 
@@ -126,16 +125,16 @@ def plan(config: RunConfig, progress: Progress, budget: str | None = None) -> li
     variants = list(product(transfers(config.transfer_layers, loaded), config.seeds))
     jobs = ready(tasks, config, session, asked)
     asked.refuse_none(jobs)
-    held = peak_memory(session.machine.device)
     made = partial(unit, config, session, len(jobs) * len(variants) > 1)
     planned: list[Planned] = []
     sizes = [data.work(config.config.epochs) for data in jobs]
     for number in range(1, len(jobs) + 1):
         progress.part(number, sizes)
         data = jobs.pop(0)
-        units = [made(data, transfer, seed) for transfer, seed in variants]
-        planned += _job(units, held, progress)
+        with asked.attempt(*data.job.tasks):
+            planned += _job([made(data, transfer, seed) for transfer, seed in variants], progress)
         session.forget(data.rows)
+    asked.refuse_none(planned)
     return planned if limit is None else afforded(planned, limit)
 
 
@@ -169,7 +168,7 @@ def totals(planned: Iterable[Planned]) -> Planned:
     return replace(Planned("", 0, "", finished=False), **summed)
 
 
-def _job(units: Sequence[Finetune], held: int, progress: Progress) -> list[Planned]:
+def _job(units: Sequence[Finetune], progress: Progress) -> list[Planned]:
     """The units of one training task; rows are read for the first of them that is left."""
     from gpteval.results.store import ResultStore
 
@@ -178,21 +177,22 @@ def _job(units: Sequence[Finetune], held: int, progress: Progress) -> list[Plann
         store = ResultStore(own.config.results_directory)
         done = not own.config.force and bool(finished(own, store)) and own.kept
         blank = Planned(own.job.task.name, own.seed, own.transfer.label, done)
-        planned.append(blank if done else _planned(own, blank, held, progress))
+        planned.append(blank if done else _planned(own, blank, progress))
         if not done and not read:
             planned[-1] = replace(planned[-1], read_seconds=_reading(own.data))
             read = True
     return planned
 
 
-def _planned(own: Finetune, blank: Planned, held: int, progress: Progress) -> Planned:
+def _planned(own: Finetune, blank: Planned, progress: Progress) -> Planned:
     """What one unit will take, beside reading its rows."""
     from gpteval.compute.cost import BOTH
     from gpteval.methods.pace import pace
     from gpteval.methods.run import STATE
-    from gpteval.train.memory import needed
 
-    known, course, trained = pace(own.seeded(0), progress), own.course(), own.task_model()
+    trained, course = own.task_model(), own.course()
+    memory = own.memory(own.finetuning(trained))  # before an update makes the process larger
+    known = pace(own.seeded(0), progress)
     model, stages, splits = trained.model, course.work(), _predicting(own, course)
     training = {stage: BOTH * work.flops(model) for stage, work in stages.items()}
     predicting = {name: work.flops(model) for name, work in splits.items()}
@@ -207,7 +207,7 @@ def _planned(own: Finetune, blank: Planned, held: int, progress: Progress) -> Pl
         evaluate_flops=sum(predicting.values()),
         train_seconds=sum(known.training(s, stages[s].updates, training[s]) for s in stages),
         evaluate_seconds=sum(known.predicting(name, n) for name, n in predicting.items()),
-        peak_memory_bytes=held + needed(own.finetuning(trained), course).total,
+        peak_memory_bytes=memory,
         state_bytes=STATE * weights,
         model_bytes=weights if own.place else 0,
         predictions_bytes=sum(_size(own, task, split) for task, split in own.scored),

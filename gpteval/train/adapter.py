@@ -69,8 +69,8 @@ def merge_adapter(model: nn.Module) -> None:
 
 def _adaptable(module: nn.Module, model: Any) -> bool:
     """Whether it is a linear layer within the model, not the one that makes scores of tokens."""
-    linear = type(module).__name__ in LINEAR
-    return linear and model.vocab_size not in getattr(module, "weight", module).shape
+    weight: Any = getattr(module, "weight", None)
+    return type(module).__name__ in LINEAR and model.vocab_size not in weight.shape
 
 
 def _ends_in(name: str, end: str) -> bool:

@@ -5,7 +5,9 @@
 
 Weights: of the task model; gradients and two moments: of those that learn. Kept: the best weights,
 which lie in the computer's own memory; so do the copies of a save. States: what a backward pass
-needs of a forward one, counted in two small ones and told for the largest part of a batch.
+needs of a forward one, counted in two small ones and told for the largest part of a batch. Where
+freed memory stays with the process there are holes in it: what comes beside the weights takes
+`HOLES` times as much (benchmarks/memory.py holds this to measured peaks).
 """
 
 from __future__ import annotations
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from gpteval.train.course import Course
     from gpteval.train.finetune import Finetuning
 
+HOLES = {"cpu": 1.2, "mps": 1.0, "cuda": 1.0}
+"""How much more is held than is used at a time (see `gpteval.compute.device.keep_freed_memory`)."""
+
 UPDATES = 1000
 """Most updates whose batches are looked at for the largest part."""
 
@@ -40,6 +45,7 @@ class Memory:
         states: What a forward pass leaves for the backward pass.
         logits: Those that are computed at once, and the gradient of the largest matrix.
         saved: Copies that a save makes, where they are made on the device that computes.
+        holes: Of `HOLES`.
     """
 
     weights: int
@@ -48,19 +54,20 @@ class Memory:
     states: int
     logits: int
     saved: int
+    holes: float
 
     @property
     def total(self) -> int:
         """In an update or in a save, whichever takes more."""
-        lasting = self.weights + 2 * self.learnt + self.kept
-        return lasting + max(self.learnt + self.states + self.logits, self.saved)
+        largest = max(self.learnt + self.states + self.logits, self.saved)
+        return self.weights + round(self.holes * (2 * self.learnt + self.kept + largest))
 
 
 def needed(finetuning: Finetuning, course: Course) -> Memory:
     """What a fine-tuning that has not begun will need on its device.
 
     Args:
-        finetuning: Its model is left as it is, in training mode.
+        finetuning: Its model is left as it is, in training mode, and so are random numbers.
         course: What it will read.
     """
     model, device = finetuning.model, finetuning.device
@@ -79,6 +86,7 @@ def needed(finetuning: Finetuning, course: Course) -> Memory:
         states=_states(finetuning, part),
         logits=4 * logits + max((p.nbytes for p in parameters if p.requires_grad), default=0),
         saved=2 * here + 2 * learnt if here else 0,
+        holes=HOLES[device.type],
     )
 
 
@@ -95,7 +103,10 @@ def _states(finetuning: Finetuning, part: Sequence[Encoded]) -> int:
     What its longest example leaves, once and twice, tells what any tokens take and what each takes.
     """
     longest = part[0]
-    once, twice = (_left(finetuning, [longest] * times) for times in (1, 2))
+    gpus = [finetuning.device] if finetuning.device.type == "cuda" else []
+    # Not compiled: a graph would be made for these two passes alone.
+    with torch.random.fork_rng(gpus), torch.compiler.set_stance("force_eager"):
+        once, twice = (_left(finetuning, [longest] * times) for times in (1, 2))
     tokens = sum(len(e.tree.tokens) for e in part)
     each = max(0, twice - once) / len(longest.tree.tokens)
     return round(max(0, 2 * once - twice) + each * tokens)
