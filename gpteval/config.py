@@ -8,8 +8,8 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from importlib.util import find_spec
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 from gpteval.errors import ConfigError
@@ -105,6 +105,8 @@ FIRST = tuple(
     "lr batch_size epochs warmup lm_weight weight_decay clip classifier_dropout dropout".split()
 )
 """Settings of the recipe that every key and record has, whatever their values."""
+LORA = ("lora_rank", "lora_targets")
+"""Those that it has wherever an adapter learns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +169,31 @@ class FinetuneConfig:
         "with masks of its own (apart), as OpenAI's code does.",
         choices=("shared", "apart"),
     )
+    adapter: str = option(
+        "none",
+        "What learns beside the head: every weight, or LoRA's small matrices beside frozen weights "
+        "(pip install 'gpteval[lora]').",
+        choices=("none", "lora"),
+    )
+    lora_rank: int = option(8, "Rank of LoRA's matrices.", least=1, most=10**6)
+    lora_targets: str = option(
+        "",
+        "Linear layers that have them, by the ends of their names, as q_proj,v_proj; default: all.",
+    )
 
     def __post_init__(self) -> None:
         """Refuse values that no run can use."""
         check(self)
+        if self.adapter == "none":
+            if self.lora_rank != 8 or self.lora_targets:
+                raise ConfigError("--lora-rank and --lora-targets are for --adapter lora: give it")
+        elif self.layer_divisor != 1 or self.unfreeze != "at-once":
+            raise ConfigError(
+                "--adapter lora freezes all layers, --layer-divisor and --unfreeze treat them "
+                "unlike: give one of them"
+            )
+        elif find_spec("peft") is None:
+            raise ConfigError("--adapter lora needs peft: pip install 'gpteval[lora]'")
 
     def rate(self, width: int) -> float:
         """Peak learning rate of a model of that width, D.
@@ -184,7 +207,8 @@ class FinetuneConfig:
     @property
     def settings(self) -> dict[str, Any]:
         """Every setting, for keys and records; those that came later only where they are used."""
-        return {n: v for n, v in asdict(self).items() if n in FIRST or n in self.changed}
+        used = {*FIRST, *self.changed, *(LORA if self.adapter == "lora" else ())}
+        return {name: value for name, value in asdict(self).items() if name in used}
 
     @property
     def changed(self) -> dict[str, Any]:
@@ -257,52 +281,6 @@ class PretrainConfig:
             return self
         updates = max(1, round(self.epochs * windows / self.batch_size))
         return replace(self, epochs=0.0, updates=updates)
-
-
-@dataclass(frozen=True, slots=True)
-class Upkeep:
-    """What is kept of a pre-training under way, and when it stops: no weight depends on it."""
-
-    save_seconds: float = option(
-        60.0, "Time between two saves of the unfinished training.", least=0, most=10**9
-    )
-    save_updates: int = option(
-        0, "Updates between two saves, in place of --save-seconds.", least=0, most=10**12
-    )
-    keep: int = option(2, "How many saves are kept.", least=1, most=10**6)
-    snapshots: int = option(
-        0, "Models to keep along the way, beside the untrained one.", least=0, most=10**6
-    )
-    spike: float = option(
-        3.0,
-        "Stop at a loss so far above the mean of the last 100 updates, in nats; 0: never.",
-        least=0,
-        most=10**6,
-    )
-
-    def __post_init__(self) -> None:
-        """Refuse values that no run can use."""
-        check(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How a corpus is read, and which tests are looked up in it before training."""
-
-    text_field: str = option("text", "Field of a JSONL line, or column of a row, with the text.")
-    tokenizer: Path | None = option(
-        None, "Checkpoint whose tokenizer to use; default: one is trained on the corpus."
-    )
-    overlap: str = option(
-        "",
-        "Tasks whose scored splits are looked up in the corpus, names and groups by commas; "
-        "default: none, or with --data-dir all that are there.",
-    )
-    data_dir: tuple[Path, ...] = option(
-        (),
-        "Directory of official files, of --watch too; may be given several times. Default: "
-        "$GPTEVAL_DATA, or hub.",
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,6 +226,7 @@ QUICK = {
     "history": [RESULTS, "--tasks", "sst2"],
     "data": ["verify", "--sample", "--tasks", "polarity"],
     "run": ["--tasks", "polarity", "--sample", "--recipe", "hasty", "--limit", 16],
+    "plan": ["--tasks", "polarity", "--sample", "--recipe", "hasty", "--limit", 16],
     "zeroshot": ["--tasks", "cola", "--sample", "--limit", 4],
     "probe": ["--tasks", "polarity", "--sample", "--limit", 16],
     "neuron": ["--task", "sst2", "--sample", "--limit", 16],
@@ -274,7 +275,7 @@ def test_every_command_works_beside_them(
             assert not gpteval("run", *QUICK["run"], *options).returncode
         done = gpteval("diff", "0", "1", "--task", "polarity", "--sample")
     else:
-        model = ["run", "zeroshot", "probe", "neuron", "ablate", "doctor", "noise"]
+        model = ["run", "plan", "zeroshot", "probe", "neuron", "ablate", "doctor", "noise"]
         more = ["--model", tiny_directory] if command in model else []
         done = gpteval(command, *QUICK[command], *more)
     assert done.returncode == 0, done.stderr

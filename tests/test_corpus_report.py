@@ -7,7 +7,6 @@ import pytest
 from official import RTE, rte
 
 from gpteval import BpeTokenizer
-from gpteval.config import Reading
 from gpteval.corpus import contamination as module
 from gpteval.corpus.contamination import Runs, find_quotes
 from gpteval.corpus.documents import find_documents
@@ -16,6 +15,7 @@ from gpteval.corpus.report import survey
 from gpteval.corpus.tokens import encode_documents
 from gpteval.plugins import registry
 from gpteval.progress import Silent
+from gpteval.upkeep import Reading
 
 WORDS = [f"{a}{b}{c}" for a in "bdfg" for b in "aeio" for c in "lmnr"]
 

@@ -34,6 +34,7 @@ VALUES = {
 """What stands for the value of an option."""
 ADDED = {
     "run": "--limit 12 --epochs 1",
+    "plan": "--limit 12 --epochs 1",
     "ablate": "--limit 4 --epochs 1",
     "zeroshot": "--limit 12 --no-untrained",
     "probe": "--limit 12",

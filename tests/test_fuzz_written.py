@@ -19,7 +19,6 @@ from test_fuzz import toy_training
 
 from gpteval import BpeTokenizer, Compute, PretrainConfig, load_model
 from gpteval.compute.device import resolve
-from gpteval.config import Reading, Upkeep
 from gpteval.corpus.prepare import prepare
 from gpteval.encode import cache
 from gpteval.errors import CheckpointError, GptevalError
@@ -27,6 +26,7 @@ from gpteval.pretrain.bits_per_byte import Objective
 from gpteval.pretrain.loop import TrainingLoop
 from gpteval.pretrain.pretraining import Pretraining
 from gpteval.progress import Silent
+from gpteval.upkeep import Reading, Upkeep
 from gpteval_models.gpt import GPT, GPTConfig
 
 WORDS = "the a captain boy ship sea saw sold old and was glad of apples . home went".split()

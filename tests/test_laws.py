@@ -19,7 +19,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = (
-    {"text", "errors", "progress", "config", "paths", "files"}
+    {"text", "errors", "progress", "config", "upkeep", "paths", "files"}
     | {"task", "table", "columns", "typed", "metric", "tree", "model", "records"},
     {"hookspecs"},
     {"offers", "loading", "naming", "plugin_source", "plugins"},

@@ -9,7 +9,6 @@ from click.testing import CliRunner
 from gpteval import BpeTokenizer, Compute, GptevalError, PretrainConfig, load_model
 from gpteval.cli.pretrain import command
 from gpteval.compute.device import resolve
-from gpteval.config import Upkeep
 from gpteval.corpus.documents import find_documents
 from gpteval.corpus.tokens import encode_documents, open_tokens
 from gpteval.errors import TrainingError, UnknownNameError
@@ -18,6 +17,7 @@ from gpteval.pretrain.loop import TrainingLoop
 from gpteval.pretrain.pretrain import pretrain
 from gpteval.pretrain.pretraining import PASS_TOKENS, Pretraining
 from gpteval.progress import Silent
+from gpteval.upkeep import Upkeep
 from gpteval_models.gpt import GPT, GPTConfig
 
 PEOPLE = ("the captain", "a boy", "my aunt", "the old king", "nobody")

@@ -42,6 +42,7 @@ SAMPLE = "--tasks wnli --sample --limit 8 --results {results}"
 CPU = "--model {model} --device cpu"
 ASKED = {
     "run": f"run {SAMPLE} {CPU} --epochs 1 --save-model {{kept}}",
+    "plan": f"plan {SAMPLE} {CPU} --epochs 1 --seeds 2 --budget 9s",
     "predict": "predict {kept} {rows} --device cpu",
     "show": "show {results}@tfidf --task wnli --wrong",
     "ablate": f"ablate {SAMPLE} {CPU} --epochs 1",

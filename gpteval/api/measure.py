@@ -12,9 +12,7 @@ from gpteval.config import (
     CURVE_RESULTS,
     EXAMINED_ROWS,
     PretrainConfig,
-    Reading,
     Sharing,
-    Upkeep,
     task_names,
 )
 from gpteval.errors import ConfigError
@@ -26,6 +24,7 @@ from gpteval.paths import PathLike, user_path
 from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
 from gpteval.task import Task
+from gpteval.upkeep import Reading, Upkeep
 
 if TYPE_CHECKING:
     from gpteval.pretrain.pretrain import Pretrained
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from gpteval.studies.curve import Point
     from gpteval.studies.doctor import Change
     from gpteval.studies.neuron import Portrait
+    from gpteval.studies.plan import Planned
 
 Tasks = str | Task | Iterable[str | Task]
 """Names, groups and patterns, as a list or joined by commas, or tasks themselves."""
@@ -43,6 +43,35 @@ run = shown(running.run)
 score_zeroshot = shown(zeroshot.score_zeroshot)
 score_baselines = shown(baseline.score_baselines)
 score_probes = shown(probe.score_probes)
+
+
+def plan(
+    tasks: Tasks,
+    *,
+    budget: str | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> list[Planned]:
+    """Tell what a run will take, without making it.
+
+    Args:
+        tasks: Names, groups and patterns.
+        budget: A time, as "2h" or "1h30m": what it pays for is marked, the shortest tasks first.
+        progress: Told what is being timed.
+        settings: Fields of `RunConfig`, as `run` takes them.
+
+    Returns:
+        A line per fine-tuning, in the order of the run: task, seed, label, finished, fits; updates,
+        tokens, predicted, evaluated_tokens, train_flops, evaluate_flops; seconds, of which
+        read_seconds, train_seconds and evaluate_seconds; peak_memory_bytes, state_bytes,
+        model_bytes and predictions_bytes. Of one that is finished all figures are 0.
+
+    Raises:
+        GptevalError: As `run`, before the first task begins; ConfigError: a budget that is no time.
+    """
+    from gpteval.studies.plan import plan as planned
+
+    return planned(settled(RunConfig, tasks, settings), progress or Silent(), budget)
 
 
 def ablate(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "run": "Fine-tune one model on every task and score it.",
+    "plan": "Tell what a run will take: time, memory, disk.",
     "ablate": "Ask what pre-training, the auxiliary loss, layers and settings are worth.",
     "zeroshot": "Score one model by likelihood, without fine-tuning it.",
     "probe": "Fit linear heads on the states of a frozen model.",
@@ -57,6 +58,7 @@ COMMANDS = {
 
 FROM_PYTHON = {
     "run": "run",
+    "plan": "plan",
     "ablate": "ablate",
     "zeroshot": "score_zeroshot",
     "probe": "score_probes",

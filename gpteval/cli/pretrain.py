@@ -9,9 +9,10 @@ import click
 
 from gpteval.cli.options import DIRECTORY, UserPath, options_from
 from gpteval.cli.output import write
-from gpteval.config import MONITORED_ROWS, PretrainConfig, Reading, Sharing, Upkeep
+from gpteval.config import MONITORED_ROWS, PretrainConfig, Sharing
 from gpteval.plugins import registry
 from gpteval.text import duration, printable
+from gpteval.upkeep import Reading, Upkeep
 
 PRESETS = [
     name for family in registry().models().values() if family.build for name in family.presets

@@ -51,16 +51,7 @@ from gpteval.config import ALL, NOTHING, Compute, FinetuneConfig
 @json_option
 @changes_from(FinetuneConfig, "changes")
 @options_from(Compute, "compute")
-def command(
-    *,
-    seed: int,
-    seeds: int,
-    as_json: bool,
-    transfer_layers: str | None,
-    no_pretraining: bool,
-    no_aux_lm: bool,
-    **settings: Any,
-) -> None:
+def command(*, as_json: bool, **options: Any) -> None:
     """Fine-tune one model on every task and score it.
 
     Every task gets a fresh copy of the model and the same recipe. Scores, predictions and all that
@@ -92,15 +83,31 @@ def command(
     from gpteval.compute.processes import rank
     from gpteval.methods.run import run
 
+    settings, progress = chosen(**options), listener()
+    results = run(progress=progress, **settings)
+    if not rank():
+        show_results(results, as_json=as_json)
+        conclude(settings, results, new=progress.whole.begun)
+
+
+def chosen(
+    *,
+    seed: int,
+    seeds: int,
+    transfer_layers: str | None,
+    no_pretraining: bool,
+    no_aux_lm: bool,
+    **settings: Any,
+) -> dict[str, Any]:
+    """What the options say, by the names of `RunConfig`.
+
+    Raises:
+        click.UsageError: Two that say the same.
+    """
     if no_pretraining and transfer_layers:
         raise click.UsageError("--no-pretraining is --transfer-layers none: give one of them")
     if no_aux_lm and settings["changes"].setdefault("lm_weight", 0.0):
         raise click.UsageError("--no-aux-lm is --lm-weight 0: give one of them")
-    keep = NOTHING if no_pretraining else transfer_layers or ALL
-    seeds_given = chosen_seeds(seed, seeds)
-    progress = listener()
+    settings["transfer_layers"] = NOTHING if no_pretraining else transfer_layers or ALL
     settings["run_file"] = asked(click.get_current_context())
-    results = run(progress=progress, seeds=seeds_given, transfer_layers=keep, **settings)
-    if not rank():
-        show_results(results, as_json=as_json)
-        conclude(settings, results, new=progress.whole.begun)
+    return settings | {"seeds": chosen_seeds(seed, seeds)}

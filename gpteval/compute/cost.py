@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 SQUARE = {"cpu": 1024, "cuda": 8192, "mps": 4096}
 """Rows of the matrices whose product is the ceiling: large enough to keep the device busy."""
+
+BOTH = 3
+"""Forward passes that a forward and a backward pass cost as much as."""
 
 PRODUCTS = 8
 """How many products are timed; the fastest counts."""
@@ -64,6 +67,22 @@ class Work:
             self.tokens_read += example.tree.tokens_read
             self.keys += example.tree.keys
 
+    def learn(self, examples: Sequence[Encoded], *, predicts: bool) -> None:
+        """Count an update on examples.
+
+        Args:
+            examples: Its whole batch.
+            predicts: Whether their tokens enter a language-model loss: all but where paths begin.
+        """
+        self.updates += 1
+        self.add(examples)
+        if predicts:
+            self.predicted += sum(len(e.tree.parents) - e.tree.parents.count(-1) for e in examples)
+
+    def flops(self, model: Model) -> int:
+        """FLOPs of its forward passes, by the module's formula."""
+        return forward_flops(model, self.tokens, self.keys, self.predicted)
+
 
 def finetuning_cost(
     model: Model, training: Work, evaluated: Work, machine: Machine, processes: int = 1
@@ -76,7 +95,7 @@ def finetuning_cost(
         (FLOP/s of a matrix product, as many at once as there are processes); utilisation (of the
         ceiling, while updating); peak_memory_bytes of this process.
     """
-    flops = 3 * forward_flops(model, training.tokens, training.keys, training.predicted)
+    flops = BOTH * training.flops(model)
     ceiling = processes * matmul_ceiling(machine.device, machine.precision)
     return {
         "processes": processes,
@@ -87,7 +106,7 @@ def finetuning_cost(
         "evaluated_tokens": evaluated.tokens,
         "evaluated_tokens_read": evaluated.tokens_read,
         "train_flops": flops,
-        "evaluate_flops": forward_flops(model, evaluated.tokens, evaluated.keys),
+        "evaluate_flops": evaluated.flops(model),
         "ceiling": round(ceiling),
         "utilisation": round(flops / training.seconds / ceiling, 4),
         "peak_memory_bytes": peak_memory(machine.device),

@@ -5,10 +5,12 @@ A GPU, a CPU under a limit and Python itself each say it in their own way. torch
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from gpteval.errors import TrainingError
 
@@ -19,6 +21,11 @@ SAYINGS = (
 )
 """What stands in a RuntimeError of torch that means it."""
 
+if TYPE_CHECKING:
+    import torch
+
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""Where Linux says what a container may hold; "max" for no limit."""
 MEMORY, AVAILABLE = Path("/proc/meminfo"), "MemAvailable:"
 """Where Linux says how much memory is left, in KiB."""
 
@@ -41,6 +48,21 @@ def tried(compute: Callable[[], Found]) -> Found | None:
         if not ran_out(error):
             raise
     return None
+
+
+def room(device: torch.device) -> int:
+    """Bytes that a device has in all, or a container on it may hold; 0 where nobody says."""
+    if device.type == "cuda":
+        import torch
+
+        return int(torch.cuda.mem_get_info(device)[1])
+    found: list[int] = []
+    with suppress(AttributeError, ValueError, OSError):  # Windows has no sysconf
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for limit in LIMITS:
+        with suppress(OSError, ValueError):
+            found.append(int(Path(limit).read_text("ascii")))
+    return min(found, default=0)
 
 
 def in_parts(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpteval.config import PretrainConfig, Reading
+from gpteval.config import PretrainConfig
 from gpteval.corpus.documents import Corpus, find_documents, hold_out
 from gpteval.corpus.report import survey
 from gpteval.corpus.tokens import TokenFile, encode_documents
@@ -15,6 +15,7 @@ from gpteval.errors import ResultError
 from gpteval.files import digest, file_checksum, read_sealed, remove, write_sealed, writing
 from gpteval.paths import PathLike, user_path
 from gpteval.progress import Progress
+from gpteval.upkeep import Reading
 
 
 def prepare(

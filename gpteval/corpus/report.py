@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gpteval.config import Reading, task_names
+from gpteval.config import task_names
 from gpteval.corpus.contamination import Runs, find_quotes
 from gpteval.corpus.duplicates import near_duplicates
 from gpteval.corpus.tokens import TokenFile
@@ -19,6 +19,7 @@ from gpteval.files import read_sealed, write_sealed, writing
 from gpteval.plugins import registry
 from gpteval.progress import Progress
 from gpteval.task import Task
+from gpteval.upkeep import Reading
 
 SHOWN = 3
 """Near-duplicates named on the screen; the page has all."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gpteval.methods.identity import computed, key
 from gpteval.methods.job import JobData
 from gpteval.methods.settings import RunConfig
-from gpteval.methods.unit import Answers, circumstances, rounded
+from gpteval.methods.unit import Answers, SplitName, circumstances, rounded
 from gpteval.plugins import registry
 from gpteval.progress import Progress
 from gpteval.records import Mode, Prediction
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from gpteval.compute.cost import Work
     from gpteval.encode.batch import Encoded
     from gpteval.methods.session import Session
-    from gpteval.train.finetune import Training
+    from gpteval.train.course import Course
+    from gpteval.train.finetune import Finetuning, Saving, Training
     from gpteval.train.head import TaskModel
 
 
@@ -53,8 +54,12 @@ class Finetune:
         self.data, self.config, self.seed = data, config, seed
         self.job, self.loaded = data.job, data.loaded
         self.machine, self.world, self.transfer = session.machine, session.world, transfer
-        self.place = place
+        self.place, self._session = place, session
         self._on_dev: list[Prediction] | None = None  # of the weights kept
+
+    def seeded(self, seed: int) -> Finetune:
+        """The same with another seed, its model not kept."""
+        return Finetune(self.data, self.config, seed, self._session, self.transfer)
 
     @property
     def scored(self) -> Sequence[tuple[Task, str]]:
@@ -102,17 +107,18 @@ class Finetune:
 
     def predict(self, progress: Progress) -> Answers:
         """Train, then predict every scored split."""
-        model, self._on_dev = self._task_model(), None
+        model, self._on_dev = self.task_model(), None
         encoded = self.data.encoded(model.specials)
         training = self._train(model, encoded, progress)
         predictions = {}
         for task, split in self.scored:
             chosen = self._on_dev if (task, split) == (self.job.task, "dev") else None
-            predictions[task.name, split] = chosen or self._predict(
+            predictions[task.name, split] = chosen or self.answers(
                 model, task, encoded, split, training.evaluated, progress
             )
+        facts = self._account(model, training)
         self._keep(model)
-        return Answers(predictions, self._account(model, training))
+        return Answers(predictions, facts)
 
     def scores(self, task: Task, predictions: Sequence[Prediction]) -> dict[str, float]:
         """The task's metrics."""
@@ -132,10 +138,12 @@ class Finetune:
             **circumstances(self.loaded, self.machine),
         }
 
-    def _task_model(self) -> TaskModel:
+    def task_model(self) -> TaskModel:
+        """A copy of the model with the task's head, as training begins."""
         import torch
 
         from gpteval.compute.device import compile_layers
+        from gpteval.train.adapter import add_adapter
         from gpteval.train.head import TaskModel
 
         torch.manual_seed(self.seed)
@@ -147,6 +155,8 @@ class Finetune:
             pooling=config.pooling,
         )
         model.model.dropout = config.dropout
+        if config.adapter == "lora":
+            add_adapter(model.model, config)
         if self.machine.device.type == "cuda":
             compile_layers(model, self.machine.precision)
         return model.to(self.machine.device)
@@ -158,29 +168,95 @@ class Finetune:
         progress: Progress,
     ) -> Training:
         from gpteval.score.metrics import score
-        from gpteval.train.finetune import Finetuning, Saving
+        from gpteval.train.finetune import Saving
 
         task = self.job.task
 
         def dev_score() -> float:
             evaluated = finetuning.done.evaluated  # what a saved state brought back, included
-            predictions = self._predict(model, task, encoded, "dev", evaluated)
+            predictions = self.answers(model, task, encoded, "dev", evaluated)
             found = score(task, predictions)[task.metrics[0]]
             if found > finetuning.best_score:
                 self._on_dev = predictions
             return found
 
-        finetuning = Finetuning(
+        finetuning = self.finetuning(model, Saving(self.unfinished, self.config.save_seconds))
+        self._warn(self.memory(finetuning), progress)
+        selects = dev_score if self._selects else None
+        return finetuning.fit(encoded[task.name, "train"], selects, self._title, progress)
+
+    @property
+    def _selects(self) -> bool:
+        """Whether development scores choose the weights that are kept."""
+        return (self.job.task.name, "dev") in self.data.rows
+
+    def finetuning(self, model: TaskModel, saving: Saving | None = None) -> Finetuning:
+        """The training of a task model by this unit's recipe, not begun."""
+        from gpteval.train.finetune import Finetuning
+
+        return Finetuning(
             model,
             self.config.config,
             self.seed,
             autocast=self.machine.autocast,
-            saving=Saving(self.unfinished, self.config.save_seconds),
+            saving=saving,
             world=self.world,
             layer=layers_of(self.loaded),
         )
-        selects = dev_score if (task.name, "dev") in self.data.rows else None
-        return finetuning.fit(encoded[task.name, "train"], selects, self._title, progress)
+
+    def memory(self, finetuning: Finetuning) -> int:
+        """Bytes held at most while it trains, as told from shapes: on a CPU by all of the process.
+
+        Args:
+            finetuning: Not begun.
+        """
+        from gpteval.train.memory import needed
+
+        need = needed(finetuning, self.course())
+        return self._session.held(need.weights) + need.total
+
+    def _warn(self, needed: int, progress: Progress) -> None:
+        """Say so where the device has not as much memory.
+
+        It is no error: what is told from shapes may be some way off, and a batch that does not fit
+        is computed in smaller parts.
+        """
+        from gpteval.compute.memory import room
+
+        there = room(self.machine.device)
+        if there and needed > there:
+            lora = self.config.config.adapter == "lora"
+            advice = "a smaller model, or a machine with more" if lora else "--adapter lora"
+            progress.say(
+                f"{self._title} needs about {needed / 1e9:.3g} GB of {there / 1e9:.3g}: "
+                f"try {advice}"
+            )
+
+    def course(self) -> Course:
+        """The updates that the training makes.
+
+        Raises:
+            TrainingError: The training split has no labelled rows.
+        """
+        from gpteval.train.course import Course
+
+        split = self.encoded[self.job.task.name, "train"]
+        return Course.of(split, self.config.config, self.seed)
+
+    def passes(self, course: Course) -> dict[SplitName, int]:
+        """How often each split is predicted: to choose weights, and for the results."""
+        own = (self.job.task.name, "dev")
+        passes = {(task.name, split): 1 for task, split in self.scored}
+        if self._selects:  # the answers that chose the weights are those written
+            passes[own] = sum(map(course.is_scored, range(1, course.total + 1)))
+        return passes
+
+    @property
+    def encoded(self) -> Mapping[SplitName, Sequence[Encoded]]:
+        """Every split as token trees, with the ids that the added tokens will have."""
+        from gpteval.encode.examples import Specials
+
+        return self.data.encoded(Specials.after(self.loaded.model.vocab_size))
 
     @property
     def _title(self) -> str:
@@ -189,7 +265,7 @@ class Finetune:
         seed = f" seed {self.seed}" if len(self.config.seeds) > 1 else ""
         return f"{self.job.task.name}{f', {label}' if label else ''}{seed}"
 
-    def _predict(
+    def answers(
         self,
         model: TaskModel,
         task: Task,
@@ -219,10 +295,12 @@ class Finetune:
 
     def _keep(self, model: TaskModel) -> None:
         """Write the fine-tuned model to its place, if it has one; the first process does."""
+        from gpteval.train.adapter import merge_adapter
         from gpteval.train.finetuned import save_finetuned
 
         if self.place is None or not self.world.first:
             return
+        merge_adapter(model.model)
         made = {
             **circumstances(self.loaded, self.machine),
             "recipe": self.config.recipe_name,

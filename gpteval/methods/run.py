@@ -88,9 +88,9 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
         if config.save_model is not None:
             refuse_unsavable(loaded)
         store.prepare(STATE * sum(p.nbytes for p in loaded.model.parameters()))
-        planned = plan(tasks, session.origin, partial(_predicts, config, session, told))
-        jobs = [data for job in planned if (data := _usable(job, config, session, loaded, asked))]
-        made = partial(_unit, config, session, len(planned) * len(variants) > 1)
+        jobs = ready(tasks, config, session, asked)
+        trained = {task.train_task or task.name for task in tasks}
+        made = partial(unit, config, session, len(trained) * len(variants) > 1)
         for data, (transfer, seed) in product(jobs, variants):
             made(data, transfer, seed).check()
     asked.refuse_none(jobs)
@@ -109,7 +109,27 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
     return asked.results(results)
 
 
-def _unit(
+def ready(
+    tasks: Sequence[Task], config: RunConfig, session: Session, asked: Asked
+) -> list[JobData]:
+    """The jobs of a run, every row of them read and found fit for the model.
+
+    Args:
+        tasks: Those of the tasks asked for that are `trainable`.
+        config: What to run.
+        session: Has the model, and reads the rows.
+        asked: Takes note of the tasks that have to be left out.
+
+    Raises:
+        DataError: Rows of a task that was named by itself can't be used.
+    """
+    loaded = session.model(config.model_reference)
+    predicts = partial(_predicts, config, session, asked.progress)
+    planned = plan(tasks, session.origin, predicts)
+    return [data for job in planned if (data := _usable(job, config, session, loaded, asked))]
+
+
+def unit(
     config: RunConfig,
     session: Session,
     several: bool,

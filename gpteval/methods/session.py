@@ -54,7 +54,7 @@ class Session:
         self._models: dict[str, tuple[Loaded, float]] = {}
         self._rows: dict[tuple[str, str], SplitRows] = {}
         self._untrained: dict[str, Model | None] = {}
-        self._peak, self._beside = 0, 0
+        self._peak, self._beside, self._held = 0, 0, -1
 
     def told(self, progress: Progress) -> Progress:
         """The listener of the first process; the others say nothing."""
@@ -113,6 +113,18 @@ class Session:
         from gpteval.compute.cost import peak_memory
 
         return max(self._peak, peak_memory(self.machine.device) - self._beside)
+
+    def held(self, weights: int) -> int:
+        """Bytes that were held before the first training, when that is ready to begin.
+
+        Args:
+            weights: Of the model that it trains, which count not.
+        """
+        from gpteval.compute.cost import peak_memory
+
+        if self._held < 0:
+            self._held = max(0, peak_memory(self.machine.device) - weights)
+        return self._held
 
     def untrained(self, loaded: Loaded) -> Model | None:
         """As the function of that name, made once."""

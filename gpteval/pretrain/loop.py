@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from gpteval.compute.distributed import World
-from gpteval.config import Upkeep
 from gpteval.errors import ConfigError, TrainingError
 from gpteval.files import remove
 from gpteval.pretrain.log import Curve
 from gpteval.pretrain.pretraining import Pretraining
 from gpteval.progress import Progress
 from gpteval.train.state import Cadence, load_state, read_facts, save_state
+from gpteval.upkeep import Upkeep
 
 STATES = "unfinished"
 SNAPSHOTS = "checkpoints"

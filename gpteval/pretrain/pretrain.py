@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from gpteval.compute.device import Machine, resolve
 from gpteval.compute.distributed import World, join
-from gpteval.config import PretrainConfig, Reading, Sharing, Upkeep
+from gpteval.config import PretrainConfig, Sharing
 from gpteval.corpus.documents import LOCK
 from gpteval.corpus.prepare import prepare
 from gpteval.corpus.windows import Windows
@@ -42,6 +42,7 @@ from gpteval.pretrain.loop import (
 from gpteval.pretrain.neighbours import Neighbours, Sentences
 from gpteval.pretrain.pretraining import Monitor, Pretraining
 from gpteval.progress import Progress, Silent
+from gpteval.upkeep import Reading, Upkeep
 from gpteval.weights.checkpoint import CONFIG, read_config, save_checkpoint
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -30,17 +30,15 @@ from gpteval.compute.memory import too_large, tried
 from gpteval.compute.prefetch import prefetch
 from gpteval.config import FinetuneConfig
 from gpteval.encode.batch import Batch, Encoded
-from gpteval.encode.batching import dealt, epoch_order, micro_batches
+from gpteval.encode.batching import dealt, micro_batches
 from gpteval.errors import CheckpointError, ConfigError, TrainingError
 from gpteval.progress import Progress, Silent
+from gpteval.train.course import Course
 from gpteval.train.guard import RECENT, StepGuard
 from gpteval.train.head import TaskModel
 from gpteval.train.optimiser import adamw, clipped_step, gradient_norm, set_rate
 from gpteval.train.schedule import Depths, Schedule
 from gpteval.train.state import Cadence, load_state, save_state
-
-EARLY_CHECKS = (1000, 2000, 4000, 8000, 16000, 32000)
-"""Updates of the first epoch after which the development score is taken as well [C]."""
 
 WIDEST = {"cpu": torch.float64, "cuda": torch.float64, "mps": torch.float32}
 """Numbers in which a batch's loss is summed."""
@@ -147,25 +145,18 @@ class Finetuning:
         Raises:
             TrainingError: No labelled rows, or a loss that is not a number.
         """
-        shown = progress or Silent()
-        train = [e for e in train if e.target]
-        if not train:
-            raise TrainingError("nothing to train on: the training split has no labelled rows")
-        size = self.config.batch_size
-        per_epoch = max(1, len(train) // size)  # the last partial batch is dropped [C]
-        total = per_epoch * (self.config.lm_epochs + self.config.epochs)
-        before = Schedule(self.config, total).on_texts
+        shown, course = progress or Silent(), Course.of(train, self.config, self.seed)
         self._resume()
         first = self.done.updates
-        shown.begin(title, total, first)
-        with closing(prefetch(self._batches(train, range(first, total), per_epoch))) as batches:
+        shown.begin(title, course.total, first)
+        made = ((batch, self._parts(batch)) for batch in course.batches(first))
+        with closing(prefetch(made)) as batches:
             for update, (batch, parts) in enumerate(batches, first + 1):
-                self.update(batch, update, total, parts)
+                self.update(batch, update, course.total, parts)
                 shown.advance(1, f"loss {self.done.recent[-1]:.3f}" if self.done.recent else "")
-                early = update - before <= per_epoch and update - before in EARLY_CHECKS
-                if dev_score and update > before and (early or update % per_epoch == 0):
+                if dev_score and course.is_scored(update):
                     shown.advance(0, "scoring")
-                    self._check(dev_score, update, (update - before) / per_epoch)
+                    self._check(dev_score, update, course.epoch(update))
                 self._save_when_due()
         self._read(late=0)
         shown.end()
@@ -195,7 +186,8 @@ class Finetuning:
         """
         began = time.perf_counter()
         self.model.train()
-        self._begin(update, Schedule(self.config, total))
+        schedule = Schedule(self.config, total)
+        self._begin(update, schedule)
         if self.world.size > 1:
             self.world.seed(self.seed, update)  # masks of its own, that a resumed run has again
         loss = self._gradients(examples, self._parts(examples) if parts is None else parts)
@@ -206,7 +198,7 @@ class Finetuning:
         figures = StepGuard(loss, norm, self.done.recent, where)
         clipped_step(self.optimiser, norm, self.config.clip, unless=figures.wrong)
         self.optimiser.zero_grad(set_to_none=True)
-        self._count(examples)
+        self.done.learn(examples, predicts=schedule.predicts(update))
         self._unread.append(figures)
         self._read(self._late)
         self.done.seconds += time.perf_counter() - began
@@ -219,18 +211,6 @@ class Finetuning:
         if self._depths:
             self._depths.learn_from(schedule.lowest(update, self._depths.head), self.model)
         set_rate(self.optimiser, self.lr * schedule.factor(update))
-
-    def _batches(
-        self, train: Sequence[Encoded], updates: range, per_epoch: int
-    ) -> Iterator[tuple[list[Encoded], list[Batch]]]:
-        """Every update's batch, and the parts of it that this process computes."""
-        size = self.config.batch_size
-        for update in updates:
-            epoch, place = divmod(update, per_epoch)
-            if update == updates.start or not place:
-                order = epoch_order(len(train), self.seed, epoch)
-            batch = [train[i] for i in order[place * size : (place + 1) * size]]
-            yield batch, self._parts(batch)
 
     def _parts(self, examples: Sequence[Encoded]) -> list[Batch]:
         """This process's share of a batch, split for the hardware."""
@@ -296,12 +276,6 @@ class Finetuning:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         self.world.add_up([loss, *(p.grad for p in trained if p.grad is not None)])
-
-    def _count(self, examples: Sequence[Encoded]) -> None:
-        self.done.updates += 1
-        self.done.add(examples)
-        if self.config.lm_weight or self._on_texts:
-            self.done.predicted += sum(p >= 0 for e in examples for p in e.tree.parents)
 
     def _check(self, dev_score: Callable[[], float], update: int, epoch: float) -> None:
         """Take the development score and keep the weights if it is the best so far."""

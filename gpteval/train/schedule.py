@@ -72,6 +72,21 @@ class Schedule:
         """Updates before the first on the task."""
         return self.config.lm_epochs * self.per_epoch
 
+    def predicts(self, update: int) -> bool:
+        """Whether an update, from 1, predicts tokens: beside the task, or in its place."""
+        return self.config.lm_weight > 0 or update <= self.on_texts
+
+    def stage(self, update: int) -> int:
+        """Which stage an update, from 1, belongs to: those of one learn from and with the same.
+
+        0 on the texts; on the task 1, or from 1 on by epochs where layers begin to learn one by
+        one.
+        """
+        if update <= self.on_texts:
+            return 0
+        gradual = self.config.unfreeze != "at-once"
+        return 1 + (update - self.on_texts - 1) // self.per_epoch * gradual
+
     def factor(self, update: int) -> float:
         """Of the peak rate at an update, from 1: each stage rises and falls by itself."""
         factor, border = FACTORS[self.config.schedule], self.on_texts

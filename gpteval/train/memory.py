@@ -1,0 +1,134 @@
+"""How much memory a fine-tuning needs, from the shapes of what it holds, before its first update.
+
+    an update = weights + gradients + moments + kept weights + states of the largest part + logits
+    a save    = weights + moments + kept weights, and a copy of each
+
+Weights: of the task model; gradients and two moments: of those that learn. Kept: the best weights,
+which lie in the computer's own memory; so do the copies of a save. States: what a backward pass
+needs of a forward one, counted in two small ones and told for the largest part of a batch. Where
+freed memory stays with the process there are holes in it: what comes beside the weights takes
+`HOLES` times as much (benchmarks/memory.py holds this to measured peaks).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from gpteval.encode.batching import MOST_LOGITS, by_length, micro_batches
+
+if TYPE_CHECKING:
+    from gpteval.encode.batch import Encoded
+    from gpteval.train.course import Course
+    from gpteval.train.finetune import Finetuning
+
+HOLES = {"cpu": 1.2, "mps": 1.0, "cuda": 1.0}
+"""How much more is held than is used at a time (see `gpteval.compute.device.keep_freed_memory`)."""
+
+UPDATES = 1000
+"""Most updates whose batches are looked at for the largest part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes that a fine-tuning holds at its largest, beside what its process held before.
+
+    Attributes:
+        weights: Of the task model.
+        learnt: Of those that learn: as much again for their gradient, twice for their moments.
+        kept: The best weights so far, where they lie on the device that computes.
+        states: What a forward pass leaves for the backward pass.
+        logits: Those that are computed at once, and the gradient of the largest matrix.
+        saved: Copies that a save makes, where they are made on the device that computes.
+        holes: Of `HOLES`.
+    """
+
+    weights: int
+    learnt: int
+    kept: int
+    states: int
+    logits: int
+    saved: int
+    holes: float
+
+    @property
+    def total(self) -> int:
+        """In an update or in a save, whichever takes more."""
+        largest = max(self.learnt + self.states + self.logits, self.saved)
+        return self.weights + round(self.holes * (2 * self.learnt + self.kept + largest))
+
+
+def needed(finetuning: Finetuning, course: Course) -> Memory:
+    """What a fine-tuning that has not begun will need on its device.
+
+    Args:
+        finetuning: Its model is left as it is, in training mode, and so are random numbers.
+        course: What it will read.
+    """
+    model, device = finetuning.model, finetuning.device
+    parameters = list(model.parameters())
+    learnt = sum(p.nbytes for p in parameters if p.requires_grad)
+    weights = sum(p.nbytes for p in parameters)
+    here = weights if device.type == "cpu" else 0
+    part = _largest(finetuning, course)
+    predicts = course.schedule.predicts(1)
+    tokens = sum(len(e.tree.tokens) for e in part)
+    logits = min(MOST_LOGITS[device.type], tokens * model.model.vocab_size) if predicts else 0
+    return Memory(
+        weights=weights,
+        learnt=learnt,
+        kept=here,
+        states=_states(finetuning, part),
+        logits=4 * logits + max((p.nbytes for p in parameters if p.requires_grad), default=0),
+        saved=2 * here + 2 * learnt if here else 0,
+        holes=HOLES[device.type],
+    )
+
+
+def _largest(finetuning: Finetuning, course: Course) -> list[Encoded]:
+    """The part of a batch with the most tokens."""
+    batches = islice(course.batches(), UPDATES)
+    parts = (part for batch in batches for part in by_length(batch, finetuning.most_tokens))
+    return max(parts, key=lambda part: sum(len(e.tree.tokens) for e in part))
+
+
+def _states(finetuning: Finetuning, part: Sequence[Encoded]) -> int:
+    """Bytes that a backward pass needs of the forward pass over a part.
+
+    What its longest example leaves, once and twice, tells what any tokens take and what each takes.
+    """
+    longest = part[0]
+    gpus = [finetuning.device] if finetuning.device.type == "cuda" else []
+    # Not compiled: a graph would be made for these two passes alone.
+    with torch.random.fork_rng(gpus), torch.compiler.set_stance("force_eager"):
+        once, twice = (_left(finetuning, [longest] * times) for times in (1, 2))
+    tokens = sum(len(e.tree.tokens) for e in part)
+    each = max(0, twice - once) / len(longest.tree.tokens)
+    return round(max(0, 2 * once - twice) + each * tokens)
+
+
+def _left(finetuning: Finetuning, examples: Sequence[Encoded]) -> int:
+    """Bytes that a forward pass over some examples leaves, parameters not counted."""
+    model, config = finetuning.model, finetuning.config
+    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    found = dict[int, int]()
+
+    def note(tensor: Tensor) -> Any:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            found[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    lm = config.lm_weight > 0
+    (batch,) = micro_batches(examples, model.linear.out_features, 1 << 40, lm=lm)
+    model.train()
+    hooks = torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor)
+    with hooks, finetuning.autocast():
+        losses = model.losses(batch.to(finetuning.device), config.lm_weight)
+    del losses
+    return sum(found.values())
