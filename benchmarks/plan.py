@@ -65,6 +65,7 @@ def main() -> None:
     for _ in range(asked.rounds):
         for task in tasks:
             pairs[task].append(once(task, asked.recipe, asked.limit))
+            print(f"{task}: {pairs[task][-1]}", file=sys.stderr, flush=True)
     for task, own in pairs.items():
         planned, made = (median(side) for side in zip(*own, strict=True))
         ratio = median(first / second for first, second in own)

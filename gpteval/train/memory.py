@@ -6,7 +6,7 @@
 Weights: of the task model; gradients and two moments: of those that learn. Kept: the best weights,
 which lie in the computer's own memory; so do the copies of a save. States: what a backward pass
 needs of a forward one, counted in two small ones and told for the largest part of a batch. Where
-freed memory stays with the process there are holes in it: what comes beside the weights takes
+freed memory stays with the process there are holes in it: states and logits, of many sizes, take
 `HOLES` times as much (benchmarks/memory.py holds this to measured peaks).
 """
 
@@ -59,8 +59,8 @@ class Memory:
     @property
     def total(self) -> int:
         """In an update or in a save, whichever takes more."""
-        largest = max(self.learnt + self.states + self.logits, self.saved)
-        return self.weights + round(self.holes * (2 * self.learnt + self.kept + largest))
+        update = self.learnt + round(self.holes * (self.states + self.logits))
+        return self.weights + 2 * self.learnt + self.kept + max(update, self.saved)
 
 
 def needed(finetuning: Finetuning, course: Course) -> Memory:
