@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gpteval import Compute, FinetuneConfig, Loaded, load_model
+from gpteval.config import LORA
 from gpteval.compute.device import Machine, resolve
 from gpteval.compute.distributed import World
 from gpteval.data.rows import Origin, load_split
@@ -52,6 +53,9 @@ OTHER: dict[str, Any] = {
     "unfreeze": "gradual",
     "pooling": "concat",
     "layer_divisor": 2.6,
+    "adapter": "lora",
+    "lora_rank": 4,
+    "lora_targets": "c_attn",
 }
 """Another value, where it isn't a number."""
 
@@ -144,8 +148,9 @@ def test_what_is_only_shown_is_in_no_key(tiny: Loaded, name: str) -> None:
 def test_every_setting_of_the_recipe_is_in_a_fine_tunings_key(tiny: Loaded, field: str) -> None:
     value = OTHER.get(field) or getattr(FinetuneConfig(), field) / 2
     whole = field in ("batch_size", "epochs", "lr_width", "lm_epochs")
-    changes = {field: 1 + int(value) if whole else value}
-    assert moved(keys(tiny), keys(tiny, changes=changes)) == {"finetune"}
+    base = {"adapter": "lora"} if field in LORA else {}
+    changes = {**base, field: 1 + int(value) if whole else value}
+    assert moved(keys(tiny, changes=base), keys(tiny, changes=changes)) == {"finetune"}
 
 
 def longer(row: Row) -> Example:

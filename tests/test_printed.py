@@ -378,7 +378,7 @@ def test_one_word_names_the_results_directory() -> None:
     }
     assert kept == {
         "run", "ablate", "zeroshot", "probe", "neuron", "baselines", "curve", "leaderboard",
-        "history", "noise",
+        "history", "noise", "plan",
     }  # fmt: skip
 
 
