@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gpteval import Compute, FinetuneConfig, Loaded, load_model
-from gpteval.config import LORA
 from gpteval.compute.device import Machine, resolve
 from gpteval.compute.distributed import World
+from gpteval.config import LORA
 from gpteval.data.rows import Origin, load_split
 from gpteval.features.frozen import Frozen
 from gpteval.methods import identity
