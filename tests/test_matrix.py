@@ -15,6 +15,7 @@ from rich.console import Console
 
 from gpteval.api.compare import compare
 from gpteval.api.results import matrix
+from gpteval.cli.history import command as history
 from gpteval.cli.leaderboard import command
 from gpteval.errors import ResultError
 from gpteval.report import leaderboard, matrix_table
@@ -29,9 +30,9 @@ COMMITTED = ROOT / "results"
 SMALL = {"lr": 0.000125, "lr_width": 768, "epochs": 10, "warmup": 0.1}
 
 
-def invoke(*arguments):
+def invoke(*arguments, asked=command):
     given = [str(argument) for argument in arguments]
-    return CliRunner().invoke(command, given, catch_exceptions=False, standalone_mode=False).output
+    return CliRunner().invoke(asked, given, catch_exceptions=False, standalone_mode=False).output
 
 
 @pytest.fixture(scope="module")
@@ -306,8 +307,9 @@ def test_tex_takes_what_is_written(directory, tmp_path):
 
 def printed_by(line):
     """What a command in a page prints, run at the root of the repository."""
-    assert line.startswith("gpteval leaderboard ")
-    return invoke(*shlex.split(line)[2:])
+    program, name, *words = shlex.split(line)
+    assert program == "gpteval"
+    return invoke(*words, asked={"leaderboard": command, "history": history}[name])
 
 
 def test_the_page_of_results_is_what_its_command_makes_of_the_records(monkeypatch):
@@ -318,11 +320,12 @@ def test_the_page_of_results_is_what_its_command_makes_of_the_records(monkeypatc
     assert before.count("\n| ") == len(matrix(COMMITTED).lines) + 2  # its heading, and the rule
 
 
-def test_the_tables_in_readme_are_what_the_commands_below_them_print(monkeypatch):
+@pytest.mark.parametrize("page", ["README.md", "docs/baselines.md"])
+def test_the_tables_in_a_page_are_what_the_commands_below_them_print(page, monkeypatch):
     monkeypatch.chdir(ROOT)
-    text = (ROOT / "README.md").read_text(encoding="utf-8").replace(" \\\n", " ")
+    text = (ROOT / page).read_text(encoding="utf-8").replace(" \\\n", " ")
     commands = [line for line in text.splitlines()
-                if line.startswith("gpteval leaderboard") and "markdown" in line]  # fmt: skip
+                if line.startswith("gpteval ") and "--format markdown" in line]  # fmt: skip
     assert commands
     for line in commands:
         assert printed_by(line).partition("\n\n")[0] in text, line
