@@ -75,8 +75,8 @@ class ResultStore:
             except Timeout:
                 told = True
                 waiting()
-            except FileNotFoundError:  # who finished meanwhile has removed the directory
-                continue
+            except (FileNotFoundError, FileExistsError):
+                continue  # who finished meanwhile has removed the directory, and another made it
         with lock:
             yield
             path.unlink(missing_ok=True)
