@@ -28,8 +28,8 @@ from gpteval.table import read_table
 INSTALLS = re.compile(r"^\S*(pip install|python3 -m venv)", re.MULTILINE)
 INSTALLED = {"README.md", "tutorial.md"}
 """Pages that install something in a fresh environment."""
-RUN = {"README.md", *(str(page.relative_to(ROOT)) for page in EXAMPLES)}
-"""Pages whose commands test_docs_commands.py runs."""
+RUN = {"README.md", "docs/baselines.md", *(str(page.relative_to(ROOT)) for page in EXAMPLES)}
+"""Pages whose commands test_docs_commands.py runs, or test_matrix.py: those that print a table."""
 NOT_RUN = {
     ("README.md", "cli/"): "a listing, which test_laws.py holds to the tree",
     ("CONTRIBUTING.md", "gpteval/"): "a listing of directories that are there",
