@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from gpteval.api.shown import Board, Matrix, Results
@@ -117,7 +116,7 @@ def matrix(
         reference=reference,
         all_splits=all_splits,
     )
-    return Matrix(*(getattr(found, field.name) for field in fields(found)))
+    return Matrix.of(found)
 
 
 def history(
@@ -145,7 +144,7 @@ def history(
     results = load_results(directory, tasks, entrants=choices)
     store = ResultStore(user_path(directory))
     found = made.history(results, store, choices=choices, all_splits=all_splits)
-    return Matrix(*(getattr(found, field.name) for field in fields(found)))
+    return Matrix.of(found)
 
 
 def rescore(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -81,6 +81,11 @@ class Matrix(matrix.Matrix, Shown):
     """Tasks and entrants; in a frame one task a row."""
 
     __slots__ = ()
+
+    @classmethod
+    def of(cls, found: matrix.Matrix) -> Matrix:
+        """The same, to be shown."""
+        return cls(*(getattr(found, field.name) for field in fields(found)))
 
     def _json_rows(self) -> list[dict[str, Any]]:
         from gpteval.report.matrix_table import json_rows

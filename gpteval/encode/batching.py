@@ -7,10 +7,12 @@ for the hardware changes no number but rounding, because each part carries its s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol, TypeVar
 
 import torch
 
 from gpteval.encode.batch import Batch, Encoded, pack
+from gpteval.tree import Tree
 
 SCORING_TOKENS = 8192
 """Tokens of one forward pass without gradients."""
@@ -58,9 +60,20 @@ def dealt(examples: Sequence[Encoded], rank: int, size: int) -> list[Encoded]:
     return sorted(examples, key=lambda e: -len(e.tree.tokens))[rank::size]
 
 
-def by_length(examples: Sequence[Encoded], most_tokens: int) -> list[list[Encoded]]:
+class HasTree(Protocol):
+    """What is read as one token tree."""
+
+    @property
+    def tree(self) -> Tree:
+        """Its tokens."""
+
+
+Item = TypeVar("Item", bound=HasTree)
+
+
+def by_length(examples: Sequence[Item], most_tokens: int) -> list[list[Item]]:
     """Group examples, longest first, into groups of at most `most_tokens` tokens."""
-    groups: list[list[Encoded]] = []
+    groups: list[list[Item]] = []
     filled = most_tokens
     for example in sorted(examples, key=lambda e: -len(e.tree.tokens)):
         size = len(example.tree.tokens)

@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gpteval.features.pairs import pair_features
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-BLOCKS = ("u", "v", "|u-v|", "u·v")
-"""What the columns of a pair are, D of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ def composed(vectors: Any, layout: Layout) -> NDArray[np.float32]:
     first, *others = (np.asarray(vectors[places]) for places in layout.texts.T)  # (S, D) each
     columns = first
     for second in others:
-        columns = np.hstack([first, second, np.abs(first - second), first * second])
+        columns = pair_features(first, second)
     if layout.apart or len(columns) == len(layout.sizes):
         return columns
     starts = np.cumsum(layout.sizes) - layout.sizes

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from gpteval.compute.memory import in_parts
 from gpteval.encode.batch import pack_trees
-from gpteval.encode.batching import SCORING_TOKENS
+from gpteval.encode.batching import SCORING_TOKENS, by_length
 from gpteval.model import layer_states
 from gpteval.tree import MIN_SHARED, Tree, fold
 
@@ -101,7 +101,7 @@ def read_states(
         return [averaged(states[layer], places, texts).float().cpu() for layer in into]
 
     told = lambda one: f"a tree of {len(one.tree.tokens)} tokens"  # noqa: E731
-    for group, found in in_parts(_passes(trees, most), compute, told):
+    for group, found in in_parts(by_length(trees, most), compute, told):
         rows = [text for one in group for text in one.texts]
         for table, vectors in zip(into.values(), found, strict=True):
             table[rows] = vectors.numpy()
@@ -169,21 +169,6 @@ def _shared(first: Sequence[int], second: Sequence[int]) -> int:
         if a != b:
             return place
     return min(len(first), len(second))
-
-
-def _passes(trees: Sequence[Folded], most: int) -> Iterator[list[Folded]]:
-    """Trees that are computed together, alike in size, of at most `most` tokens."""
-    group: list[Folded] = []
-    size = 0
-    for one in sorted(trees, key=lambda one: -len(one.tree.tokens)):
-        own = len(one.tree.tokens)
-        if group and size + own > most:
-            yield group
-            group, size = [], 0
-        group.append(one)
-        size += own
-    if group:
-        yield group
 
 
 def _asked(group: Sequence[Folded], reads: Sequence[Read], *, mean: bool) -> tuple[Tensor, Tensor]:

@@ -35,12 +35,12 @@ def history(
     Raises:
         ResultError: Nobody has the words of a choice, or nobody learns from a training split.
     """
-    own = results if choices else [result for result in results if _learns(result)]
+    own = results if choices else _learning(results)
     if not own:
         raise ResultError("none of these results learns from a training split: name --entrant")
     return matrix(own, store, choices=choices, all_splits=all_splits, chained=True)
 
 
-def _learns(result: Result) -> bool:
-    blind = {task.blind for task in registry().tasks().values()}
-    return result.mode != "zeroshot" and result.model not in {*blind, window.NAME}
+def _learning(results: Sequence[Result]) -> list[Result]:
+    partial = {window.NAME, *(task.blind for task in registry().tasks().values())}
+    return [r for r in results if r.mode != "zeroshot" and r.model not in partial]
