@@ -7,24 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import random
 import re
 import resource
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from official import write_cola
-
-FRESH = multiprocessing.get_context("forkserver")
-IMPORTED = ["torch._dynamo", "scipy.stats", "sklearn.linear_model", "matplotlib.figure"]
-FRESH.set_forkserver_preload([*IMPORTED, "gpteval.cli.main", "gpteval.methods.finetune"])
-"""Makes processes that have used nothing yet of what takes seconds to import."""
+from processes import FRESH, started
 
 WRITES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "shutil.rmtree"}
 """What Python tells its audit hooks of beside `open`, before it is done."""
@@ -138,18 +133,8 @@ def gpteval(
     """
     log = directory.with_name(f"{directory.name}.log")
     told, tell = FRESH.Pipe(duplex=False)
-    process = FRESH.Process(
-        target=_run,
-        args=(
-            [a.replace("{}", str(directory)) for a in arguments],
-            directory,
-            moment,
-            log,
-            tell,
-            dict(os.environ),
-        ),
-    )
-    process.start()
+    filled = [a.replace("{}", str(directory)) for a in arguments]
+    process = started(_run, filled, directory, moment, log, tell)
     tell.close()
     try:
         changes = told.recv()
@@ -163,20 +148,11 @@ def gpteval(
 
 
 def _run(
-    arguments: list[str],
-    directory: Path,
-    moment: Moment | None,
-    log: Path,
-    tell: Any,
-    environment: Mapping[str, str],
+    arguments: list[str], directory: Path, moment: Moment | None, log: Path, tell: Any
 ) -> None:
     """The process: the command line, watched."""
-    import torch
-
     from gpteval.cli.main import main
 
-    os.environ.update(environment)
-    torch.set_num_threads(1)
     with log.open("ab") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 from click.testing import CliRunner
 from official import write_cola
+from processes import started, until
 
 from gpteval import ConfigError, read_tensors
 from gpteval.cli.pretrain import command
@@ -40,10 +39,13 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def alone(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What one process makes of it."""
     output = tmp_path_factory.mktemp("alone")
-    CliRunner().invoke(
-        command, [str(corpus), "--output", str(output), *SETTINGS], catch_exceptions=False
-    )
+    trained(corpus, output)
     return output
+
+
+def trained(corpus: Path, output: Path, *more: str) -> None:
+    arguments = [str(corpus), "--output", str(output), *SETTINGS, *more]
+    CliRunner().invoke(command, arguments, catch_exceptions=False)
 
 
 def together(corpus: Path, output: Path, *more: str) -> subprocess.CompletedProcess[str]:
@@ -83,15 +85,10 @@ def test_two_processes_make_the_curve_of_one(corpus: Path, alone: Path, tmp_path
 def test_sharded_weights_go_on_from_what_one_process_saved(
     corpus: Path, alone: Path, tmp_path: Path
 ) -> None:
-    child = os.fork()
-    if not child:
-        arguments = [str(corpus), "--output", str(tmp_path), *SETTINGS, "--save-updates", "20"]
-        CliRunner().invoke(command, arguments)
-        os._exit(0)
-    while not (tmp_path / "unfinished/update-00000020.safetensors").exists():
-        time.sleep(0.002)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    one = started(trained, corpus, tmp_path, "--save-updates", "20")
+    assert until((tmp_path / "unfinished/update-00000020.safetensors").exists, one)
+    one.kill()
+    one.join()
     ended = together(corpus, tmp_path, "--shard", "--save-updates", "15", "--snapshots", "1")
     assert "resumes after update" in ended.stderr
     assert ended.returncode == 0, ended.stderr

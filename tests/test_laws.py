@@ -148,6 +148,13 @@ def test_files_are_written_in_one_place(folder: str) -> None:
         assert len(found) <= places.get(path.name, 0), (path, [c.lineno for c in found])
 
 
+def test_no_test_forks_the_process_it_runs_in() -> None:
+    """A child waits without end for what a thread held: `processes.started` makes fresh ones."""
+    for path in [*modules("tests"), *modules("benchmarks")]:
+        named = {call.func.attr for call in calls(path) if isinstance(call.func, ast.Attribute)}
+        assert "fork" not in named, path
+
+
 FINDERS = {"expanduser", "glob", "rglob", "iterdir", "scandir", "listdir"}
 """Calls that make a path of what a user typed, or search a directory: `os.walk` too."""
 SEARCHERS = {

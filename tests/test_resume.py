@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 from killing import differences
+from processes import until
 
 from gpteval.errors import CheckpointError
 from gpteval.train.optimiser import adamw
@@ -41,8 +42,7 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_results(
         with subprocess.Popen(
             command(tiny_directory, broken), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as process:
-            while not unfinished(broken) and process.poll() is None:
-                time.sleep(0.01)
+            until(lambda: unfinished(broken), process)
             time.sleep(moments.uniform(0, 0.4))
             process.send_signal(signal.SIGKILL)
         if process.returncode != -signal.SIGKILL:
@@ -70,8 +70,7 @@ def test_ctrl_c_ends_with_one_line_that_says_how_to_go_on(
         text=True,
         preexec_fn=interruptible,  # noqa: PLW1509 (no threads here)
     ) as process:
-        while not unfinished(tmp_path):
-            time.sleep(0.01)
+        assert until(lambda: unfinished(tmp_path), process)
         os.kill(process.pid, signal.SIGINT)
         _, errors = process.communicate()
     assert process.returncode == 130

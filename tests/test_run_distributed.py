@@ -7,12 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from processes import until
 
 from gpteval import Result
 from gpteval.cli.run import command
@@ -74,8 +74,7 @@ def killed(
     results = tmp_path_factory.mktemp("killed")
     ResultStore(results).append(expected.read()[:2])
     with started(results, tiny_directory, "--seeds", "2") as process:
-        while not list((results / "unfinished").glob("*.safetensors")):
-            time.sleep(0.01)
+        assert until(lambda: list((results / "unfinished").glob("*.safetensors")), process)
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         os.kill(int(children[-1]), signal.SIGKILL)
         process.communicate(timeout=200)

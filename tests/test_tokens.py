@@ -4,10 +4,10 @@ import random
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
+from processes import until
 
 from gpteval import BpeTokenizer, DataError
 from gpteval.corpus import tokens as module
@@ -165,8 +165,7 @@ def test_a_killed_build_goes_on_and_ends_with_the_same_file(tmp_path, tokenizer,
     arguments = [sys.executable, "-c", KILLED, str(tmp_path / "a.jsonl"), str(tmp_path)]
     page = tmp_path / "all.json"
     with subprocess.Popen(arguments) as process:
-        while not (page.exists() and json.loads(page.read_text())["documents"] > 20):
-            time.sleep(0.01)
+        assert until(lambda: page.exists() and documents(page) > 20, process)
         process.send_signal(signal.SIGKILL)
     kept = json.loads(page.read_text())
     assert "inputs" not in kept and 20 < kept["documents"] < 400
@@ -178,6 +177,11 @@ def test_a_killed_build_goes_on_and_ends_with_the_same_file(tmp_path, tokenizer,
     fresh = encode_documents(corpus, tokenizer, tmp_path / "fresh.tokens")
     assert (file.digest, file.tokens.tolist()) == (fresh.digest, fresh.tokens.tolist())
     assert list(file.documents) == list(fresh.documents)
+
+
+def documents(page):
+    """How many documents a file of tokens has, by its page."""
+    return json.loads(page.read_text())["documents"]
 
 
 def counted(encode, texts):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import resource
 import shutil
 import signal
 import time
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import torch
 from click.testing import CliRunner, Result
 from filelock import FileLock
 from official import write_cola
+from processes import FRESH, started, until
 
 from gpteval import BpeTokenizer, Compute, PretrainConfig, load_model, read_config
 from gpteval.cli.pretrain import command
@@ -100,17 +101,12 @@ def states(output: Path) -> list[Path]:
 def killed(corpus: Path, output: Path, wait: float, *more: str) -> bool:
     """Train in a process that is killed some time after it saved a state; False if it ended."""
     before = states(output)
-    child = os.fork()
-    if not child:
-        pretrain(corpus, output, *more)
-        os._exit(0)
-    while states(output) == before and not os.waitid(
-        os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT
-    ):
-        time.sleep(0.002)
-    time.sleep(wait)
-    os.kill(child, signal.SIGKILL)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    child = started(pretrain, corpus, output, *more)
+    until(lambda: states(output) != before, child)
+    child.join(wait)
+    child.kill()
+    child.join()
+    return child.exitcode == -signal.SIGKILL
 
 
 def test_a_training_killed_at_random_moments_ends_with_the_same_weights_and_curve(
@@ -272,21 +268,24 @@ def test_a_curve_that_was_changed_is_told_and_not_drawn(
 
 def with_files_of(limit: int, corpus: Path, output: Path) -> str:
     """What the command says where no file may be larger, as on a disk that is full."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-        try:
-            pretrain(corpus, output, *OFTEN)
-        except GptevalError as error:
-            os.write(writing, str(error).encode())
-        except BaseException as error:
-            os.write(writing, f"not told: {error!r}".encode())
-        os._exit(0)
-    os.close(writing)
-    os.waitpid(child, 0)
-    with os.fdopen(reading) as said:
-        return said.read()
+    told, tell = FRESH.Pipe(duplex=False)
+    child = started(limited, limit, corpus, output, tell)
+    tell.close()
+    said: str = told.recv()
+    child.join()
+    return said
+
+
+def limited(limit: int, corpus: Path, output: Path, tell: Connection) -> None:
+    """The process, which tells what it said."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    try:
+        pretrain(corpus, output, *OFTEN)
+        tell.send("nothing")
+    except GptevalError as error:
+        tell.send(str(error))
+    except BaseException as error:
+        tell.send(f"not told: {error!r}")
 
 
 @pytest.mark.parametrize("limit", [0, 100, 1000, 5000, 100_000, 5_100_000, 15_000_000])
