@@ -92,7 +92,7 @@ def faults():
 
 if sys.argv[1] == "keep":
     assert keep_freed_memory() and keep_freed_memory()
-for _ in range(3):
+for _ in range(8):  # a small block in the middle of a freed one costs another, once or twice
     torch.ones(1 << 24)
 before = faults()
 for _ in range(3):
@@ -108,8 +108,7 @@ def page_faults(way):
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
 def test_freed_memory_is_used_again_without_asking_the_system():
-    # One process of about ten asks all the same, as its addresses fall.
-    assert min(page_faults("keep") for _ in range(3)) < 1000 < page_faults("leave")
+    assert page_faults("keep") < 1000 < page_faults("leave")
 
 
 def test_other_allocators_are_left_alone(monkeypatch):

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
 import gpteval
-from gpteval import ConfigError
+from gpteval import Compute, ConfigError, FinetuneConfig
 from gpteval.cli.main import cli, main
 from gpteval.cli.plan import command as plan_command
 from gpteval.cli.run import command as run_command
 from gpteval.encode.cache import cache_directory
 from gpteval.methods import pace
+from gpteval.methods.settings import RunConfig, settled
 from gpteval.studies.plan import Planned, afforded, budget_seconds, totals
 
 COUNTED = ("updates", "tokens", "predicted", "evaluated_tokens", "train_flops", "evaluate_flops")
@@ -167,6 +170,55 @@ def test_what_is_no_time_is_told_in_one_line(
 def test_a_plan_is_asked_in_the_words_of_a_run() -> None:
     names = {option.name for option in run_command.params}
     assert {option.name for option in plan_command.params} == names | {"budget"}
+
+
+VALUES = {"transfer_layers": "0..2", "device": "cpu", "layer_divisor": "2.5"}
+DEFAULTS = asdict(FinetuneConfig()) | asdict(Compute())
+ELSEWHERE = {"as_json", "run_file", "tasks", "task_file"}
+"""Of what is planned they change nothing, or they say it all."""
+
+
+class Asked(Exception):
+    """The settings that a command came to."""
+
+
+def settings_of(words: list[str], monkeypatch: pytest.MonkeyPatch) -> RunConfig:
+    def run(tasks: str, *, progress: object, **settings: Any) -> None:
+        raise Asked(settled(RunConfig, tasks, settings))
+
+    def plan(config: RunConfig, progress: object, budget: str | None) -> None:
+        raise Asked(config)
+
+    monkeypatch.setattr("gpteval.methods.run.run", run)
+    monkeypatch.setattr("gpteval.studies.plan.plan", plan)
+    asked = CliRunner().invoke(cli, words).exception
+    assert isinstance(asked, Asked), asked
+    config: RunConfig = asked.args[0]
+    return config
+
+
+def typed(option: click.Parameter) -> list[str]:
+    """An option with a value that is not its default."""
+    if option.is_flag:
+        return [option.opts[0]]
+    value = "0.125" if isinstance(option.type, click.types.FloatParamType) else "13"
+    if isinstance(option.type, click.Choice):
+        value = next(c for c in option.type.choices if c != DEFAULTS.get(option.name, "paper"))
+    return [option.opts[0], VALUES.get(option.name, value)]
+
+
+@pytest.mark.parametrize(
+    "option",
+    [pytest.param(o, id=o.name) for o in run_command.params if o.name not in ELSEWHERE],
+)
+def test_every_option_means_in_a_plan_what_it_means_in_a_run(
+    option: click.Parameter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = ["--adapter", "lora"] if option.name.startswith("lora_") else []
+    without = ["--tasks", "wnli", *adapter]
+    planned = settings_of(["plan", *without, *typed(option)], monkeypatch)
+    assert planned == settings_of(["run", *without, *typed(option)], monkeypatch)
+    assert planned != settings_of(["plan", *without], monkeypatch)
 
 
 def test_the_table_ends_in_totals_and_in_what_fits(tiny_directory: Path, tmp_path: Path) -> None:

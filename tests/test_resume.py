@@ -17,9 +17,11 @@ import torch
 from killing import differences
 from processes import until
 
+import gpteval
 from gpteval.errors import CheckpointError
+from gpteval.methods.finetune import Finetune
 from gpteval.train.optimiser import adamw
-from gpteval.train.state import load_state, save_state
+from gpteval.train.state import Cadence, load_state, save_state
 
 
 def command(model: Path, results: Path) -> list[str]:
@@ -53,6 +55,26 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_results(
     assert len(last.stdout.splitlines()) == 4
     assert differences(broken, whole) == []
     assert not unfinished(broken)
+
+
+def test_what_a_saved_state_has_counted_is_not_counted_again(
+    tiny_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted when all is trained and scored, and only the results are not written."""
+    settings = {"model": str(tiny_directory), "sample": True, "limit": 40, "save_seconds": 0.0}
+    whole, *_ = gpteval.run("rte", results=tmp_path / "whole", **settings)
+
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Cadence, "due", True)  # a state after the last score
+        patch.setattr(Finetune, "_account", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            gpteval.run("rte", results=tmp_path / "broken", **settings)
+    resumed, *_ = gpteval.run("rte", results=tmp_path / "broken", **settings)
+    counts = {name for name in whole.cost if "flops" in name or "tokens" in name}
+    assert counts and {n: resumed.cost[n] for n in counts} == {n: whole.cost[n] for n in counts}
 
 
 def interruptible() -> None:

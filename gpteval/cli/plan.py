@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gpteval.cli import output
-from gpteval.cli.run import chosen
-from gpteval.cli.run import command as run
+from gpteval.cli.run import chosen, run_options
 
 if TYPE_CHECKING:
     from gpteval.studies.plan import Planned
@@ -18,7 +17,8 @@ if TYPE_CHECKING:
 NUMBERS = ("seed", "updates", "tokens", "FLOPs", "time", "memory", "disk")
 
 
-@click.command(params=[*run.params])  # click adds to the list
+@click.command()
+@run_options
 @click.option("--budget", metavar="TIME", help="Say what fits into a time: 2h, 90m, 1h30m.")
 def command(*, as_json: bool, budget: str | None, **options: Any) -> None:
     """List what a run will take, without making it: its words, with plan in place of run.
@@ -41,10 +41,8 @@ def command(*, as_json: bool, budget: str | None, **options: Any) -> None:
     from gpteval.methods.settings import RunConfig, settled
     from gpteval.studies.plan import plan
 
-    known = {field.name for field in fields(RunConfig)} - {"tasks"}
     settings = chosen(**options)
-    names = settings.pop("tasks")
-    config = settled(RunConfig, names, {n: v for n, v in settings.items() if n in known})
+    config = settled(RunConfig, settings.pop("tasks"), settings)
     planned = plan(config, listener(), budget)
     if as_json:
         output.show_json(*map(asdict, planned))

@@ -8,6 +8,7 @@ import click
 
 from gpteval.cli.options import (
     DIRECTORY,
+    Command,
     Tasks,
     changes_from,
     chosen_seeds,
@@ -23,34 +24,48 @@ from gpteval.cli.run_file import asked, run_file_argument
 from gpteval.config import ALL, NOTHING, Compute, FinetuneConfig
 
 
+def run_options(command: Command) -> Command:
+    """Add what says which fine-tunings are meant, to make them or to plan them."""
+    decorators = (
+        run_file_argument,
+        click.option(
+            "--tasks",
+            required=True,
+            cls=Tasks,
+            help="Names, groups and patterns, joined by commas: glue,race, 'mnli*' or all.",
+        ),
+        task_file_option,
+        suite_options,
+        click.option(
+            "--transfer-layers",
+            metavar="LAYERS",
+            help="Layers of the pre-trained model to keep beside its embeddings, the rest drawn "
+            "afresh: a number, all or none; several (0..4 or 0,2,4) are one run each.",
+        ),
+        click.option(
+            "--no-pretraining", is_flag=True, help="The same shape with fresh weights only."
+        ),
+        click.option(
+            "--no-aux-lm", is_flag=True, help="Without the auxiliary loss: --lm-weight 0."
+        ),
+        click.option(
+            "--save-model",
+            type=DIRECTORY,
+            help="Keep the fine-tuned model in this directory, for `gpteval predict`; of several "
+            "each in one below it.",
+        ),
+        predict_option,
+        json_option,
+        changes_from(FinetuneConfig, "changes"),
+        options_from(Compute, "compute"),
+    )
+    for decorator in reversed(decorators):
+        command = decorator(command)
+    return command
+
+
 @click.command()
-@run_file_argument
-@click.option(
-    "--tasks",
-    required=True,
-    cls=Tasks,
-    help="Names, groups and patterns, joined by commas: glue,race, 'mnli*' or all.",
-)
-@task_file_option
-@suite_options
-@click.option(
-    "--transfer-layers",
-    metavar="LAYERS",
-    help="Layers of the pre-trained model to keep beside its embeddings, the rest drawn afresh: a "
-    "number, all or none; several (0..4 or 0,2,4) are one run each.",
-)
-@click.option("--no-pretraining", is_flag=True, help="The same shape with fresh weights only.")
-@click.option("--no-aux-lm", is_flag=True, help="Without the auxiliary loss: --lm-weight 0.")
-@click.option(
-    "--save-model",
-    type=DIRECTORY,
-    help="Keep the fine-tuned model in this directory, for `gpteval predict`; of several each in "
-    "one below it.",
-)
-@predict_option
-@json_option
-@changes_from(FinetuneConfig, "changes")
-@options_from(Compute, "compute")
+@run_options
 def command(*, as_json: bool, **options: Any) -> None:
     """Fine-tune one model on every task and score it.
 

@@ -107,14 +107,18 @@ class Finetune:
 
     def predict(self, progress: Progress) -> Answers:
         """Train, then predict every scored split."""
+        from gpteval.compute.cost import Work
+
         model, self._on_dev = self.task_model(), None
         encoded = self.data.encoded(model.specials)
         training = self._train(model, encoded, progress)
         predictions = {}
         for task, split in self.scored:
-            chosen = self._on_dev if (task, split) == (self.job.task, "dev") else None
-            predictions[task.name, split] = chosen or self.answers(
-                model, task, encoded, split, training.evaluated, progress
+            chose = self._selects and (task, split) == (self.job.task, "dev")
+            # A training that goes on from a saved state has counted before what it answers again.
+            work = Work() if chose else training.evaluated
+            predictions[task.name, split] = (chose and self._on_dev) or self.answers(
+                model, task, encoded, split, work, progress
             )
         facts = self._account(model, training)
         self._keep(model)
