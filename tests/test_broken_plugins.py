@@ -18,7 +18,7 @@ EXAMPLE = Path(__file__).parent / "plugin_example" / "gpteval_polarity"
 RESULTS = Path(__file__).parent.parent / "results"
 HEAD = """
 import dataclasses
-from gpteval import *
+from gpteval import FinetuneConfig, ModelFamily, Suite, hookimpl
 from gpteval_tasks.rte import RTE
 """
 TASKS = "@hookimpl\ndef gpteval_register_tasks():\n    "
