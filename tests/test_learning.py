@@ -42,7 +42,7 @@ def fit(task: str, mini: Loaded, results: Path, *, shuffle: bool = False) -> Res
     return complete(unit, ResultStore(results), Silent())[-1]
 
 
-@pytest.mark.parametrize("task", ["sst2", "snli", "copa"])
+@pytest.mark.parametrize("task", ["sst2", "copa"])
 def test_mini_beats_always_giving_the_most_frequent_answer(
     task: str, mini: Loaded, tmp_path: Path
 ) -> None:
@@ -50,7 +50,7 @@ def test_mini_beats_always_giving_the_most_frequent_answer(
     assert result.interval[0] > result.baselines["majority"]["accuracy"]
 
 
-@pytest.mark.parametrize("task", ["sst2", "snli", "copa"])
+@pytest.mark.parametrize("task", ["sst2", "copa"])
 def test_random_labels_teach_nothing(task: str, mini: Loaded, tmp_path: Path) -> None:
     result = fit(task, mini, tmp_path, shuffle=True)
     assert result.interval[0] <= result.baselines["random"]["accuracy"] <= result.interval[1] + 0.05
