@@ -40,7 +40,7 @@ def once(task: str, recipe: str, limit: int | None) -> tuple[float, float]:
         os.environ[VARIABLE] = place
         results = Path(place) / "results"
         config = RunConfig((task,), sample=True, results=results, recipe=recipe, limit=limit)
-        (planned,) = plan(config, Silent())
+        ((planned,), _) = plan(config, Silent())
         result = execute(config, Silent())[0]
     for name in COUNTED:
         if getattr(planned, name) != result.cost[name]:

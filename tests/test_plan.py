@@ -10,6 +10,7 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
+from official import write_cola
 
 import gpteval
 from gpteval import Compute, ConfigError, FinetuneConfig
@@ -170,6 +171,17 @@ def test_what_is_no_time_is_told_in_one_line(
 def test_a_plan_is_asked_in_the_words_of_a_run() -> None:
     names = {option.name for option in run_command.params}
     assert {option.name for option in plan_command.params} == names | {"budget"}
+
+
+def test_a_task_of_a_group_that_can_not_be_planned_is_named_and_told_by_the_exit_code(
+    tiny_directory: Path, tmp_path: Path
+) -> None:
+    data = write_cola(tmp_path / "data")
+    words = ["--tasks", "glue", "--data-dir", str(data), "--model", str(tiny_directory)]
+    page = CliRunner().invoke(cli, ["plan", *words, "--results", str(tmp_path), "--json"])
+    assert [json.loads(line)["task"] for line in page.stdout.splitlines()] == ["cola"]
+    assert "rte has no result: " in page.stderr
+    assert page.exit_code == 1
 
 
 VALUES = {"transfer_layers": "0..2", "device": "cpu", "layer_divisor": "2.5"}

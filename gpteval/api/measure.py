@@ -71,7 +71,7 @@ def plan(
     """
     from gpteval.studies.plan import plan as planned
 
-    return planned(settled(RunConfig, tasks, settings), progress or Silent(), budget)
+    return planned(settled(RunConfig, tasks, settings), progress or Silent(), budget)[0]
 
 
 def ablate(

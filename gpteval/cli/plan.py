@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gpteval.cli import output
+from gpteval.cli.options import end
 from gpteval.cli.run import chosen, run_options
 
 if TYPE_CHECKING:
@@ -43,11 +44,12 @@ def command(*, as_json: bool, budget: str | None, **options: Any) -> None:
 
     settings = chosen(**options)
     config = settled(RunConfig, settings.pop("tasks"), settings)
-    planned = plan(config, listener(), budget)
+    planned, left_out = plan(config, listener(), budget)
     if as_json:
         output.show_json(*map(asdict, planned))
-        return
-    _print(planned, budget)
+    else:
+        _print(planned, budget)
+    end(left_out, failed=bool(left_out))
 
 
 def _print(planned: Sequence[Planned], budget: str | None) -> None:

@@ -96,7 +96,9 @@ def budget_seconds(text: str) -> float:
     return seconds
 
 
-def plan(config: RunConfig, progress: Progress, budget: str | None = None) -> list[Planned]:
+def plan(
+    config: RunConfig, progress: Progress, budget: str | None = None
+) -> tuple[list[Planned], dict[str, str]]:
     """Every fine-tuning of a run, in the order of the run, and which of them a budget pays for.
 
     A budget takes the shortest first: so it pays for the most of them, and what is left is begun by
@@ -107,6 +109,9 @@ def plan(config: RunConfig, progress: Progress, budget: str | None = None) -> li
         config: The run.
         progress: Told what is being timed.
         budget: A time, as `budget_seconds` reads it; None: no limit.
+
+    Returns:
+        Them, and task of a group that can't be planned → reason.
 
     Raises:
         GptevalError: As the run itself would, before its first task begins.
@@ -135,7 +140,7 @@ def plan(config: RunConfig, progress: Progress, budget: str | None = None) -> li
             planned += _job([made(data, transfer, seed) for transfer, seed in variants], progress)
         session.forget(data.rows)
     asked.refuse_none(planned)
-    return planned if limit is None else afforded(planned, limit)
+    return planned if limit is None else afforded(planned, limit), asked.left_out
 
 
 def afforded(planned: Sequence[Planned], seconds: float) -> list[Planned]:
