@@ -90,7 +90,7 @@ class Apart:
             remove_partial(path.parent, path.name)
             write_whole(path, to_lines(own, Result))
 
-    def replace(self, changed: Sequence[tuple[Result, Result]]) -> None:
+    def rewrite(self, changed: Sequence[tuple[Result, Result]]) -> None:
         """Put results in the place of some that `holds` knows; raises as `write`."""
         for key in dict.fromkeys(old.key for old, _ in changed):
             own = self.by_key[key]

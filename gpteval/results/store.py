@@ -156,7 +156,7 @@ class ResultStore:
         others = [pair for pair in changed if pair not in own]
         lines = {to_lines([old], Result): to_lines([new], Result) for old, new in others}
         with saving(f"{self._apart.folder}: nothing is changed"):
-            self._apart.replace(own)
+            self._apart.rewrite(own)
         if not self.records.is_file():
             return 0
         with saving(f"{self.records}: nothing is changed"), self._locked():
