@@ -37,7 +37,7 @@ class Heard(Silent):
         self.where |= {unit.where for unit in standing.running}
 
 
-@pytest.mark.parametrize(("launch", "module"), [("slurm", "submitit")])
+@pytest.mark.parametrize(("launch", "module"), [("ray", "ray"), ("slurm", "submitit")])
 def test_an_engine_that_is_not_installed_is_named(
     launch: str, module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -195,7 +195,7 @@ class Asked(Exception):
 
 
 def settings_of(words: list[str], monkeypatch: pytest.MonkeyPatch) -> RunConfig:
-    def run(tasks: str, *, progress: object, **settings: Any) -> None:
+    def run(tasks: str, *, progress: object, engine: None, **settings: Any) -> None:
         raise Asked(settled(RunConfig, tasks, settings))
 
     def plan(config: RunConfig, progress: object, budget: str | None) -> None:

@@ -106,7 +106,7 @@ launch_option = click.option(
     metavar="ENGINE",
     callback=_engine,
     help="Compute several units (a task, a seed) at once: local:N, on N processes of this machine; "
-    "slurm, as jobs of Slurm.",
+    "ray or ray:ADDRESS; slurm.",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON instead, an object a line."

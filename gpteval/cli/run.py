@@ -90,7 +90,7 @@ def command(*, as_json: bool, **options: Any) -> None:
     gpteval run --tasks glue --model mini --predict   # test sets too: see `gpteval submit`
     gpteval run --tasks rte --sample --no-pretraining # what the weights are worth
     gpteval run --tasks rte --sample --transfer-layers 0..4   # and each layer of them
-    gpteval run --tasks all --seeds 5 --launch local:8   # eight units at once; slurm too
+    gpteval run --tasks all --seeds 5 --launch local:8   # eight units at once; ray, slurm too
     On eight GPUs; on two machines of eight, with a directory that both can write; by Slurm:
     torchrun --standalone --nproc-per-node 8 -m gpteval run --tasks all
     torchrun --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d \\

@@ -57,12 +57,12 @@ def last_written() -> Path:
     """The default directory with the newest records; if both have some, it is named."""
     from gpteval.results.store import last_written as written_at
 
-    written = {Path(name): written_at(Path(name)) for name in (RESULTS, SAMPLE_RESULTS)}
-    there = sorted((place for place, when in written.items() if when), key=lambda p: written[p])
+    asked = [(written_at(Path(name)), Path(name)) for name in (RESULTS, SAMPLE_RESULTS)]
+    there = sorted((when, place) for when, place in asked if when is not None)
     if len(there) > 1:
-        newest, other = there[-1], there[0]
+        newest, other = there[-1][1], there[0][1]
         output.tell(f"the newest results, those in {newest} (others: gpteval leaderboard {other})")
-    return there[-1] if there else Path(RESULTS)
+    return there[-1][1] if there else Path(RESULTS)
 
 
 def form_of(layout: str | None, as_json: bool, path: Path | None) -> str:

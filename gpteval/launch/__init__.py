@@ -1,1 +1,1 @@
-"""Many units at once: on processes of this machine, or as jobs of Slurm."""
+"""Many units at once: on processes of this machine, on a Ray cluster, or as jobs of Slurm."""

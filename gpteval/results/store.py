@@ -275,10 +275,10 @@ class ResultStore:
         )
 
 
-def last_written(directory: Path) -> float:
-    """When results were last put in a directory, in seconds of the system's clock; 0: never."""
+def last_written(directory: Path) -> float | None:
+    """When results were last put in a directory, in seconds of the system's clock; None: never."""
     places = (directory / RECORDS, directory / FOLDER)
-    return max((place.stat().st_mtime for place in places if place.exists()), default=0.0)
+    return max((place.stat().st_mtime for place in places if place.exists()), default=None)
 
 
 def _normal(line: bytes) -> bytes:
