@@ -27,6 +27,7 @@ from gpteval.launch.driver import Drive
 from gpteval.launch.pool import Job
 from gpteval.methods.order import Order, Outcome, Shape, expected
 from gpteval.methods.outcome import Results
+from gpteval.plugins import registry
 from gpteval.progress import Silent, Standing
 from gpteval.records import Result
 from gpteval.results.store import ResultStore
@@ -70,6 +71,7 @@ def test_a_task_that_no_worker_has_is_refused(settings: dict[str, Any], tmp_path
     task = Table(name="own", text="text", labels=labels, files=files).task(tmp_path)
     with pytest.raises(ConfigError, match=r"'own' was given as a value.*--task-file"):
         gpteval.run(task, **settings | {"sample": False}, engine=gpteval.engine("local:1"))
+    registry.cache_clear()  # which knows the task now
 
 
 def test_two_workers_leave_what_one_process_does(settings: dict[str, Any], tmp_path: Path) -> None:
