@@ -26,8 +26,8 @@ SECTIONS = {
     "Settings": "FinetuneConfig PretrainConfig VectorsConfig Compute",
     "What a run leaves": "Result Prediction",
     "From Python: measure": "run plan score_zeroshot score_probes neuron score_baselines "
-    "ablate ablate_layers ablate_pieces noise curve doctor pretrain_model train_vectors load_model "
-    "recipe read_table",
+    "ablate ablate_layers ablate_pieces noise curve doctor engine pretrain_model train_vectors "
+    "load_model recipe read_table",
     "From Python: keep and answer": "load_finetuned Finetuned Answer",
     "From Python: results": "load_results leaderboard matrix history compare diff show bless "
     "check rescore verify_results merge_results submit",

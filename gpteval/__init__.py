@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from gpteval.encode.cache import cache_directory
     from gpteval.encode.tokenizer import BpeTokenizer
     from gpteval.files import replacing
+    from gpteval.launch.engine import engine
     from gpteval.methods.settings import recipe
     from gpteval.metric import Metric
     from gpteval.model import Loaded, Model, ModelFamily, SentenceModel, Tokenizer
@@ -130,6 +131,7 @@ __all__ = [
     "curve",
     "diff",
     "doctor",
+    "engine",
     "history",
     "hookimpl",
     "leaderboard",
@@ -211,6 +213,7 @@ _LAZY = {
     "curve": "gpteval.api.measure",
     "diff": "gpteval.api.compare",
     "doctor": "gpteval.api.measure",
+    "engine": "gpteval.launch.engine",
     "leaderboard": "gpteval.api.results",
     "list_metrics": "gpteval.api.offers",
     "list_models": "gpteval.api.offers",

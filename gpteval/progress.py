@@ -3,7 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+
+class Running(NamedTuple):
+    """A unit that a worker is at: its name, which worker, and for how many seconds."""
+
+    name: str
+    where: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where many units stand that several workers compute.
+
+    Attributes:
+        total: How many there are.
+        done: How many of them are, those finished before among them.
+        failed: How many could not be measured.
+        running: Those under way.
+        left: About how many seconds are left; None where that can't be known yet.
+    """
+
+    total: int
+    done: int
+    failed: int
+    running: tuple[Running, ...]
+    left: float | None
+
+    @property
+    def waiting(self) -> int:
+        """How many were not begun."""
+        return self.total - self.done - self.failed - len(self.running)
 
 
 class Progress(Protocol):
@@ -30,6 +63,12 @@ class Progress(Protocol):
     def say(self, line: str) -> None:
         """A line that stays ("rte: finished before, not run again")."""
 
+    def units(self, standing: Standing, *, over: bool = False) -> None:
+        """Where units stand that workers compute, every now and then until it is `over`."""
+
+    def begun(self) -> None:
+        """One of these units was not finished before."""
+
 
 class Silent:
     """The listener that shows nothing."""
@@ -47,4 +86,10 @@ class Silent:
         """Ignore."""
 
     def say(self, line: str) -> None:
+        """Ignore."""
+
+    def units(self, standing: Standing, *, over: bool = False) -> None:
+        """Ignore."""
+
+    def begun(self) -> None:
         """Ignore."""

@@ -163,6 +163,7 @@ SEARCHERS = {
     "gpteval/files.py": 3,
     "gpteval/encode/cache.py": 2,
     "gpteval/pretrain/loop.py": 1,
+    "gpteval/results/apart.py": 1,
     # which format a model's directory has, by the names in it
     "models/__init__.py": 1,
     "models/huggingface.py": 2,

@@ -170,7 +170,7 @@ def test_what_is_no_time_is_told_in_one_line(
 
 def test_a_plan_is_asked_in_the_words_of_a_run() -> None:
     names = {option.name for option in run_command.params}
-    assert {option.name for option in plan_command.params} == names | {"budget"}
+    assert {option.name for option in plan_command.params} == names - {"launch"} | {"budget"}
 
 
 def test_a_task_of_a_group_that_can_not_be_planned_is_named_and_told_by_the_exit_code(
@@ -186,7 +186,7 @@ def test_a_task_of_a_group_that_can_not_be_planned_is_named_and_told_by_the_exit
 
 VALUES = {"transfer_layers": "0..2", "device": "cpu", "layer_divisor": "2.5"}
 DEFAULTS = asdict(FinetuneConfig()) | asdict(Compute())
-ELSEWHERE = {"as_json", "run_file", "tasks", "task_file"}
+ELSEWHERE = {"as_json", "run_file", "tasks", "task_file", "launch"}
 """Of what is planned they change nothing, or they say it all."""
 
 
@@ -195,7 +195,7 @@ class Asked(Exception):
 
 
 def settings_of(words: list[str], monkeypatch: pytest.MonkeyPatch) -> RunConfig:
-    def run(tasks: str, *, progress: object, **settings: Any) -> None:
+    def run(tasks: str, *, progress: object, engine: None, **settings: Any) -> None:
         raise Asked(settled(RunConfig, tasks, settings))
 
     def plan(config: RunConfig, progress: object, budget: str | None) -> None:

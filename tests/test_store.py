@@ -12,6 +12,7 @@ import gpteval
 from gpteval.errors import ResultError
 from gpteval.records import SCHEMA, Prediction, json_schema
 from gpteval.results.store import ResultStore
+from gpteval.results.unit_store import UnitStore
 
 TESTS = Path(__file__).parent
 RESULTS = TESTS.parent / "results"
@@ -49,6 +50,7 @@ APPEND = """
 import sys
 from fabricated import result
 from gpteval.results.store import ResultStore
+from gpteval.results.unit_store import UnitStore
 for number in range(200):
     row = result(sys.argv[2], seed=number)
     ResultStore(sys.argv[1]).append([row, row] if number % 10 == 0 else [row])
@@ -99,6 +101,7 @@ KILLED = """
 import os, sys
 from fabricated import result
 from gpteval.results.store import ResultStore
+from gpteval.results.unit_store import UnitStore
 store = ResultStore(sys.argv[1])
 with store._locked():
     with store.records.open("ab") as file:
@@ -229,6 +232,7 @@ import resource, sys
 from fabricated import predictions, result
 from gpteval.errors import ResultError
 from gpteval.results.store import ResultStore
+from gpteval.results.unit_store import UnitStore
 store = ResultStore(sys.argv[1])
 limit = store.records.stat().st_size + 100
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -317,6 +321,7 @@ CLAIMS = """
 import sys
 from pathlib import Path
 from gpteval.results.store import ResultStore
+from gpteval.results.unit_store import UnitStore
 
 store, counted = ResultStore(sys.argv[1]), Path(sys.argv[2])
 for _ in range(150):
@@ -334,3 +339,66 @@ def test_processes_that_claim_one_unit_take_turns(tmp_path):
     assert [claimant.returncode for claimant in claimants] == [0] * 4, said
     assert counted.read_text() == str(4 * 150)
     assert not (tmp_path / "results" / "unfinished").exists()
+
+
+def test_what_workers_left_is_read_beside_the_records(tmp_path):
+    plain, worker = ResultStore(tmp_path), UnitStore(tmp_path)
+    plain.append([result("rte", key="a")])
+    made = [result("cola", key="b", split=split) for split in ("dev", "test")]
+    worker.put([(None, own) for own in made])
+    assert plain.read() == [result("rte", key="a"), *made]
+    assert plain.finished("b") == worker.finished("b") == made
+    assert len((tmp_path / "records.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_unit_that_two_workers_computed_is_there_once(tmp_path):
+    ResultStore(tmp_path).append([result(key="a", split="dev", seed=1)])
+    for seed in (2, 3):
+        UnitStore(tmp_path).put([(None, result(key="a", split="dev", seed=seed))])
+    assert [r.seed for r in ResultStore(tmp_path).read()] == [3]
+    assert ResultStore(tmp_path).finished("a") == ResultStore(tmp_path).read()
+
+
+def test_a_result_of_a_worker_is_replaced_where_it_lies(tmp_path):
+    UnitStore(tmp_path).put([(None, result(key="a", split=s)) for s in ("dev", "test")])
+    store = ResultStore(tmp_path)
+    old, other = store.read()
+    store.put([(old, replace(old, seed=7))])
+    assert ResultStore(tmp_path).read() == [replace(old, seed=7), other]
+    assert not store.records.exists()
+
+
+def test_a_file_of_another_key_counts_nothing(tmp_path):
+    UnitStore(tmp_path).put([(None, result(key="a"))])
+    (tmp_path / "records" / "b.jsonl").write_bytes((tmp_path / "records" / "a.jsonl").read_bytes())
+    assert ResultStore(tmp_path).read() == [result(key="a")]
+
+
+def test_workers_need_no_file_lock(tmp_path):
+    store = UnitStore(tmp_path)
+    for name in ("records.lock", "unfinished/aaaaaaaaaaaaaaaa.lock"):
+        (tmp_path / name).mkdir(parents=True)  # nobody can lock what is no file
+    with store.claimed("a" * 64, lambda: None):
+        store.put([(None, result(key="a" * 64))])
+    assert store.read() == [result(key="a" * 64)]
+
+
+AT_ONCE = """
+import sys
+from fabricated import predictions, result
+from gpteval.results.unit_store import UnitStore
+
+store = UnitStore(sys.argv[1])
+for seed in range(100):
+    written = store.write_predictions("k" * 64, "rte", "dev", predictions(["a"], ["a"]) * 50)
+    store.put([(None, result(key="k" * 64, split="dev", predictions=written))])
+"""
+
+
+def test_workers_that_no_lock_holds_back_at_one_unit_leave_it_once_and_whole(tmp_path):
+    workers = [python(AT_ONCE, tmp_path) for _ in range(3)]
+    said = [worker.communicate()[1] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0] * 3, said
+    (found,) = ResultStore(tmp_path).read()
+    assert len(ResultStore(tmp_path).read_predictions(found)) == 50
+    assert [p.name for p in tmp_path.rglob("*.partial")] == []

@@ -216,7 +216,7 @@ def merge_results(directories: Iterable[PathLike], output: PathLike) -> tuple[in
 
     sources = [ResultStore(directory) for directory in directories]
     for source in sources:
-        if not source.records.is_file():
+        if not source.files:
             raise ResultError(f"no results in {source.directory}: name a directory of records")
     return merge(sources, ResultStore(output))
 

@@ -14,6 +14,7 @@ from gpteval.cli.options import (
     data_dir_option,
     force_option,
     json_option,
+    launch_option,
     limit_option,
     predict_option,
     results_option,
@@ -52,6 +53,7 @@ from gpteval.cli.options import (
 @force_option
 @results_option
 @predict_option
+@launch_option
 @json_option
 def command(*, as_json: bool, **settings: Any) -> None:
     """Train and score baselines that need no language model.
@@ -78,7 +80,7 @@ def command(*, as_json: bool, **settings: Any) -> None:
     from gpteval.cli.progress import listener
     from gpteval.methods.baseline import score_baselines
 
-    progress = listener()
-    results = score_baselines(progress=progress, **settings)
+    progress, engine = listener(), settings.pop("launch")
+    results = score_baselines(progress=progress, engine=engine, **settings)
     show_results(results, as_json=as_json)
     conclude(settings, results, new=progress.whole.begun)

@@ -21,6 +21,7 @@ from gpteval.paths import user_path
 from gpteval.plugins import registry
 
 if TYPE_CHECKING:
+    from gpteval.methods.order import Engine
     from gpteval.methods.outcome import Results
     from gpteval.records import Result
 
@@ -51,6 +52,18 @@ class UserPath(click.Path):
 
 
 DIRECTORY = UserPath(file_okay=False)
+
+
+def _engine(
+    context: click.Context, parameter: click.Parameter, launch: str | None
+) -> Engine | None:
+    """What `--launch` names, before anything is read."""
+    if launch is None or context.resilient_parsing:
+        return None
+    from gpteval.launch.engine import engine
+
+    return engine(launch)
+
 
 model_option = click.option(
     "--model", help="Model reference (see `gpteval models`); mini with --sample, else openai-gpt."
@@ -87,6 +100,13 @@ predict_option = click.option(
     "--predict",
     is_flag=True,
     help="Predict test sets whose labels are private too, for `gpteval submit`.",
+)
+launch_option = click.option(
+    "--launch",
+    metavar="ENGINE",
+    callback=_engine,
+    help="Compute several units (a task, a seed) at once: local:N, on N processes of this machine; "
+    "ray or ray:ADDRESS; slurm.",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON instead, an object a line."

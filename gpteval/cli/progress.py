@@ -7,8 +7,11 @@ from collections.abc import Sequence
 
 import rich.progress as bars
 from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
 from gpteval.cli import output
+from gpteval.progress import Standing
 from gpteval.text import duration, printable
 
 QUIET_SECONDS = 10.0
@@ -66,6 +69,17 @@ class Whole:
         return f"{place}, {duration(left)} left for all"
 
 
+def standing_line(standing: Standing) -> str:
+    """Where many units stand: "7 of 10 units done, 1 failed, 2 running, 1 min left"."""
+    parts = [f"{standing.done} of {standing.total} units done"]
+    parts += [f"{standing.failed} failed"] if standing.failed else []
+    parts += [f"{len(standing.running)} running"] if standing.running else []
+    parts += [f"{standing.waiting} waiting"] if standing.waiting else []
+    if standing.left is not None and (standing.running or standing.waiting):
+        parts.append(f"about {duration(standing.left)} left")
+    return ", ".join(parts)
+
+
 class Bars:
     """A `gpteval.progress.Progress` for people who watch."""
 
@@ -75,7 +89,26 @@ class Bars:
         self._bar = self._drawn()
         self._task = bars.TaskID(0)
         self._began, self._earlier = 0.0, 0
+        self._live: Live | None = None
         self.whole = Whole()
+
+    def units(self, standing: Standing, *, over: bool = False) -> None:
+        """One screen: a line for all of them, and one for each that is under way."""
+        if self._live is None:
+            self._live = Live(console=self.console, auto_refresh=False)
+            self._live.start()
+        lines = [standing_line(standing)]
+        lines += [
+            f"  {unit.name} · {unit.where} · {duration(unit.seconds)}" for unit in standing.running
+        ]
+        self._live.update(Text("\n".join(map(printable, lines))), refresh=True)
+        if over:
+            self._live.stop()
+            self._live = None
+
+    def begun(self) -> None:
+        """Remember it."""
+        self.whole.begun = True
 
     def _drawn(self) -> bars.Progress:
         """A fresh display: one that is started again would draw its finished bars again."""
@@ -131,7 +164,20 @@ class Lines:
         """Prints on stderr."""
         self._what, self._total, self._done, self._earlier = "", 0, 0, 0
         self._began = self._last = 0.0
+        self._told = (0, 0)
         self.whole = Whole()
+
+    def units(self, standing: Standing, *, over: bool = False) -> None:
+        """A line when units ended and the last is long ago, and one at the end."""
+        ended, now = (standing.done, standing.failed), time.monotonic()
+        if over or (ended != self._told and now - self._last >= QUIET_SECONDS):
+            self._told, self._last = ended, now
+            at = ", ".join(f"{unit.name} ({unit.where})" for unit in standing.running)
+            self.say(f"{standing_line(standing)}{f'; running: {at}' if at else ''}")
+
+    def begun(self) -> None:
+        """Remember it."""
+        self.whole.begun = True
 
     def part(self, number: int, sizes: Sequence[float], noun: str = "task") -> None:
         """Remember which."""

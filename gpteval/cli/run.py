@@ -14,6 +14,7 @@ from gpteval.cli.options import (
     chosen_seeds,
     conclude,
     json_option,
+    launch_option,
     options_from,
     predict_option,
     show_results,
@@ -66,6 +67,7 @@ def run_options(command: Command) -> Command:
 
 @click.command()
 @run_options
+@launch_option
 def command(*, as_json: bool, **options: Any) -> None:
     """Fine-tune one model on every task and score it.
 
@@ -88,6 +90,7 @@ def command(*, as_json: bool, **options: Any) -> None:
     gpteval run --tasks glue --model mini --predict   # test sets too: see `gpteval submit`
     gpteval run --tasks rte --sample --no-pretraining # what the weights are worth
     gpteval run --tasks rte --sample --transfer-layers 0..4   # and each layer of them
+    gpteval run --tasks all --seeds 5 --launch local:8   # eight units at once; ray, slurm too
     On eight GPUs; on two machines of eight, with a directory that both can write; by Slurm:
     torchrun --standalone --nproc-per-node 8 -m gpteval run --tasks all
     torchrun --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d \\
@@ -99,7 +102,7 @@ def command(*, as_json: bool, **options: Any) -> None:
     from gpteval.methods.run import run
 
     settings, progress = chosen(**options), listener()
-    results = run(progress=progress, **settings)
+    results = run(progress=progress, engine=settings.pop("launch"), **settings)
     if not rank():
         show_results(results, as_json=as_json)
         conclude(settings, results, new=progress.whole.begun)

@@ -55,12 +55,14 @@ class View(NamedTuple):
 
 def last_written() -> Path:
     """The default directory with the newest records; if both have some, it is named."""
-    records = [Path(name) / "records.jsonl" for name in (RESULTS, SAMPLE_RESULTS)]
-    there = sorted((p for p in records if p.is_file()), key=lambda p: p.stat().st_mtime)
+    from gpteval.results.store import last_written as written_at
+
+    asked = [(written_at(Path(name)), Path(name)) for name in (RESULTS, SAMPLE_RESULTS)]
+    there = sorted((when, place) for when, place in asked if when is not None)
     if len(there) > 1:
-        newest, other = there[-1].parent, there[0].parent
+        newest, other = there[-1][1], there[0][1]
         output.tell(f"the newest results, those in {newest} (others: gpteval leaderboard {other})")
-    return there[-1].parent if there else Path(RESULTS)
+    return there[-1][1] if there else Path(RESULTS)
 
 
 def form_of(layout: str | None, as_json: bool, path: Path | None) -> str:

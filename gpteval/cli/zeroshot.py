@@ -13,6 +13,7 @@ from gpteval.cli.options import (
     data_dir_option,
     force_option,
     json_option,
+    launch_option,
     limit_option,
     model_option,
     options_from,
@@ -43,6 +44,7 @@ SHARED = ("data_dir", "sample", "limit", "skip_missing", "force", "results")
 @skip_missing_option
 @force_option
 @results_option
+@launch_option
 @json_option
 @click.option(
     "--untrained/--no-untrained",
@@ -81,14 +83,13 @@ def command(
     if every == bool(tasks):
         raise click.UsageError("give --all, or --tasks NAMES")
     names = task_names(tasks or "all")
-    progress = listener()
-    results = zeroshot.execute(settled(ZeroshotConfig, names, settings), progress)
+    progress, engine = listener(), settings.pop("launch")
+    results = zeroshot.execute(settled(ZeroshotConfig, names, settings), progress, engine=engine)
     if baselines:
         shared = {name: settings[name] for name in SHARED}
         # Likelihoods need no training split.
-        results.join(
-            fit_baselines(settled(BaselineConfig, names, shared), progress, required=False)
-        )
+        own = settled(BaselineConfig, names, shared)
+        results.join(fit_baselines(own, progress, required=False, engine=engine))
     registry().run_finished(results)  # once, of all that the command made
     show_results(results, as_json=as_json)
     _, without = zeroshot.scorable(names)

@@ -19,8 +19,9 @@ from gpteval.features.tfidf import SETTINGS, TextFeatures
 from gpteval.features.wordnet import read_wordnet, wordnet_digest
 from gpteval.files import digest
 from gpteval.methods.job import Job
-from gpteval.methods.linear import Linear, execute
+from gpteval.methods.linear import Linear, Units, execute
 from gpteval.methods.linear_model import HEAD, Features, LinearModel
+from gpteval.methods.order import Engine
 from gpteval.methods.outcome import Results
 from gpteval.methods.settings import BaselineConfig, settled
 from gpteval.methods.unit import SplitName, Unit
@@ -116,6 +117,7 @@ def score_baselines(
     tasks: str | Task | Iterable[str | Task] = ALL,
     *,
     progress: Progress | None = None,
+    engine: Engine | None = None,
     **settings: Any,
 ) -> Results:
     """Fit and score the baselines of every task asked for.
@@ -123,6 +125,7 @@ def score_baselines(
     Args:
         tasks: Names or groups, as a list or joined by commas; "all": every task there is.
         progress: Told where the work stands, and which splits are not there.
+        engine: Computes the units elsewhere, several at once; None: one after another, here.
         settings: Fields of `BaselineConfig`: data_dir, sample, limit, force, results, predict,
             vectors, wordnet.
 
@@ -135,18 +138,36 @@ def score_baselines(
     """
     if strange := sorted({"model", "compute"} & settings.keys()):
         raise ConfigError(f"baselines have no {strange[0]}: leave it out")
-    results = fit_baselines(settled(BaselineConfig, tasks, settings), progress or Silent())
+    config = settled(BaselineConfig, tasks, settings)
+    results = fit_baselines(config, progress or Silent(), engine=engine)
     registry().run_finished(results)
     return results
 
 
-def fit_baselines(config: BaselineConfig, progress: Progress, *, required: bool = True) -> Results:
+def fit_baselines(
+    config: BaselineConfig,
+    progress: Progress,
+    *,
+    required: bool = True,
+    engine: Engine | None = None,
+) -> Results:
     """Read, fit and score task by task, as `execute` does.
 
     Args:
         config: What to score.
         progress: Told where the work stands.
         required: Whether it is a fault that a task can have none: not beside other scores.
+        engine: Who computes them; None: this process.
+    """
+    units = units_of(config)
+    return execute(config, progress, units, lacks=LACKS, required=required, engine=engine)
+
+
+def units_of(config: BaselineConfig) -> Units:
+    """Makes the baselines of a job.
+
+    Raises:
+        ConfigError: A file or directory that the settings name can't be used.
     """
     further = with_vectors(config.vector_files)
     if config.wordnet is not None:
@@ -159,7 +180,7 @@ def fit_baselines(config: BaselineConfig, progress: Progress, *, required: bool 
         own: list[Unit] = [unit for unit in linear if unit.applies]
         return [*own, window] if window.applies and window.scored else own
 
-    return execute(config, progress, units, lacks=LACKS, required=required)
+    return units
 
 
 class Fit(Linear):

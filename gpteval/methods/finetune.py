@@ -187,7 +187,7 @@ class Finetune:
         finetuning = self.finetuning(model, Saving(self.unfinished, self.config.save_seconds))
         self._warn(self.memory(finetuning), progress)
         selects = dev_score if self._selects else None
-        return finetuning.fit(encoded[task.name, "train"], selects, self._title, progress)
+        return finetuning.fit(encoded[task.name, "train"], selects, self.title, progress)
 
     @property
     def _selects(self) -> bool:
@@ -232,8 +232,7 @@ class Finetune:
             lora = self.config.config.adapter == "lora"
             advice = "a smaller model, or a machine with more" if lora else "--adapter lora"
             progress.say(
-                f"{self._title} needs about {needed / 1e9:.3g} GB of {there / 1e9:.3g}: "
-                f"try {advice}"
+                f"{self.title} needs about {needed / 1e9:.3g} GB of {there / 1e9:.3g}: try {advice}"
             )
 
     def course(self) -> Course:
@@ -263,8 +262,8 @@ class Finetune:
         return self.data.encoded(Specials.after(self.loaded.model.vocab_size))
 
     @property
-    def _title(self) -> str:
-        """What the progress bar shows: the task, and what tells this unit from the others."""
+    def title(self) -> str:
+        """What people are told: the task, and what tells this unit from the others."""
         label = self.transfer.label
         seed = f" seed {self.seed}" if len(self.config.seeds) > 1 else ""
         return f"{self.job.task.name}{f', {label}' if label else ''}{seed}"
@@ -290,7 +289,7 @@ class Finetune:
             encoded[name],
             autocast=self.machine.autocast,
             world=self.world,
-            title=f"{self._title} · scoring {task.name} {split}",
+            title=f"{self.title} · scoring {task.name} {split}",
             progress=progress,
         )
         evaluated.seconds += time.perf_counter() - began

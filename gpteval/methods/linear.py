@@ -18,6 +18,16 @@ from gpteval.data.raw import AbsentError
 from gpteval.methods.identity import content, key
 from gpteval.methods.job import Job
 from gpteval.methods.linear_model import Done
+from gpteval.methods.order import (
+    Engine,
+    Order,
+    Sent,
+    Shape,
+    carried,
+    refuse_unsendable,
+    sent_config,
+    sized,
+)
 from gpteval.methods.outcome import Asked, Results
 from gpteval.methods.run import plan, trainable
 from gpteval.methods.settings import Trained
@@ -37,6 +47,7 @@ from gpteval.task import Example, Label, Task
 
 if TYPE_CHECKING:
     from gpteval.data.rows import Origin, SplitRows
+    from gpteval.results.store import ResultStore
 
 Units = Callable[["Job", "Mapping[SplitName, SplitRows]", int | None], Sequence[Unit]]
 """What is fitted on the rows of a job, read with a limit."""
@@ -49,6 +60,7 @@ def execute(
     *,
     lacks: str,
     required: bool = True,
+    engine: Engine | None = None,
 ) -> Results:
     """Read, fit and score task by task; what was named by itself is read before the first fit.
 
@@ -58,6 +70,7 @@ def execute(
         units: What is fitted on the rows of a job.
         lacks: What is said of a task that has none, before the reason.
         required: Whether it is a fault that a task can have none: not beside other scores.
+        engine: Who computes them, told `config` alone; None: this process.
     """
     from gpteval.data.rows import origin
     from gpteval.results.store import ResultStore
@@ -72,25 +85,54 @@ def execute(
     store.prepare()
     jobs = plan(tasks, rows_from, lambda task, split: config.predict)
     sizes = [job.task.source.splits["train"].rows for job in jobs]
-    read = partial(_read, rows_from=rows_from, limit=config.limit, asked=asked)
+    read = partial(read_job, rows_from=rows_from, limit=config.limit, asked=asked)
     ready = {n: read(job) for n, job in enumerate(jobs) if asked.by_itself(*job.tasks)}
     results: list[Result] = []
+    if engine is not None:
+        refuse_unsendable(config, tasks)
+        sent = _sent(jobs, config, required, store)
+        results, jobs = carried(sent, engine, store, asked, again=config.force), []
     for number, job in enumerate(jobs):
         progress.part(number + 1, sizes)
         rows = ready.pop(number) if number in ready else read(job)
-        for task, split in job.scored if config.predict and rows else ():
-            if (task.name, split) not in rows:
-                progress.say(f"{task.name} {split} is not there, and is not predicted")
-        with asked.attempt(*job.tasks):
-            for unit in units(job, rows, config.limit) if rows else ():
-                results += complete(unit, store, progress, again=config.force)
+        fitted = units(job, rows, config.limit) if rows else ()
+        results += completed(job, fitted, config, store, asked)
     if not required:
         return Results(results)
     asked.refuse_none(results)
     return asked.results(results)
 
 
-def _read(
+def completed(
+    job: Job, fitted: Sequence[Unit], config: Trained, store: ResultStore, asked: Asked
+) -> list[Result]:
+    """The results of what is fitted on the rows of a job, unless they can't be used."""
+    results: list[Result] = []
+    there = {(task.name, split) for unit in fitted for task, split in unit.scored}
+    for task, split in job.scored if config.predict and fitted else ():
+        if (task.name, split) not in there:
+            asked.progress.say(f"{task.name} {split} is not there, and is not predicted")
+    with asked.attempt(*job.tasks):
+        for unit in fitted:
+            results += complete(unit, store, asked.progress, again=config.force)
+    return results
+
+
+def _sent(jobs: Sequence[Job], config: Trained, required: bool, store: ResultStore) -> list[Sent]:
+    """All that is fitted on a job as one order: its rows are read once."""
+    orders, shapes = list[Sent](), list[tuple[Shape, float]]()
+    origin = "sample" if config.sample else "files"
+    for job in jobs:
+        name = job.task.name
+        scored = [(task.name, split) for task, split in job.scored]
+        details = {"task": name, "scored": scored, "required": required}
+        orders.append(Sent(Order(name, Linear.mode, sent_config(config), details), None))
+        shape = Shape(Linear.mode, name, "cpu", 0, origin, config.limit or 0, 0)
+        shapes.append((shape, job.task.source.splits["train"].rows))
+    return sized(orders, shapes, store)
+
+
+def read_job(
     job: Job, rows_from: Origin, limit: int | None, asked: Asked
 ) -> dict[SplitName, SplitRows]:
     """Rows of the training split and of every scored split that is there.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 
 from gpteval.data.raw import AbsentError
-from gpteval.errors import DataError, PluginError
+from gpteval.errors import DataError, GptevalError, PluginError
 from gpteval.plugins import registry
 from gpteval.progress import Progress
 from gpteval.records import Result
@@ -73,7 +73,7 @@ class Asked:
         self._skip_missing, self._lacks = skip_missing, lacks
         self.left_out: dict[str, str] = {}
         self.skipped: dict[str, str] = {}
-        self._first: DataError | PluginError | None = None
+        self._first: GptevalError | None = None
 
     @contextmanager
     def attempt(self, *tasks: Task) -> Iterator[None]:
@@ -95,6 +95,23 @@ class Asked:
                 (self.skipped if skips else self.left_out)[task.name] = reason
                 self.progress.say(f"{task.name} {self._lacks}: {reason}")
 
+    def take(
+        self, name: str, failed: str, left_out: Mapping[str, str], skipped: Mapping[str, str]
+    ) -> None:
+        """Leave out what a worker could not measure, which was told already.
+
+        Args:
+            name: Of the unit.
+            failed: Why there is nothing of it; "" where there is.
+            left_out: Tasks of it that could not be measured → reason.
+            skipped: Those whose rows are not there and may be missing → reason.
+        """
+        reasons = {name: failed} if failed else dict(left_out)
+        for reason in reasons.values():
+            self._first = self._first or GptevalError(reason)
+        self.left_out |= reasons
+        self.skipped |= skipped
+
     def by_itself(self, *tasks: Task) -> bool:
         """Whether one of the tasks was named by itself, not only as one of a group."""
         return any(task.name in self._named for task in tasks)
@@ -103,7 +120,7 @@ class Asked:
         """Refuse to go on where nothing is left.
 
         Raises:
-            DataError, PluginError: The first reason.
+            GptevalError: The first reason.
         """
         if not remaining and self._first:
             raise self._first

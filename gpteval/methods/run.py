@@ -15,6 +15,16 @@ from typing import TYPE_CHECKING, Any
 from gpteval.data.raw import AbsentError
 from gpteval.errors import DataError, PluginError
 from gpteval.methods.job import Job, JobData
+from gpteval.methods.order import (
+    Engine,
+    Order,
+    Sent,
+    Shape,
+    carried,
+    refuse_unsendable,
+    sent_config,
+    sized,
+)
 from gpteval.methods.outcome import Asked, Results
 from gpteval.methods.settings import RunConfig, settled
 from gpteval.methods.unit import complete
@@ -29,6 +39,7 @@ if TYPE_CHECKING:
     from gpteval.methods.finetune import Finetune
     from gpteval.methods.session import Session
     from gpteval.model import Loaded
+    from gpteval.results.store import ResultStore
     from gpteval.weights.transfer import Transfer
 
 STATE = 4
@@ -36,13 +47,18 @@ STATE = 4
 
 
 def run(
-    tasks: str | Task | Iterable[str | Task], *, progress: Progress | None = None, **settings: Any
+    tasks: str | Task | Iterable[str | Task],
+    *,
+    progress: Progress | None = None,
+    engine: Engine | None = None,
+    **settings: Any,
 ) -> Results:
     """Fine-tune and score one model on every task asked for.
 
     Args:
         tasks: Names or groups, as a list or joined by commas ("glue,race").
         progress: Told where the run stands.
+        engine: Computes the units elsewhere, several at once; None: one after another, here.
         settings: Fields of `RunConfig`: model, data_dir, sample, recipe, changes, seeds, limit,
             force, results, compute, transfer_layers, predict.
 
@@ -54,21 +70,29 @@ def run(
     Raises:
         GptevalError: Anything the user can mend, before the first task begins where possible.
     """
-    results = execute(settled(RunConfig, tasks, settings), progress or Silent())
+    results = execute(settled(RunConfig, tasks, settings), progress or Silent(), engine=engine)
     if results:
         registry().run_finished(results)
     return results
 
 
-def execute(config: RunConfig, progress: Progress, session: Session | None = None) -> Results:
+def execute(
+    config: RunConfig,
+    progress: Progress,
+    session: Session | None = None,
+    engine: Engine | None = None,
+) -> Results:
     """Find the model, check every row, then complete job by job, seed by seed.
 
     Args:
         config: What to run.
         progress: Told where the run stands.
         session: What a study's variants share; None for a run by itself.
+        engine: Who computes the units; None: this process.
     """
     tasks, without = trainable(config.tasks)
+    if engine is not None:
+        refuse_unsendable(config, tasks)
     # torch is imported from here on, when every name is known to be right.
     from gpteval.methods.session import Session
     from gpteval.results.store import ResultStore
@@ -76,7 +100,7 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
     from gpteval.weights.transfer import transfers
 
     alone = session is None
-    session = session or Session(config, together=True)
+    session = session or Session(config, together=engine is None)
     told = session.told(progress)
     for name, reason in without.items():
         told.say(f"{name} is left out: {reason}")
@@ -90,10 +114,14 @@ def execute(config: RunConfig, progress: Progress, session: Session | None = Non
         store.prepare(STATE * sum(p.nbytes for p in loaded.model.parameters()))
         jobs = ready(tasks, config, session, asked)
         trained = {task.train_task or task.name for task in tasks}
-        made = partial(unit, config, session, len(trained) * len(variants) > 1)
+        several = len(trained) * len(variants) > 1
+        made = partial(unit, config, session, several)
         for data, (transfer, seed) in product(jobs, variants):
             made(data, transfer, seed).check()
     asked.refuse_none(jobs)
+    if engine is not None:
+        sent = _sent([made(data, *own) for data, own in product(jobs, variants)], several, store)
+        return asked.results(carried(sent, engine, store, asked, again=config.force))
     results: list[Result] = []
     sizes = [data.work(config.config.epochs) for data in jobs for _ in variants]
     number, noun = count(1), "task" if len(variants) == 1 else "fine-tuning"
@@ -127,6 +155,28 @@ def ready(
     predicts = partial(_predicts, config, session, asked.progress)
     planned = plan(tasks, session.origin, predicts)
     return [data for job in planned if (data := _usable(job, config, session, loaded, asked))]
+
+
+def _sent(units: Sequence[Finetune], several: bool, store: ResultStore) -> list[Sent]:
+    """The units of a run as orders; of `several` each keeps its model apart."""
+    orders, shapes = list[Sent](), list[tuple[Shape, float]]()
+    for own in units:
+        job, config = own.job, own.config
+        details = {
+            "task": job.task.name,
+            "scored": [(task.name, split) for task, split in job.scored],
+            "layers": own.transfer.layers,
+            "seed": own.seed,
+            "several": several,
+        }
+        order = Order(own.title, own.mode, sent_config(config), details)
+        orders.append(Sent(order, own))
+        facts, epochs = own.facts(*job.scored[-1]), config.config.epochs
+        origin, limit = facts["data"].origin, facts["data"].limit
+        where, name = facts["device"], job.scored[-1][0].name
+        shape = Shape(own.mode, name, where, facts["parameters"], origin, limit, epochs)
+        shapes.append((shape, own.data.work(epochs)))
+    return sized(orders, shapes, store)
 
 
 def unit(
@@ -165,7 +215,7 @@ def _usable(
 ) -> JobData | None:
     """A job's data, every row of it encoded once, without the tasks that had to be left out."""
     with suppress(DataError):
-        data = _data(job, config, session, loaded)
+        data = data_of(job, config, session, loaded)
         data.check()
         return data
     # Something can't be used: which task's?
@@ -173,14 +223,15 @@ def _usable(
     for task in job.tasks:
         own = Job(job.task, tuple(pair for pair in job.scored if pair[0] is task))
         with asked.attempt(task):
-            data = _data(own, config, session, loaded)
+            data = data_of(own, config, session, loaded)
             data.check()
             usable.append(data)
     scored = tuple(pair for data in usable for pair in data.job.scored)
-    return _data(Job(job.task, scored), config, session, loaded) if scored else None
+    return data_of(Job(job.task, scored), config, session, loaded) if scored else None
 
 
-def _data(job: Job, config: RunConfig, session: Session, loaded: Loaded) -> JobData:
+def data_of(job: Job, config: RunConfig, session: Session, loaded: Loaded) -> JobData:
+    """The data of a job, read now."""
     share = config.config.branches == "shared"
     data = JobData(job, job.read(session), loaded, config.limit, share=share)
     data.seconds["load"] = session.loading(data.rows.values())

@@ -17,6 +17,16 @@ from gpteval.errors import ConfigError
 from gpteval.files import digest
 from gpteval.methods.identity import computed, content, key
 from gpteval.methods.job import length
+from gpteval.methods.order import (
+    Engine,
+    Order,
+    Sent,
+    Shape,
+    carried,
+    refuse_unsendable,
+    sent_config,
+    sized,
+)
 from gpteval.methods.outcome import Asked, Results
 from gpteval.methods.questions import Questions, asked_splits
 from gpteval.methods.settings import ZeroshotConfig, settled
@@ -41,6 +51,7 @@ if TYPE_CHECKING:
     from gpteval.encode.prompts import EncodedPrompt
     from gpteval.methods.session import Session
     from gpteval.model import Loaded
+    from gpteval.results.store import ResultStore
 
 RECIPE = "zero-shot"
 
@@ -49,6 +60,7 @@ def score_zeroshot(
     tasks: str | Task | Iterable[str | Task] = ALL,
     *,
     progress: Progress | None = None,
+    engine: Engine | None = None,
     **settings: Any,
 ) -> Results:
     """Score one model on the headline split of every task asked for, without fine-tuning.
@@ -56,6 +68,7 @@ def score_zeroshot(
     Args:
         tasks: Names or groups, as a list or joined by commas; "all": every task with a heuristic.
         progress: Told where the scoring stands.
+        engine: Computes the units elsewhere, several at once; None: one after another, here.
         settings: Fields of `ZeroshotConfig`: model, data_dir, sample, limit, force, results,
             compute, untrained.
 
@@ -66,13 +79,17 @@ def score_zeroshot(
     Raises:
         GptevalError: Anything the user can mend, before the first task begins where possible.
     """
-    results = execute(settled(ZeroshotConfig, tasks, settings), progress or Silent())
+    told = progress or Silent()
+    results = execute(settled(ZeroshotConfig, tasks, settings), told, engine=engine)
     registry().run_finished(results)
     return results
 
 
 def execute(
-    config: ZeroshotConfig, progress: Progress, tasks: Sequence[Task] | None = None
+    config: ZeroshotConfig,
+    progress: Progress,
+    tasks: Sequence[Task] | None = None,
+    engine: Engine | None = None,
 ) -> Results:
     """Find the model, check every row, then score task by task.
 
@@ -80,8 +97,11 @@ def execute(
         config: What to score.
         progress: Told where the scoring stands.
         tasks: Those of the tasks asked for that are scored; None for all that can be.
+        engine: Who computes the units; None: this process.
     """
     tasks = scorable(config.tasks)[0] if tasks is None else tasks
+    if engine is not None:
+        refuse_unsendable(config, tasks)
     # torch is imported from here on, when every name is known to be right.
     from gpteval.methods.session import Session
     from gpteval.results.store import ResultStore
@@ -99,6 +119,8 @@ def execute(
                 unit.check()
             units.append(unit)
     asked.refuse_none(units)
+    if engine is not None:
+        return asked.results(carried(_sent(units, store), engine, store, asked, again=config.force))
     sizes = [sum(map(length, unit.rows.values())) for unit in units]
     results: list[Result] = []
     for number in range(1, len(sizes) + 1):
@@ -109,6 +131,19 @@ def execute(
         session.forget((unit.task.name, split) for split in unit.rows)
     asked.refuse_none(results)
     return asked.results(results)
+
+
+def _sent(units: Sequence[Zeroshot], store: ResultStore) -> list[Sent]:
+    """The units of a scoring as orders."""
+    orders, shapes = list[Sent](), list[tuple[Shape, float]]()
+    for unit in units:
+        name, facts = unit.task.name, unit.facts(unit.task, unit.split)
+        order = Order(name, unit.mode, sent_config(unit.config), {"task": name})
+        orders.append(Sent(order, unit))
+        where, data = facts["device"], facts["data"]
+        shape = Shape(unit.mode, name, where, facts["parameters"], data.origin, data.limit, 0)
+        shapes.append((shape, sum(map(length, unit.rows.values()))))
+    return sized(orders, shapes, store)
 
 
 def scorable(names: Sequence[str]) -> tuple[list[Task], list[str]]:

@@ -3,6 +3,7 @@
 Records are only ever appended, under a lock, so that several runs can share one directory. A write
 that was killed leaves at most one line without its end: it is set aside, and the rest stays usable.
 Nothing is written that could not be read back, and a line that can't be read costs itself alone.
+Workers of a launched run write a file for each key instead (`gpteval.results.apart`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from stat import S_ISDIR
 
 from filelock import FileLock, Timeout
 
@@ -20,9 +22,13 @@ from gpteval.errors import ResultError
 from gpteval.files import append, parse_json, remove, remove_partial, write_whole
 from gpteval.paths import PathLike, file_name, open_file, user_path
 from gpteval.records import Prediction, Result
+from gpteval.results.apart import FOLDER, apart
 from gpteval.results.lines import known, parsed, predictions_of, reading, to_lines
 
 logger = logging.getLogger(__name__)
+
+RECORDS = "records.jsonl"
+"""The file of all results but those of workers."""
 
 
 class ResultStore:
@@ -30,8 +36,20 @@ class ResultStore:
 
     def __init__(self, directory: PathLike) -> None:
         self.directory = user_path(directory)
-        self.records = self.directory / "records.jsonl"
+        self.records = self.directory / RECORDS
         self._known = known(self.records.absolute())
+        self._apart = apart((self.directory / FOLDER).absolute())
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that hold results: `records.jsonl`, and those of workers."""
+        with reading(self._apart.folder):
+            self._apart.look_again()
+        return [path for path in (self.records, *self._apart.files) if path.is_file()]
+
+    def replaced(self, path: Path, result: Result) -> bool:
+        """Whether a result in one of the files counts no more: a worker's stands in its place."""
+        return path == self.records and self._apart.hides(result)
 
     def prepare(self, room: int = 0) -> None:
         """Find out, before anything is computed, whether results can be written here.
@@ -42,7 +60,7 @@ class ResultStore:
         Raises:
             ResultError: They can't, or there is less room on the disk.
         """
-        with _saving(f"{self.directory}: nothing can be written here"), self._locked():
+        with saving(f"{self.directory}: nothing can be written here"), self._locked():
             probe = self.directory / "predictions" / ".probe"
             remove_partial(probe.parent, probe.name)
             write_whole(probe, b"")
@@ -68,7 +86,7 @@ class ResultStore:
         path = self.directory / "unfinished" / f"{key[:16]}.lock"
         lock, told = FileLock(path), False
         while not lock.is_locked:
-            with _saving(f"{path}: nothing can be written here"):
+            with saving(f"{path}: nothing can be written here"):
                 _make(path.parent)
             try:
                 lock.acquire(timeout=-1 if told else 0)
@@ -92,7 +110,7 @@ class ResultStore:
         """
         lines = to_lines(results, Result)
         names = ", ".join(dict.fromkeys(result.task for result in results))
-        with _saving(f"{self.records}: the results of {names} are not saved"), self._locked():
+        with saving(f"{self.records}: the results of {names} are not saved"), self._locked():
             self._mend()
             append(self.records, lines)
 
@@ -110,10 +128,14 @@ class ResultStore:
             self.rewrite(changed)
         if added := [new for old, new in results if old is None]:
             self.append(added)
-        used = {result.predictions for result in self.read_all()} if changed else set()
-        for old, _ in changed:
-            if old.predictions and old.predictions not in used:
-                remove(self.directory / old.predictions)
+        self._clear(old for old, _ in changed)
+
+    def _clear(self, replaced: Iterable[Result]) -> None:
+        """Remove the predictions of results that were replaced, where no other has them."""
+        earlier = {result.predictions for result in replaced} - {""}
+        used = {result.predictions for result in self.read_all()} if earlier else set()
+        for path in earlier - used:
+            remove(self.directory / path)
 
     def rewrite(self, changed: Iterable[tuple[Result, Result]]) -> int:
         """Put other results in the place of some, whole or not at all; all others stay as they are.
@@ -129,8 +151,15 @@ class ResultStore:
         Raises:
             ResultError: They could not be written, or not be read again.
         """
-        lines = {to_lines([old], Result): to_lines([new], Result) for old, new in changed}
-        with _saving(f"{self.records}: nothing is changed"), self._locked():
+        changed = list(changed)
+        own = [pair for pair in changed if self._apart.holds(pair[0])]
+        others = [pair for pair in changed if pair not in own]
+        lines = {to_lines([old], Result): to_lines([new], Result) for old, new in others}
+        with saving(f"{self._apart.folder}: nothing is changed"):
+            self._apart.rewrite(own)
+        if not self.records.is_file():
+            return 0
+        with saving(f"{self.records}: nothing is changed"), self._locked():
             before = self.records.read_bytes().splitlines(keepends=True)
             normal = [_normal(line) for line in before]
             after = [lines.get(line, line) for line in normal]
@@ -152,15 +181,18 @@ class ResultStore:
             ResultError: The file can't be read.
         """
         self._look_again()
-        return list(self._known.results)
+        return [r for r in self._known.results if not self._apart.hides(r)] + [*self._apart]
 
     def finished(self, key: str) -> list[Result]:
         """The results of the run with this key, one per split; empty where it has not finished."""
         self._look_again()
-        return list(self._known.by_key.get(key, ()))
+        lines = [r for r in self._known.by_key.get(key, ()) if not self._apart.hides(r)]
+        return lines + self._apart.by_key.get(key, [])
 
     def _look_again(self) -> None:
         """Read what has been written since."""
+        with reading(self._apart.folder):
+            self._apart.look_again()
         if not self.records.exists():
             self._known.forget()
             return
@@ -191,7 +223,7 @@ class ResultStore:
         taken = {result.predictions for result in self.finished(key)}
         path = f"{name}-again.jsonl" if f"{name}.jsonl" in taken else f"{name}.jsonl"
         target = self.directory / path
-        with _saving(f"{target}: the predictions of {task} {split} are not saved"):
+        with saving(f"{target}: the predictions of {task} {split} are not saved"):
             remove_partial(target.parent, target.name)
             write_whole(target, to_lines(predictions, Prediction))
         return path
@@ -199,7 +231,7 @@ class ResultStore:
     def replace_predictions(self, result: Result, predictions: Iterable[Prediction]) -> None:
         """Write the predictions of a result anew; raises as `write_predictions` does."""
         path = self.directory / result.predictions
-        with _saving(f"{path}: nothing is changed"):
+        with saving(f"{path}: nothing is changed"):
             write_whole(path, to_lines(predictions, Prediction))
 
     def read_predictions(self, result: Result) -> list[Prediction]:
@@ -243,6 +275,12 @@ class ResultStore:
         )
 
 
+def last_written(directory: Path) -> float | None:
+    """When results were last put in a directory, in seconds of the system's clock; None: never."""
+    places = (directory / RECORDS, directory / FOLDER)
+    return max((place.stat().st_mtime for place in places if place.exists()), default=None)
+
+
 def _normal(line: bytes) -> bytes:
     """A line as it would be written today; as it is where it is no result."""
     try:
@@ -252,7 +290,7 @@ def _normal(line: bytes) -> bytes:
 
 
 @contextmanager
-def _saving(failure: str) -> Iterator[None]:
+def saving(failure: str) -> Iterator[None]:
     """Turn what the system says into one line on what was not saved."""
     try:
         yield
@@ -285,5 +323,6 @@ def _make(directory: Path) -> None:
         try:
             return directory.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
-            if directory.exists():
-                raise
+            with suppress(FileNotFoundError):  # it went, and may be back by now
+                if not S_ISDIR(directory.stat().st_mode):
+                    raise

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpteval.data.examples import examples_of, prompts_of
@@ -147,7 +148,7 @@ def _described(
 
 def undigested(store: ResultStore) -> int:
     """How many results of a directory in which nothing is wrong have no digest."""
-    return sum(not has_digest(line) for _, line in lines_of(store.records))
+    return sum(not has_digest(line) for path in store.files for _, line in lines_of(path))
 
 
 def faults(store: ResultStore) -> Iterator[str]:
@@ -156,22 +157,34 @@ def faults(store: ResultStore) -> Iterator[str]:
     Torn, unreadable and edited lines, results written twice, predictions that are missing, damaged,
     or give another score than the one on record, and predictions without a result.
     """
-    name = store.records.name
-    if not store.records.is_file():
-        yield f"{name}: not there"
+    if not store.files:
+        yield f"{store.records.name}: not there"
         return
-    if not store.records.read_bytes().endswith(b"\n"):
-        yield f"{name}: the last line has no end: a write was cut short"
     if (aside := store.records.with_suffix(".torn.jsonl")).exists():
         yield f"{aside.name}: a line that was cut short was set aside; its run is missing"
+    used = set[str]()
+    for path in store.files:
+        yield from _faulty_lines(store, path, used)
+    folder = store.directory / "predictions"
+    for path in files_below(folder, (".jsonl",), "").files if folder.is_dir() else ():
+        if (own := path.relative_to(store.directory).as_posix()) not in used:
+            yield f"{own}: no result is of these predictions"
+
+
+def _faulty_lines(store: ResultStore, path: Path, used: set[str]) -> Iterator[str]:
+    """What is wrong with the lines of one file; the predictions they name are added to `used`."""
+    name = path.relative_to(store.directory).as_posix()
+    if not path.read_bytes().endswith(b"\n"):
+        yield f"{name}: the last line has no end: a write was cut short"
     known: dict[tuple[str, str, str], int] = {}
-    used = set()
-    for number, line in lines_of(store.records):
+    for number, line in lines_of(path):
         place = f"{name}:{number}"
         try:
             result = parsed(line, Result)
         except ValueError as error:
             yield f"{place}: not a result ({error})"
+            continue
+        if store.replaced(path, result):
             continue
         used.add(result.predictions)
         key = (result.key, result.task, result.split)
@@ -180,10 +193,6 @@ def faults(store: ResultStore) -> Iterator[str]:
         known.setdefault(key, number)
         if wrong := fault(store, result):
             yield f"{place}: {result.task} {result.split}: {wrong}"
-    folder = store.directory / "predictions"
-    for path in files_below(folder, (".jsonl",), "").files if folder.is_dir() else ():
-        if (own := path.relative_to(store.directory).as_posix()) not in used:
-            yield f"{own}: no result is of these predictions"
 
 
 def fault(store: ResultStore, result: Result) -> str:

@@ -1,0 +1,96 @@
+"""Units computed by jobs of Slurm, by a scheduler that runs processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stub_slurm
+from test_launch import lasting
+
+import gpteval
+from gpteval import Compute
+from gpteval.errors import ConfigError
+from gpteval.progress import Silent, Standing
+
+
+@pytest.fixture
+def asked(tiny_directory: Path) -> dict[str, Any]:
+    model = {"model": str(tiny_directory), "compute": Compute(device="cpu")}
+    return {**model, "sample": True, "limit": 24, "seeds": (0, 1), "changes": {"epochs": 1}}
+
+
+class Heard(Silent):
+    """What is said, and who was at which unit."""
+
+    def __init__(self) -> None:
+        self.said, self.where = list[str](), set[str]()
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
+
+    def units(self, standing: Standing, *, over: bool = False) -> None:
+        self.where |= {unit.where for unit in standing.running}
+
+
+@pytest.mark.parametrize(("launch", "module"), [("ray", "ray"), ("slurm", "submitit")])
+def test_an_engine_that_is_not_installed_is_named(
+    launch: str, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ConfigError, match=rf"pip install 'gpteval\[{launch}\]'"):
+        gpteval.engine(launch)
+
+
+def test_slurm_that_is_not_there_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigError, match="no sbatch on this machine"):
+        gpteval.engine("slurm")
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory of a scheduler."""
+    stub_slurm.install(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("STUB_SLURM", str(tmp_path / "jobs"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "jobs"
+
+
+class JobKiller(Heard):
+    """Kills one job of Slurm's that runs."""
+
+    def __init__(self, jobs: Path) -> None:
+        super().__init__()
+        self.jobs, self.killed = jobs, ""
+
+    def units(self, standing: Standing, *, over: bool = False) -> None:
+        super().units(standing, over=over)
+        for job in () if self.killed else self.jobs.glob("*_*"):
+            state, *process = job.read_text().split()
+            if state == "RUNNING":
+                os.killpg(int(process[0]), signal.SIGKILL)
+                self.killed = job.name
+                return
+
+
+def test_jobs_of_slurm_leave_what_one_process_does(
+    asked: dict[str, Any], tmp_path: Path, slurm: Path
+) -> None:
+    alone = gpteval.run("cola,sst2", **asked, results=tmp_path / "alone")
+    killer, engine = JobKiller(slurm), gpteval.engine("slurm")
+    found = gpteval.run(
+        "cola,sst2", **asked, results=tmp_path / "slurm", engine=engine, progress=killer
+    )
+    assert f"job {killer.killed} died; another goes on" in "\n".join(killer.said)
+    assert lasting(found, tmp_path / "slurm") == lasting(alone, tmp_path / "alone")
+    script = (slurm / "array-1" / "script").read_text()
+    assert "#SBATCH --array=0-3%4" in script and "--time" not in script
+    assert "submitit.core._submit" in script
