@@ -63,6 +63,23 @@ class Apart:
         # What is written within the clock's last tick would not be seen.
         self._changed = changed if time.time() - changed / 1e9 > SETTLED else -1
 
+    def of(self, key: str) -> list[Result]:
+        """The results of one key, as they are now; of the others' files none is looked at.
+
+        Raises:
+            OSError: They can't be read.
+        """
+        name = f"{key}.jsonl"
+        try:
+            state = _state((self.folder / name).stat())
+        except FileNotFoundError:
+            self._files.pop(name, None)
+            self.by_key.pop(key, None)
+            return []
+        if self._files.get(name) != state:
+            self.by_key[key], self._files[name] = self._results(name), state
+        return list(self.by_key[key])
+
     def __iter__(self) -> Iterator[Result]:
         """Every result, in the order written."""
         return iter(sorted(chain(*self.by_key.values()), key=lambda r: (r.time, r.key)))
@@ -110,8 +127,7 @@ class Apart:
         with os.scandir(self.folder) as entries:
             for entry in entries:
                 if entry.name.endswith(".jsonl") and not entry.name.startswith("."):
-                    state = entry.stat()
-                    yield entry.name, (state.st_ino, state.st_mtime_ns, state.st_size)
+                    yield entry.name, _state(entry.stat())
 
     def _results(self, name: str) -> list[Result]:
         """The results in a file that are of its key."""
@@ -121,6 +137,11 @@ class Apart:
         except FileNotFoundError:  # replaced or removed meanwhile
             return []
         return content.by_key.get(Path(name).stem, [])
+
+
+def _state(found: os.stat_result) -> tuple[int, int, int]:
+    """What tells whether a file was replaced."""
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 @lru_cache(8)

@@ -180,19 +180,20 @@ class ResultStore:
         Raises:
             ResultError: The file can't be read.
         """
+        with reading(self._apart.folder):
+            self._apart.look_again()
         self._look_again()
         return [r for r in self._known.results if not self._apart.hides(r)] + [*self._apart]
 
     def finished(self, key: str) -> list[Result]:
         """The results of the run with this key, one per split; empty where it has not finished."""
+        with reading(self._apart.folder):
+            own = self._apart.of(key)
         self._look_again()
-        lines = [r for r in self._known.by_key.get(key, ()) if not self._apart.hides(r)]
-        return lines + self._apart.by_key.get(key, [])
+        return [r for r in self._known.by_key.get(key, ()) if not self._apart.hides(r)] + own
 
     def _look_again(self) -> None:
-        """Read what has been written since."""
-        with reading(self._apart.folder):
-            self._apart.look_again()
+        """Read what has been appended since."""
         if not self.records.exists():
             self._known.forget()
             return
