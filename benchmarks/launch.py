@@ -1,6 +1,6 @@
 """Units computed several at once, with the same one after another: `python benchmarks/launch.py`.
 
-`speed`: ten units on two local workers of one core each, with the same ten in one process of two
+`speed`: ten units on two workers of one core each, with the same ten in one process of two
 threads. `kills`: the same, while workers are killed at random moments. `overhead`: a thousand tiny
 units over four workers, with the same in one process. Exit 1 where a result differs, a unit is lost
 or there twice, or a unit costs more than the limit beyond its work.
@@ -59,6 +59,15 @@ def lasting(directory: Path) -> dict[Any, Any]:
     }
 
 
+def workers() -> list[int]:
+    """The processes that compute units for this one: local ones, or actors of Ray."""
+    import psutil
+
+    below = psutil.Process().children(recursive=True)
+    actors = [p.pid for p in below if p.is_running() and "ray::Actor" in p.name()]
+    return actors or [own.pid or 0 for own in multiprocessing.active_children()]
+
+
 class Killer:
     """Listens as `gpteval.progress.Silent`, and kills a random worker now and then."""
 
@@ -71,9 +80,9 @@ class Killer:
             draw = random.Random(0)
 
             def units(self, standing: Any, *, over: bool = False) -> None:
-                workers = multiprocessing.active_children()
-                if self.left and workers and standing.running and time.monotonic() > self.at:
-                    os.kill(self.draw.choice(workers).pid or 0, signal.SIGKILL)
+                found = workers()
+                if self.left and found and standing.running and time.monotonic() > self.at:
+                    os.kill(self.draw.choice(found), signal.SIGKILL)
                     self.left -= 1
                     self.at = time.monotonic() + self.draw.uniform(0, pause)
 
@@ -105,12 +114,12 @@ def speed(place: Path, given: argparse.Namespace) -> bool:
         gpteval.run(**ten(place / "alone", given))
     os.environ["OMP_NUM_THREADS"] = "1"
     with timed() as shared:
-        gpteval.run(**ten(place / "shared", given), engine=gpteval.engine("local:2"))
+        gpteval.run(**ten(place / "shared", given), engine=gpteval.engine(given.engine))
     same = lasting(place / "alone") == lasting(place / "shared")
     print(
         f"ten units: one process of two threads {alone[0]:.1f} s ({alone[1]:.1f} s of CPU), two "
-        f"workers of one core {shared[0]:.1f} s ({shared[1]:.1f}), {alone[0] / shared[0]:.2f}x; "
-        f"results {'equal' if same else 'DIFFER'}"
+        f"workers of one core ({given.engine}) {shared[0]:.1f} s ({shared[1]:.1f}), "
+        f"{alone[0] / shared[0]:.2f}x; results {'equal' if same else 'DIFFER'}"
     )
     return not same
 
@@ -121,10 +130,10 @@ def kills(place: Path, given: argparse.Namespace) -> bool:
 
     os.environ["OMP_NUM_THREADS"] = "1"
     asked = ten(place / "left", given)
-    gpteval.run(**asked, engine=gpteval.engine("local:2"))
+    gpteval.run(**asked, engine=gpteval.engine(given.engine))
     killer = Killer(given.kills, given.pause)
     asked |= {"results": place / "killed", "save_seconds": 1.0}
-    gpteval.run(**asked, engine=gpteval.engine("local:2"), progress=killer)
+    gpteval.run(**asked, engine=gpteval.engine(given.engine), progress=killer)
     same = lasting(place / "left") == lasting(place / "killed")
     rest = sorted(p.name for p in (place / "killed").rglob("*.partial"))
     print(
@@ -193,6 +202,7 @@ def main() -> int:
     """Run the parts that are named, all by default."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--part", choices=PARTS, help="This one only.")
+    parser.add_argument("--engine", default="local:2", help="Of `speed` and `kills`: ray too.")
     parser.add_argument("--limit", type=int, default=None, help="Rows of every split.")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--kills", type=int, default=20)
