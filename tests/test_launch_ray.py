@@ -30,7 +30,8 @@ psutil = pytest.importorskip("psutil")
 
 
 @pytest.fixture
-def asked(tiny_directory: Path) -> dict[str, Any]:
+def asked(tiny_directory: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as this process: sums are rounded alike
     model = {"model": str(tiny_directory), "compute": Compute(device="cpu")}
     return {**model, "sample": True, "limit": 24, "seeds": (0, 1), "changes": {"epochs": 1}}
 

@@ -59,6 +59,7 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The directory of a scheduler."""
     stub_slurm.install(tmp_path / "bin")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as this process: sums are rounded alike
     monkeypatch.setenv("STUB_SLURM", str(tmp_path / "jobs"))
     monkeypatch.chdir(tmp_path)
     return tmp_path / "jobs"
