@@ -18,6 +18,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 from fabricated import result
+from launched import lasting
 
 import gpteval
 from gpteval import Compute, Table
@@ -31,17 +32,6 @@ from gpteval.plugins import registry
 from gpteval.progress import Silent, Standing
 from gpteval.records import Result
 from gpteval.results.store import ResultStore
-
-MADE = {"seconds", "time", "utilisation", "ceiling", "peak_memory_bytes", "cost"}
-
-
-def lasting(results: list[Result], directory: Path) -> list[Any]:
-    """Results, with their predictions, but for what is measured of the machine."""
-    store, found = ResultStore(directory), []
-    for own in results:
-        facts = {k: v for k, v in msgspec.to_builtins(own).items() if k not in MADE}
-        found.append((facts, store.read_predictions(own)))
-    return found
 
 
 @pytest.fixture

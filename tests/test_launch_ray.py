@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_launch import lasting
+from launched import Heard, lasting, small
 
 import gpteval
-from gpteval import Compute
 from gpteval.errors import ConfigError
 from gpteval.launch.ray import HERE
-from gpteval.progress import Silent, Standing
+from gpteval.progress import Standing
 from gpteval.results.store import ResultStore
 
 pytest.importorskip("ray")
@@ -32,21 +31,7 @@ psutil = pytest.importorskip("psutil")
 @pytest.fixture
 def asked(tiny_directory: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as this process: sums are rounded alike
-    model = {"model": str(tiny_directory), "compute": Compute(device="cpu")}
-    return {**model, "sample": True, "limit": 24, "seeds": (0, 1), "changes": {"epochs": 1}}
-
-
-class Heard(Silent):
-    """What is said, and who was at which unit."""
-
-    def __init__(self) -> None:
-        self.said, self.where = list[str](), set[str]()
-
-    def say(self, line: str) -> None:
-        self.said.append(line)
-
-    def units(self, standing: Standing, *, over: bool = False) -> None:
-        self.where |= {unit.where for unit in standing.running}
+    return small(tiny_directory)
 
 
 @pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:1", "no.such.host.invalid:6379"])

@@ -10,31 +10,16 @@ from typing import Any
 
 import pytest
 import stub_slurm
-from test_launch import lasting
+from launched import Heard, lasting, small
 
 import gpteval
-from gpteval import Compute
 from gpteval.errors import ConfigError
-from gpteval.progress import Silent, Standing
+from gpteval.progress import Standing
 
 
 @pytest.fixture
 def asked(tiny_directory: Path) -> dict[str, Any]:
-    model = {"model": str(tiny_directory), "compute": Compute(device="cpu")}
-    return {**model, "sample": True, "limit": 24, "seeds": (0, 1), "changes": {"epochs": 1}}
-
-
-class Heard(Silent):
-    """What is said, and who was at which unit."""
-
-    def __init__(self) -> None:
-        self.said, self.where = list[str](), set[str]()
-
-    def say(self, line: str) -> None:
-        self.said.append(line)
-
-    def units(self, standing: Standing, *, over: bool = False) -> None:
-        self.where |= {unit.where for unit in standing.running}
+    return small(tiny_directory)
 
 
 @pytest.mark.parametrize(("launch", "module"), [("ray", "ray"), ("slurm", "submitit")])
