@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from gpteval.records import Prediction
 
     Array = NDArray[np.float64]
-    Counts = NDArray[np.int64]
 else:
-    Array = Counts = Prediction = Any
+    Array = Prediction = Any
 
 Values = Sequence[Any]
 """Label names (classify), indices of answers (choose) or numbers (regress), one per example."""
@@ -42,7 +41,7 @@ class Metric:
         proportion: It is a share of the examples, each of which counts 0 or 1 (accuracy).
         of_confusion: Confusion matrices, gold by predicted, (B, K, K) → scores, (B,).
         weighted: Numbers, gold and predicted, (n,) each, and how often each example occurs in each
-            resample, (B, n) → scores, (B,).
+            resample, whole numbers, (B, n) → scores, (B,).
         chance: A task and the predictions of a split, of which gold labels and the number of scores
             are read → the expected score of guessing uniformly; None where it is not known.
     """
@@ -54,7 +53,7 @@ class Metric:
     upper: float = 1.0
     proportion: bool = False
     of_confusion: Callable[[Array], Array] | None = None
-    weighted: Callable[[Array, Array, Counts], Array] | None = None
+    weighted: Callable[[Array, Array, Array], Array] | None = None
     chance: Callable[[Task, Sequence[Prediction]], float | None] | None = None
 
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
-    Counts = NDArray[np.int64]
 
 Values = Sequence[Any]
 
@@ -111,13 +110,13 @@ CONSTANT = 1e-12
 """A variance that is none, of values whose own is about 1."""
 
 
-def pearsons(gold: Array, predicted: Array, weight: Counts) -> Array:
+def pearsons(gold: Array, predicted: Array, weight: Array) -> Array:
     """Pearson's correlation in every resample, (n,) twice and (B, n) → (B,)."""
     x, y = _standardised(gold)[None], _standardised(predicted)[None]
     return _weighted_correlation(x, y, weight)
 
 
-def spearmans(gold: Array, predicted: Array, weight: Counts) -> Array:
+def spearmans(gold: Array, predicted: Array, weight: Array) -> Array:
     """Correlation of the ranks that the values have in each resample."""
     x, y = _midranks(_standardised(gold), weight), _midranks(_standardised(predicted), weight)
     return _weighted_correlation(x, y, weight)
@@ -128,7 +127,7 @@ def _standardised(values: Array) -> Array:
     return result
 
 
-def _midranks(values: Array, weight: Counts) -> Array:
+def _midranks(values: Array, weight: Array) -> Array:
     """Ranks from 0 to 1 in each resample, ties at their mean rank, (n,) and (B, n) → (B, n)."""
     import numpy as np
 
@@ -140,7 +139,7 @@ def _midranks(values: Array, weight: Counts) -> Array:
     return ranks
 
 
-def _weighted_correlation(x: Array, y: Array, weight: Counts) -> Array:
+def _weighted_correlation(x: Array, y: Array, weight: Array) -> Array:
     """(B or 1, n) twice and (B, n) → (B,); 0 where one side is constant.
 
     From sums of products: the values are of mean 0 and deviation 1, or ranks, so that little is
@@ -148,15 +147,15 @@ def _weighted_correlation(x: Array, y: Array, weight: Counts) -> Array:
     """
     import numpy as np
 
-    weight, total = weight.astype(np.float64), weight.sum(1)
     if len(x) == 1:
-        sums = weight @ np.concatenate([x, y, x * x, y * y, x * y]).T  # (B, 5)
+        values = np.concatenate([np.ones_like(x), x, y, x * x, y * y, x * y])
+        total, *sums = (weight @ values.T).T  # (B,) each
     else:
         wx, wy = weight * x, weight * y
         products = ((wx, x), (wy, y), (wx, y))
         squares = [np.einsum("bn,bn->b", left, right) for left, right in products]
-        sums = np.stack([wx.sum(1), wy.sum(1), *squares], 1)
-    mx, my, xx, yy, xy = (sums / total[:, None]).T
+        total, sums = weight.sum(1), [wx.sum(1), wy.sum(1), *squares]
+    mx, my, xx, yy, xy = (own / total for own in sums)
     spread = np.where(xx - mx**2 > CONSTANT, xx - mx**2, 0) * np.where(
         yy - my**2 > CONSTANT, yy - my**2, 0
     )

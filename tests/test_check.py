@@ -10,11 +10,14 @@ import pytest
 from click.testing import CliRunner
 from fabricated import data, measured
 
+from gpteval.api.compare import bless
 from gpteval.cli.bless import command as bless_command
 from gpteval.cli.check import command as check_command
 from gpteval.errors import ConfigError, ResultError, UnknownNameError
+from gpteval.report.verdicts import json_values
 from gpteval.results.baseline import Baseline, Noise, read_baseline, write_baseline
 from gpteval.results.pairing import side
+from gpteval.results.store import ResultStore
 from gpteval.studies.check import CheckConfig, Tolerance, check, exit_code
 from gpteval.studies.gate_config import settings
 
@@ -127,6 +130,49 @@ def test_a_task_without_results_is_missing_and_a_new_one_is_no_verdict(tmp_path)
     old = blessed(measured(tmp_path / "old", "rte"))
     (verdict,) = check(side(str(measured(tmp_path / "new", "cola"))), old, CheckConfig())
     assert (verdict.task, verdict.word) == ("rte", "MISSING")
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("name", ["rte", "cola", "mrpc", "race", "stsb"])
+def test_files_as_they_were_blessed_are_judged_as_by_their_answers(tmp_path, name, seeds):
+    directory = measured(tmp_path / "r", name, seeds=seeds)
+    known = bless(directory, tmp_path / "b.json")
+    assert known.measurements[0].files
+    read = read_baseline(tmp_path / "b.json")
+    found, plainly = (
+        check(side(str(directory)), replace(read, measurements=own), CheckConfig())
+        for own in (read.measurements, [replace(m, files=None) for m in read.measurements])
+    )
+    rows, expected = (
+        json.loads(json.dumps(json_values(own)), parse_float=lambda text: round(float(text), 9))
+        for own in (found, plainly)
+    )
+    assert rows == expected
+    assert found[0].difference.clusters == plainly[0].difference.clusters
+
+
+def test_a_file_with_another_answer_is_no_longer_as_it_was_blessed(tmp_path):
+    directory = measured(tmp_path / "r")
+    bless(directory, tmp_path / "b.json")
+    (path,) = (directory / "predictions").iterdir()
+    first, *others = map(json.loads, path.read_text().splitlines())
+    other = next(row["prediction"] for row in others if row["prediction"] != first["prediction"])
+    rows = [{**first, "prediction": other}, *others]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (verdict,) = check(side(str(directory)), read_baseline(tmp_path / "b.json"), CheckConfig())
+    assert (verdict.word, verdict.reason[:6]) == ("INCOMPARABLE", "score:")
+
+
+def test_a_score_that_the_answers_do_not_give_is_not_held_for_having_been_blessed(tmp_path):
+    store = ResultStore(measured(tmp_path / "r"))
+    (result,) = store.read()
+    store.append([replace(result, scores={"accuracy": 0.99}, key="another-key-of-a-run")])
+    known = bless(store.directory, tmp_path / "b.json")
+    assert known.measurements[0].files is None
+    (verdict,) = check(
+        side(str(store.directory)), read_baseline(tmp_path / "b.json"), CheckConfig()
+    )
+    assert (verdict.word, verdict.reason[:6]) == ("INCOMPARABLE", "score:")
 
 
 APART = {

@@ -2,7 +2,8 @@
 
 It holds the measurements of a results directory without their texts: scores, digests, settings, and
 every answer, packed. Gold labels and ids are not in it: their digest says whether the other side's
-are the same, in the same order.
+are the same, in the same order. Of answers that give the scores on record it has the files' digests
+too: results that are still those need no second look.
 """
 
 from __future__ import annotations
@@ -100,9 +101,14 @@ def read_baseline(path: Path) -> Baseline:
 def _row(measurement: Measurement) -> dict[str, Any]:
     answered = measurement.answered()
     seeds = zip(measurement.scores.items(), answered.given, strict=True)
+    files = {}
+    if measurement.files:
+        named = {cluster or row for row, cluster in enumerate(answered.clusters)}
+        files = {"files": measurement.files(), "clusters": measurement.clusters or len(named)}
     return {
         **{name: getattr(measurement, name) for name in (*KEPT, *MORE)},
         "examples": answered.examples,
+        **files,
         "seeds": [
             {"seed": seed, "scores": dict(scores), "answers": pack(given)}
             for (seed, scores), given in seeds
@@ -115,6 +121,8 @@ def _measurement(row: Mapping[str, Any]) -> Measurement:
         **{name: row[name] for name in (*KEPT, *MORE)},
         scores={own["seed"]: own["scores"] for own in row["seeds"]},
         answered=partial(_answered, row),
+        files=partial(list, row["files"]) if "files" in row else None,
+        clusters=row.get("clusters", 0),
     )
 
 

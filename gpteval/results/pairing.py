@@ -63,6 +63,9 @@ class Measurement:
         answered: Reads the answers of the runs, in the order of `scores`.
         runs: Reads all that was predicted; None of a baseline file, which has the answers alone.
         origin: Where the rows came from: "files", "hub", "sample"; "" of a baseline file.
+        files: Digests of the files of predictions, in the order of `scores`; None where a baseline
+            file doesn't have them.
+        clusters: How many the examples are in, as a baseline file with digests has it; else 0.
     """
 
     task: str
@@ -81,6 +84,8 @@ class Measurement:
     answered: Callable[[], Answered]
     runs: Callable[[], list[list[Prediction]]] | None = None
     origin: str = ""
+    files: Callable[[], list[str]] | None = None
+    clusters: int = 0
 
     @property
     def where(self) -> tuple[str, str]:
@@ -175,7 +180,13 @@ def _measurement(store: ResultStore, group: Sequence[Result]) -> Measurement:
         answered=lambda: answered([_lines(store, result, _answer_kind()) for result in group]),
         runs=lambda: [predictions(store, result) for result in group],
         origin=first.data.origin,
+        files=lambda: [_file_digest(store.directory / result.predictions) for result in group],
     )
+
+
+def _file_digest(path: Path) -> str:
+    with reading(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def code_of(versions: Mapping[str, str]) -> str:

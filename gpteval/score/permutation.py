@@ -26,6 +26,7 @@ from gpteval.score.resampling import (
     by_confusion,
     confusion_scores,
     kinds_of,
+    rows_at_once,
     sizes,
     weighted_scores,
 )
@@ -155,13 +156,16 @@ def _swapped_weights(
     alike, apart = fixed.tolist(), moving.tolist()
     labels = [answers.labels[i] for i in (*alike, *apart, *apart)]
     given = [first[i] for i in (*alike, *apart)] + [second[i] for i in apart]
+    weights = np.ones((2, rows_at_once(len(labels)), len(labels)))
+    shown = weights.view()
+    shown.flags.writeable = False  # a metric that writes into it would change the next draws
     for size in _chunks(steps, len(labels)):
         drawn = generator.integers(2, size=(size, int(unlike.sum())), dtype=np.int8)
-        swap, always = drawn[:, owners], np.ones((size, len(fixed)), dtype=np.int8)
-        pair = ((always, 1 - swap, swap), (always, swap, 1 - swap))
-        weights = [np.concatenate(own, axis=1, dtype=np.int64) for own in pair]
+        swap = drawn[:, owners]
+        here, there = np.split(weights[:, :size, len(fixed) :], 2, axis=2)
+        here[0], there[0], here[1], there[1] = 1 - swap, swap, swap, 1 - swap
         yield [
-            np.stack([weighted_scores(task, name, labels, given, own) for own in weights], 1)
+            np.stack([weighted_scores(task, name, labels, given, own[:size]) for own in shown], 1)
             for name in metrics
         ]
 

@@ -61,9 +61,11 @@ class Answers:
 
         if not any(self.clusters):
             return np.arange(len(self.labels))
-        numbers: dict[str | int, int] = {}
-        named = (cluster or row for row, cluster in enumerate(self.clusters))
-        return np.array([numbers.setdefault(name, len(numbers)) for name in named])
+        clusters: Sequence[str | int] = self.clusters
+        if not all(clusters):
+            clusters = [cluster or row for row, cluster in enumerate(clusters)]
+        numbers = {name: place for place, name in enumerate(dict.fromkeys(clusters))}
+        return np.fromiter(map(numbers.__getitem__, clusters), np.int64, len(clusters))
 
     @cached_property
     def codes(self) -> tuple[dict[Any, int], Indices]:
@@ -173,9 +175,10 @@ def kinds_of(task: Task, metrics: Sequence[str], answers: Answers) -> tuple[Arra
         counts = np.zeros((len(alike), systems, k * k))
         counts[np.arange(len(alike))[:, None], places, alike] = 1
         return counts.reshape(len(alike), -1), often, k
-    counts = np.zeros((int(clusters.max()) + 1, systems, k * k))
-    np.add.at(counts, (clusters[:, None], places, cells), 1)
-    kinds, often = np.unique(counts.reshape(len(counts), -1), axis=0, return_counts=True)
+    places = (clusters[:, None] * systems + places) * k * k + cells
+    size = (int(clusters.max()) + 1) * systems * k * k
+    table = np.bincount(places.ravel(), minlength=size).reshape(-1, systems * k * k)
+    kinds, often = np.unique(table.astype(np.float64), axis=0, return_counts=True)
     return kinds, often, k
 
 
@@ -217,7 +220,7 @@ def _of_weights(
 
     clusters, count = answers.cluster_numbers, len(answers.labels)
 
-    def measured(weights: Indices, systems: Sequence[Sequence[Any]]) -> dict[str, Array]:
+    def measured(weights: Array, systems: Sequence[Sequence[Any]]) -> dict[str, Array]:
         """How often each example occurs, (rows, n) → metric → (rows, S)."""
         own = {
             name: [weighted_scores(task, name, answers.labels, given, weights) for given in systems]
@@ -225,7 +228,7 @@ def _of_weights(
         }
         return {name: np.stack(columns, axis=1) for name, columns in own.items()}
 
-    whole = measured(np.ones((1, count), dtype=np.int64), answers.given)
+    whole = measured(np.ones((1, count)), answers.given)
     drawn = [
         measured(weights, answers.given) for weights in _weights(clusters, resamples, generator)
     ]
@@ -233,7 +236,7 @@ def _of_weights(
 
 
 def weighted_scores(
-    task: Task, name: str, labels: Sequence[Any], given: Sequence[Any], weights: Indices
+    task: Task, name: str, labels: Sequence[Any], given: Sequence[Any], weights: Array
 ) -> Array:
     """One system's scores, (rows,), where each example occurs as often as its weight, (rows, n)."""
     import numpy as np
@@ -243,29 +246,33 @@ def weighted_scores(
         gold, predicted = (np.array(values, dtype=np.float64) for values in (labels, given))
         return measure(gold, predicted, weights)
     places = np.arange(len(labels))
-    rows = (np.repeat(places, weight).tolist() for weight in weights)
+    rows = (np.repeat(places, weight).tolist() for weight in weights.astype(np.int64))
     return np.array(
         [computed(name, task, [labels[i] for i in row], [given[i] for i in row]) for row in rows]
     )
 
 
-def _weights(
-    clusters: Indices, resamples: int, generator: np.random.Generator
-) -> Iterator[Indices]:
+def _weights(clusters: Indices, resamples: int, generator: np.random.Generator) -> Iterator[Array]:
     """How often each example occurs in each resample, (B, n) in chunks of rows."""
     import numpy as np
 
     count = int(clusters.max()) + 1
     for size in sizes(resamples, len(clusters)):
         drawn = generator.integers(count, size=(size, count)) + np.arange(size)[:, None] * count
-        times = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
+        times = np.bincount(drawn.ravel(), minlength=size * count).astype(np.float64)
+        times = times.reshape(size, count)
         yield times if count == len(clusters) else times[:, clusters]
 
 
 def sizes(resamples: int, width: int) -> Iterator[int]:
     """Rows of each chunk, so that it holds about `CHUNK` numbers, (rows, width)."""
-    rows = max(1, CHUNK // width)
+    rows = rows_at_once(width)
     return (min(rows, resamples - start) for start in range(0, resamples, rows))
+
+
+def rows_at_once(width: int) -> int:
+    """The most rows of a chunk."""
+    return max(1, CHUNK // width)
 
 
 def _collected(

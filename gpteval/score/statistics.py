@@ -299,11 +299,11 @@ def _of_groups(
     return Jackknife(float(scores[0]), scores[1:], often, _freedom(clusters))
 
 
-def _weights(clusters: Indices, count: int) -> Iterator[Indices]:
+def _weights(clusters: Indices, count: int) -> Iterator[Array]:
     """How often each example counts: once in all of them, then without each cluster; (C + 1, n)."""
     import numpy as np
 
     rows = max(1, CHUNK // len(clusters))
     for start in range(-1, count, rows):
         left_out = np.arange(start, min(start + rows, count))
-        yield (clusters != left_out[:, None]).astype(np.int64)
+        yield (clusters != left_out[:, None]).astype(np.float64)

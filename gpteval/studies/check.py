@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 from typing import Literal
 
 from gpteval.config import option
 from gpteval.errors import ResultError
-from gpteval.results.baseline import Baseline
+from gpteval.results.baseline import Baseline, Noise
 from gpteval.results.entrants import TRAINED
 from gpteval.results.pairing import Measurement, mismatches, paired
 from gpteval.score.difference import Difference, holm
@@ -172,12 +173,10 @@ def _compared(
         metric = shared_metrics(one, other)[0]
         known = baseline.noise.get("/".join((*one.where, metric)))
         noise = {metric: known} if known and one.mode == TRAINED else {}
-        runs = matched(one, other, [metric], resamples, level, noise)
+        same, difference = _measured(one, other, metric, noise, resamples, level)
     except (IncomparableError, ResultError) as error:
         kind = error.kind if isinstance(error, IncomparableError) else "predictions"
         return replace(bare, word="INCOMPARABLE", reason=f"{kind}: {error}")
-    same = runs.identical
-    difference = runs.no_difference(metric) if same else runs.difference([metric])
     return replace(
         bare,
         word="HELD" if same else "UNDERPOWERED",
@@ -187,6 +186,31 @@ def _compared(
         difference=difference,
         reason="every answer is the same" if same else _seeds(one, difference),
     )
+
+
+def _measured(
+    one: Measurement,
+    other: Measurement,
+    metric: str,
+    noise: Mapping[str, Noise],
+    resamples: int,
+    level: float,
+) -> tuple[bool, Difference]:
+    """Whether every answer is the same, and the difference."""
+    if _unchanged(one, other):
+        score = fmean(scores[metric] for scores in one.scores.values())
+        return True, Difference(score, score, 0.0, one.n, one.clusters)
+    runs = matched(one, other, [metric], resamples, level, noise)
+    if runs.identical:
+        return True, runs.no_difference(metric)
+    return False, runs.difference([metric])
+
+
+def _unchanged(blessed: Measurement, other: Measurement) -> bool:
+    """Whether scores and files of predictions are still the same: then all that follows is."""
+    if blessed.files and blessed.clusters and other.files and blessed.scores == other.scores:
+        return blessed.files() == other.files()
+    return False
 
 
 def _seeds(measurement: Measurement, difference: Difference) -> str:

@@ -214,6 +214,16 @@ def matched(
     return runs
 
 
+def sound(measurement: Measurement) -> bool:
+    """Whether its answers give the scores on record."""
+    try:
+        metrics = shared_metrics(measurement, measurement)
+        matched(measurement, measurement, metrics, 0, 1 - LEVEL)
+    except (IncomparableError, ResultError):
+        return False
+    return True
+
+
 def installed(measurement: Measurement) -> Task:
     """The task that was measured.
 

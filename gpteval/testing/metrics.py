@@ -136,7 +136,7 @@ def has_weights_of_its_own_score(test: MetricUnderTest) -> str:
     if test.metric.weighted is None:
         return ""
     labels, answers = np.array(test.labels), np.array(test.predictions)
-    counts = np.stack([np.full(len(labels), 1), np.full(len(labels), 2)])
+    counts = np.stack([np.full(len(labels), 1.0), np.full(len(labels), 2.0)])
     return _same(test, "weighted", test.metric.weighted(labels, answers, counts))
 
 
