@@ -142,6 +142,8 @@ def _attend(block: Block, q: Tensor, kv: Tensor, dropout: Dropout, scale: float)
     if q.shape[1] != k.shape[1]:  # every head of keys serves several of queries
         k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], 1) for x in (k, v))
     if dropout.rate and q.is_cpu:
+        if torch.is_autocast_enabled("cpu"):  # for the backward pass too, which is outside of it
+            q, k, v = (x.to(torch.get_autocast_dtype("cpu")) for x in (q, k, v))
         read: Tensor = Attend.apply(q, k, v, block.mask, dropout, scale)  # type: ignore[no-untyped-call]
     else:
         causal = not block.seen

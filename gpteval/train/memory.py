@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from gpteval.encode.batching import MOST_LOGITS, by_length, micro_batches
+from gpteval.train.checkpointing import keeping
 
 if TYPE_CHECKING:
     from gpteval.encode.batch import Encoded
@@ -106,10 +107,17 @@ def _states(finetuning: Finetuning, part: Sequence[Encoded]) -> int:
     gpus = [finetuning.device] if finetuning.device.type == "cuda" else []
     # Not compiled: a graph would be made for these two passes alone.
     with torch.random.fork_rng(gpus), torch.compiler.set_stance("force_eager"):
-        once, twice = (_left(finetuning, [longest] * times) for times in (1, 2))
+        once, twice = (_held(finetuning, [longest] * times) for times in (1, 2))
     tokens = sum(len(e.tree.tokens) for e in part)
     each = max(0, twice - once) / len(longest.tree.tokens)
     return round(max(0, 2 * once - twice) + each * tokens)
+
+
+def _held(finetuning: Finetuning, examples: Sequence[Encoded]) -> int:
+    """Bytes between the passes, and those of a layer whose states are computed again."""
+    left = _left(finetuning, examples)
+    with keeping(finetuning.model) as layers:
+        return left + (_left(finetuning, examples) - left) // layers if layers else left
 
 
 def _left(finetuning: Finetuning, examples: Sequence[Encoded]) -> int:
