@@ -169,6 +169,11 @@ class FinetuneConfig:
         "with masks of its own (apart), as OpenAI's code does.",
         choices=("shared", "apart"),
     )
+    optimizer: str = option(
+        "adamw",
+        "adamw, or with moments of 8 bits instead of 32 (pip install 'gpteval[8bit]').",
+        choices=("adamw", "adamw-8bit"),
+    )
     adapter: str = option(
         "none",
         "What learns beside the head: every weight, or LoRA's small matrices beside frozen weights "
@@ -184,6 +189,10 @@ class FinetuneConfig:
     def __post_init__(self) -> None:
         """Refuse values that no run can use."""
         check(self)
+        if self.optimizer != "adamw" and find_spec("bitsandbytes") is None:
+            raise ConfigError(
+                "--optimizer adamw-8bit needs bitsandbytes: pip install 'gpteval[8bit]'"
+            )
         if self.adapter == "none":
             if self.lora_rank != 8 or self.lora_targets:
                 raise ConfigError("--lora-rank and --lora-targets are for --adapter lora: give it")
@@ -227,10 +236,7 @@ class PretrainConfig:
 
     preset: str = option(SAMPLE_MODEL, "Named model shape (see `gpteval models`).")
     merges: int = option(
-        8000,
-        "BPE merges of a tokenizer trained here; the paper has 40,000.",
-        least=1,
-        most=10**7,
+        8000, "BPE merges of a tokenizer trained here; the paper has 40,000.", least=1, most=10**7
     )
     context: int = option(512, "Tokens of a sequence.", least=1, most=10**7)
     batch_size: int = option(64, "Sequences per update.", least=1, most=10**9)
@@ -250,10 +256,7 @@ class PretrainConfig:
     dropout: float = option(0.1, "Embedding, attention and residual dropout.", least=0, below=1)
     held_out: int = option(5, "Documents kept apart to measure bits per byte.", least=0, most=10**9)
     evaluate: int = option(
-        0,
-        "Updates between held-out measurements; 0 for one, at the end.",
-        least=0,
-        most=10**12,
+        0, "Updates between held-out measurements; 0 for one, at the end.", least=0, most=10**12
     )
     weights: str = option(
         "fp32", "Weights on disk: fp32, or bf16 at half the size.", choices=("fp32", "bf16")

@@ -96,7 +96,7 @@ def test_telling_changes_nothing_of_the_training(tiny: Loaded) -> None:
 
 
 def test_a_save_counts_where_it_takes_more_than_an_update() -> None:
-    memory = Memory(10, 2, 10, 5, 1, 24, holes=1.0)
+    memory = Memory(10, 2, 4, 10, 5, 1, 24, holes=1.0)
     assert memory.total == 10 + 2 * 2 + 10 + 24
     assert HOLES["cpu"] > HOLES["cuda"] == 1
 

@@ -8,6 +8,7 @@ from gpteval.train.optimiser import (
     adamw,
     clipped_step,
     gradient_norm,
+    moments,
     set_rate,
     warmup_cosine,
 )
@@ -91,3 +92,67 @@ def test_cosine_schedule_rises_linearly_then_falls_to_zero():
     assert rates[7] == pytest.approx(0.5)
     assert rates[5] == pytest.approx(0.5 * (1 + math.cos(math.pi / 4)))
     assert rates[-1] == pytest.approx(0.0)
+
+
+def large_and_small():
+    """A matrix whose moments have 8 bits, if any have, and a bias whose moments don't."""
+    torch.manual_seed(0)
+    return torch.nn.Linear(64, 80)
+
+
+def learnt(bits, steps=30):
+    """A layer, its optimiser, and its losses while it learns another one's outputs."""
+    pytest.importorskip("bitsandbytes")
+    model, inputs = large_and_small(), torch.randn(50, 64)
+    wanted = torch.randn(50, 80)
+    optimiser, losses = adamw(model, 0.01, 0.01, bits=bits), []
+    for _ in range(steps):
+        loss = (model(inputs) - wanted).square().mean()
+        loss.backward()
+        losses.append(loss.item())
+        clipped_step(optimiser, gradient_norm(model), 1.0)
+        optimiser.zero_grad()
+    return model, optimiser, losses
+
+
+def test_moments_of_8_bits_learn_as_those_of_32():
+    (_, _, exact), (_, _, rough) = (learnt(bits) for bits in (32, 8))
+    assert exact[-1] < 0.7 * exact[0]
+    assert rough == pytest.approx(exact, rel=0.01)
+    assert rough != exact
+
+
+@pytest.mark.parametrize("bits", [32, 8])
+def test_what_is_kept_for_a_parameter_is_told_beforehand(bits):
+    model, optimiser, _ = learnt(bits, steps=1)
+    for parameter in model.parameters():
+        told = moments(optimiser, parameter)
+        kept = {n: torch.as_tensor(value) for n, value in optimiser.state[parameter].items()}
+        assert {n: value.shape for n, value in kept.items()} == {n: s for n, (s, _) in told.items()}
+        assert all(kept[n].element_size() == size for n, (_, size) in told.items() if n != "step")
+
+
+@pytest.mark.parametrize("bits", [32, 8])
+def test_a_step_that_is_not_to_be_changes_nothing(bits):
+    model, optimiser, _ = learnt(bits, steps=2)
+    before = model.weight.detach().clone()
+    for parameter in model.parameters():
+        parameter.grad = torch.full_like(parameter, torch.nan)
+    clipped_step(optimiser, gradient_norm(model), 1.0, unless=torch.tensor(True))
+    assert torch.equal(model.weight, before)
+
+
+@pytest.mark.parametrize("bits", [32, 8])
+def test_a_gradient_counts_as_much_as_the_limit_lets_it(bits):
+    """Moments of Adam scale with the gradient: they show what was clipped."""
+    pytest.importorskip("bitsandbytes")
+    first = []
+    for size in (1.0, 1000.0):
+        model = torch.nn.Linear(3, 2, bias=False)
+        optimiser = adamw(model, 0.1, 0.0, bits=bits)
+        model.weight.grad = torch.full_like(model.weight, size)
+        clipped_step(optimiser, gradient_norm(model), 1.0)
+        state = optimiser.state[model.weight]
+        first.append(state["exp_avg" if bits == 32 else "state1"])
+    assert torch.allclose(*first)
+    assert first[0].norm() == pytest.approx(0.1, rel=1e-3)

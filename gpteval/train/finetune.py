@@ -43,6 +43,9 @@ from gpteval.train.state import Cadence, load_state, save_state
 WIDEST = {"cpu": torch.float64, "cuda": torch.float64, "mps": torch.float32}
 """Numbers in which a batch's loss is summed."""
 
+BITS = {"adamw": 32, "adamw-8bit": 8}
+"""Of a moment, by the optimiser's name."""
+
 TRAINING_TOKENS = {"cpu": 4096, "cuda": 32768, "mps": 8192}
 """Tokens of one forward and backward pass; larger batches are split."""
 
@@ -117,7 +120,12 @@ class Finetuning:
         apart = config.layer_divisor != 1 or config.unfreeze != "at-once"
         self._depths = Depths(model, layer) if apart else None
         self.optimiser = adamw(
-            model, self.lr, config.weight_decay, self._depths, config.layer_divisor
+            model,
+            self.lr,
+            config.weight_decay,
+            self._depths,
+            config.layer_divisor,
+            bits=BITS[config.optimizer],
         )
         self.done = Training()
         self._on_texts = False

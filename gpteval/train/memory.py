@@ -3,7 +3,7 @@
     an update = weights + gradients + moments + kept weights + states of the largest part + logits
     a save    = weights + moments + kept weights, and a copy of each
 
-Weights: of the task model; gradients and two moments: of those that learn. Kept: the best weights,
+Weights: of the task model; gradients and moments: of those that learn. Kept: the best weights,
 which lie in the computer's own memory; so do the copies of a save. States: what a backward pass
 needs of a forward one, counted in two small ones and told for the largest part of a batch. Where
 freed memory stays with the process there are holes in it: states and logits, of many sizes, take
@@ -22,6 +22,7 @@ from torch import Tensor
 
 from gpteval.encode.batching import MOST_LOGITS, by_length, micro_batches
 from gpteval.train.checkpointing import keeping
+from gpteval.train.optimiser import moments
 
 if TYPE_CHECKING:
     from gpteval.encode.batch import Encoded
@@ -41,7 +42,8 @@ class Memory:
 
     Attributes:
         weights: Of the task model.
-        learnt: Of those that learn: as much again for their gradient, twice for their moments.
+        learnt: Of those that learn: as much again for their gradient.
+        moments: What the optimiser keeps for them.
         kept: The best weights so far, where they lie on the device that computes.
         states: What a forward pass leaves for the backward pass.
         logits: Those that are computed at once, and the gradient of the largest matrix.
@@ -51,6 +53,7 @@ class Memory:
 
     weights: int
     learnt: int
+    moments: int
     kept: int
     states: int
     logits: int
@@ -61,7 +64,7 @@ class Memory:
     def total(self) -> int:
         """In an update or in a save, whichever takes more."""
         update = self.learnt + round(self.holes * (self.states + self.logits))
-        return self.weights + 2 * self.learnt + self.kept + max(update, self.saved)
+        return self.weights + self.moments + self.kept + max(update, self.saved)
 
 
 def needed(finetuning: Finetuning, course: Course) -> Memory:
@@ -75,6 +78,8 @@ def needed(finetuning: Finetuning, course: Course) -> Memory:
     parameters = list(model.parameters())
     learnt = sum(p.nbytes for p in parameters if p.requires_grad)
     weights = sum(p.nbytes for p in parameters)
+    trained = [moments(finetuning.optimiser, p).values() for p in parameters if p.requires_grad]
+    held = sum(shape.numel() * size for own in trained for shape, size in own)
     here = weights if device.type == "cpu" else 0
     part = _largest(finetuning, course)
     predicts = course.schedule.predicts(1)
@@ -83,10 +88,11 @@ def needed(finetuning: Finetuning, course: Course) -> Memory:
     return Memory(
         weights=weights,
         learnt=learnt,
+        moments=held,
         kept=here,
         states=_states(finetuning, part),
         logits=4 * logits + max((p.nbytes for p in parameters if p.requires_grad), default=0),
-        saved=2 * here + 2 * learnt if here else 0,
+        saved=2 * here + held if here else 0,
         holes=HOLES[device.type],
     )
 

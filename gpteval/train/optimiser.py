@@ -11,6 +11,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+Optimiser = torch.optim.Optimizer
+
+EXACT, BLOCK, LEVELS = 4096, 256, 256
+"""Of moments of 8 bits: parameters with fewer numbers have those of 32; as many numbers share a
+scale; and so many values an entry can have (Dettmers et al. 2022, arXiv 2110.02861)."""
+
 ROW = 4096
 """Squares that are added in fp32, which holds so few of them to seven digits."""
 
@@ -33,7 +39,9 @@ def adamw(
     weight_decay: float,
     depth: Callable[[str], int] | None = None,
     divisor: float = 1.0,
-) -> AdamW:
+    *,
+    bits: int = 32,
+) -> Optimiser:
     """AdamW with β = 0.9 / 0.999, ε = 1e-8 and decay on matrices only, not on biases and gains.
 
     It differs from OpenAI's `adam` [C] in two ways. There ε is added to the *uncorrected* √v,
@@ -47,6 +55,7 @@ def adamw(
         weight_decay: Decoupled decay of parameters with two or more dimensions.
         depth: Name of a parameter → its layer; None: all are of one.
         divisor: A layer's rate is that of the one above it divided by this.
+        bits: Of each moment: 32, or 8 by bitsandbytes.
     """
     layers: dict[int, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
@@ -61,7 +70,29 @@ def adamw(
         for layer in sorted(layers)
         for decayed in (True, False)
     ]
+    if bits == 8:
+        from bitsandbytes.optim import AdamW8bit
+
+        eight: Optimiser = AdamW8bit(groups, lr=lr, betas=(0.9, 0.999), eps=1e-8)
+        return eight
     return AdamW(groups, lr=lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
+
+
+def moments(optimiser: Optimiser, parameter: Tensor) -> dict[str, tuple[torch.Size, int]]:
+    """What an optimiser of `adamw` keeps for a parameter: name → shape, and bytes of an entry."""
+    shape, count = parameter.shape, parameter.numel()
+    step = {"step": (torch.Size(), 4)}
+    if isinstance(optimiser, AdamW):
+        return step | dict.fromkeys(("exp_avg", "exp_avg_sq"), (shape, 4))
+    if count < EXACT:
+        return step | dict.fromkeys(("state1", "state2"), (shape, 4))
+    scales = torch.Size([math.ceil(count / BLOCK)])
+    return (
+        step
+        | dict.fromkeys(("state1", "state2"), (shape, 1))
+        | dict.fromkeys(("absmax1", "absmax2"), (scales, 4))
+        | dict.fromkeys(("qmap1", "qmap2"), (torch.Size([LEVELS]), 4))
+    )
 
 
 def set_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
@@ -96,12 +127,13 @@ def _square(flat: Tensor) -> Tensor:
 
 
 def clipped_step(
-    optimiser: AdamW, norm: Tensor, limit: float, unless: Tensor | None = None
+    optimiser: Optimiser, norm: Tensor, limit: float, unless: Tensor | None = None
 ) -> None:
     """One step with all gradients scaled so that their global norm is at most `limit`.
 
-    The fused kernel scales them while it reads them, as it does for mixed precision: a pass over
-    the gradients less than clipping them first. Nobody waits for the norm.
+    torch's fused kernel scales them while it reads them, as it does for mixed precision: a pass
+    over the gradients less than clipping them first. Nobody waits for the norm. With moments of 8
+    bits they are clipped first, and it is waited for.
 
     Args:
         optimiser: Of `adamw`.
@@ -109,8 +141,15 @@ def clipped_step(
         limit: Their largest norm.
         unless: Whether to leave weights and moments as they are, of no dimension; None for no.
     """
-    optimiser.grad_scale = (norm / limit).clamp(min=1.0)
-    optimiser.found_inf = torch.zeros_like(norm) if unless is None else unless.float()
+    scale = (norm / limit).clamp(min=1.0)
+    if isinstance(optimiser, AdamW):
+        optimiser.grad_scale = scale
+        optimiser.found_inf = torch.zeros_like(norm) if unless is None else unless.float()
+    elif unless is not None and unless.item():
+        return
+    else:
+        parameters = (p for group in optimiser.param_groups for p in group["params"])
+        torch._foreach_div_([p.grad for p in parameters if p.grad is not None], scale)
     optimiser.step()
 
 

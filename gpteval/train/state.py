@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from gpteval.compute.distributed import like, whole
 from gpteval.errors import CheckpointError
 from gpteval.files import parse_json, replacing, to_json, writing
+from gpteval.train.optimiser import AdamW, moments
 from gpteval.weights.tensors import UNREADABLE, load_tensors, save_tensors
 
 
@@ -74,8 +75,9 @@ def save_state(
     """
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= {f"best.{name}": tensor for name, tensor in best.items()}
-    for number, moments in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{number}.{name}": value for name, value in moments.items()}
+    for number, parameter in enumerate(_parameters(optimiser)):
+        for name, value in optimiser.state.get(parameter, {}).items():
+            tensors[f"optimiser.{number}.{name}"] = torch.as_tensor(value)
     tensors |= {f"random.{device}": state for device, state in _random_states().items()}
     # Clones: tied weights share memory, which safetensors refuses.
     copies = {name: whole(tensor).detach().cpu().clone() for name, tensor in tensors.items()}
@@ -133,8 +135,7 @@ def load_state(
             state.setdefault(int(number), {})[moment] = tensor
         _check_moments(state, optimiser)
         _cut_moments(state, optimiser)
-        groups = optimiser.state_dict()["param_groups"]
-        optimiser.load_state_dict({"state": state, "param_groups": groups})
+        _set_moments(state, optimiser)
         _set_random_states(_below("random.", tensors))
     except UNREADABLE as error:
         raise _no_state(path, error) from error
@@ -151,26 +152,45 @@ def _no_state(path: Path, error: Exception) -> CheckpointError:
 def _check_moments(
     state: Mapping[int, Mapping[str, Tensor]], optimiser: torch.optim.Optimizer
 ) -> None:
-    """Refuse moments that are not those of AdamW for its parameters, which torch would take.
+    """Refuse moments that are not the optimiser's for its parameters, which torch would take.
 
     Raises:
         ValueError: The first that are not.
     """
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    for number, moments in state.items():
-        shape = parameters[number].shape
-        expected = {"step": torch.Size(), "exp_avg": shape, "exp_avg_sq": shape}
-        if {name: moment.shape for name, moment in moments.items()} != expected:
+    parameters = _parameters(optimiser)
+    for number, own in state.items():
+        expected = {
+            name: shape for name, (shape, _) in moments(optimiser, parameters[number]).items()
+        }
+        if {name: moment.shape for name, moment in own.items()} != expected:
             raise ValueError(f"the moments of parameter {number} are not its own")
 
 
 def _cut_moments(state: dict[int, dict[str, Tensor]], optimiser: torch.optim.Optimizer) -> None:
     """Keep this process's share of every moment, as of its parameter."""
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    for number, moments in state.items():
-        for name, moment in moments.items():
+    parameters = _parameters(optimiser)
+    for number, own in state.items():
+        for name, moment in own.items():
             if moment.ndim:
-                moments[name] = like(moment, parameters[number])
+                own[name] = like(moment, parameters[number])
+
+
+def _set_moments(state: dict[int, dict[str, Tensor]], optimiser: torch.optim.Optimizer) -> None:
+    """Put moments in their places."""
+    if isinstance(optimiser, AdamW):
+        groups = optimiser.state_dict()["param_groups"]
+        optimiser.load_state_dict({"state": state, "param_groups": groups})
+        return
+    parameters = _parameters(optimiser)
+    optimiser.state.clear()
+    for number, own in state.items():
+        tensors = {name: moment.to(parameters[number].device) for name, moment in own.items()}
+        optimiser.state[parameters[number]] = {**tensors, "step": int(own["step"])}
+
+
+def _parameters(optimiser: torch.optim.Optimizer) -> list[nn.Parameter]:
+    """All that it trains, in the order in which torch numbers them."""
+    return [p for group in optimiser.param_groups for p in group["params"]]
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
