@@ -26,6 +26,7 @@ from gpteval import Compute, FinetuneConfig, Model, Source, Task
 from gpteval.compute.cost import peak_memory
 from gpteval.compute.device import resolve
 from gpteval.encode.batch import Encoded
+from gpteval.train.checkpointing import checkpoint_layers
 from gpteval.train.course import Course
 from gpteval.train.finetune import Finetuning
 from gpteval.train.head import TaskModel
@@ -40,7 +41,11 @@ UPDATES = 2
 
 @dataclass(frozen=True)
 class Case:
-    """A model's family, its shape, and what it reads: examples of an update, tokens of each."""
+    """A model's family, its shape, and what it reads: examples of an update, tokens of each.
+
+    Attributes:
+        thrifty: With gradient checkpointing, and moments of 8 bits.
+    """
 
     family: str
     width: int
@@ -49,6 +54,7 @@ class Case:
     batch: int
     tokens: int
     dropout: float = 0.1
+    thrifty: bool = False
 
 
 CASES = {
@@ -57,6 +63,8 @@ CASES = {
     "large vocabulary": Case("gpt", 256, 4, 120_000, 8, 60),
     "GPT-1's width": Case("gpt", 768, 6, 40_478, 4, 60),
     "a Llama": Case("hf", 576, 8, 49_152, 8, 60, 0.0),
+    "long rows, thrifty": Case("gpt", 256, 4, 8000, 8, 500, thrifty=True),
+    "a Llama, thrifty": Case("hf", 576, 8, 49_152, 8, 60, 0.0, thrifty=True),
 }
 
 
@@ -100,9 +108,14 @@ def alone(case: Case) -> dict[str, float]:
     task = Task("words", 1, "classify", source, lambda row: None, ("accuracy",), ("a", "b"))
     loaded = model(case)
     examples = rows(case, case.batch * UPDATES)
-    config = FinetuneConfig(batch_size=case.batch, epochs=2, dropout=case.dropout)
+    optimizer = "adamw-8bit" if case.thrifty else "adamw"
+    config = FinetuneConfig(
+        batch_size=case.batch, epochs=2, dropout=case.dropout, optimizer=optimizer
+    )
     trained = TaskModel(deepcopy(loaded), task, 0.1)
     trained.model.dropout = case.dropout
+    if case.thrifty:
+        checkpoint_layers(trained.model, machine.autocast)
     finetuning = Finetuning(trained, config, 0, autocast=machine.autocast)
     held = peak_memory(machine.device) - sum(p.nbytes for p in trained.parameters())
     told = needed(finetuning, Course.of(examples, config, 0))

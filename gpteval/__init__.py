@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         verify_results,
     )
     from gpteval.columns import Columns, Question
-    from gpteval.config import Compute, FinetuneConfig, PretrainConfig
+    from gpteval.config import Compute, FinetuneConfig, PretrainConfig, TrainingCompute
     from gpteval.encode.cache import cache_directory
     from gpteval.encode.tokenizer import BpeTokenizer
     from gpteval.files import replacing
@@ -119,6 +119,7 @@ __all__ = [
     "Table",
     "Task",
     "Tokenizer",
+    "TrainingCompute",
     "Trees",
     "VectorsConfig",
     "ablate",
@@ -201,6 +202,7 @@ _LAZY = {
     "Table": "gpteval.table",
     "Task": "gpteval.task",
     "Tokenizer": "gpteval.model",
+    "TrainingCompute": "gpteval.config",
     "Trees": "gpteval.tree",
     "VectorsConfig": "gpteval.pretrain.vectors",
     "ablate": "gpteval.api.measure",

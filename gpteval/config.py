@@ -307,7 +307,18 @@ class Compute:
 
 
 @dataclass(frozen=True, slots=True)
-class Sharing(Compute):
+class TrainingCompute(Compute):
+    """Where and how precisely to train, and how much of it is kept in memory."""
+
+    gradient_checkpointing: bool = option(
+        False,
+        "Compute each layer again in the backward pass and keep no states of it: less memory, more "
+        "time, the same results.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing(TrainingCompute):
     """Where to compute, and what processes started by torchrun share beside the batches."""
 
     shard: bool = option(False, "Under torchrun: split the weights among the processes too.")

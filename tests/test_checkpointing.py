@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from copy import deepcopy
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -139,3 +140,17 @@ def test_matrices_beside_frozen_weights_learn_the_same(tiny: Loaded) -> None:
 def test_a_model_without_layers_is_refused() -> None:
     with pytest.raises(ConfigError, match="leave it out"):
         checkpoint_layers(nn.Sequential(nn.Linear(2, 2)))
+
+
+def test_a_run_has_the_same_results_and_the_same_key(tiny_directory: Path, tmp_path: Path) -> None:
+    settings = {"model": str(tiny_directory), "sample": True, "limit": 16}
+    found = []
+    for checkpointing in (False, True):
+        compute = gpteval.TrainingCompute(gradient_checkpointing=checkpointing)
+        results = tmp_path / str(checkpointing)
+        made = gpteval.run(
+            "copa", changes={"epochs": 1}, compute=compute, results=results, **settings
+        )
+        answers = [(results / result.predictions).read_bytes() for result in made]
+        found.append([(r.key, r.scores, own) for r, own in zip(made, answers, strict=True)])
+    assert found[0] == found[1]

@@ -106,12 +106,12 @@ def test_a_machine_says_how_much_memory_it_has() -> None:
     assert 1e8 < there < 1e14
 
 
-@pytest.mark.parametrize("lora", [False, True])
+@pytest.mark.parametrize("thrifty", [False, True])
 def test_a_run_that_needs_more_than_there_is_says_so_before_it_begins(
-    lora: bool, tiny_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    thrifty: bool, tiny_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if lora:
-        pytest.importorskip("peft")
+    pytest.importorskip("peft")
+    pytest.importorskip("bitsandbytes")
     monkeypatch.setattr("gpteval.compute.memory.room", lambda device: 1_000_000)
     said: list[str] = []
 
@@ -119,9 +119,14 @@ def test_a_run_that_needs_more_than_there_is_says_so_before_it_begins(
         def say(self, line: str) -> None:
             said.append(line)
 
-    changes = {"epochs": 1} | ({"adapter": "lora"} if lora else {})
+    changes = {"epochs": 1}
+    if thrifty:
+        changes |= {"adapter": "lora", "optimizer": "adamw-8bit"}
     settings = {"model": str(tiny_directory), "sample": True, "limit": 16, "results": tmp_path}
-    gpteval.run("wnli", changes=changes, progress=Listener(), **settings)
-    advice = "a smaller model, or a machine with more" if lora else "--adapter lora"
+    compute = gpteval.TrainingCompute(gradient_checkpointing=thrifty)
+    gpteval.run("wnli", changes=changes, compute=compute, progress=Listener(), **settings)
+    advice = "a smaller model, or a machine with more"
+    if not thrifty:
+        advice = "--gradient-checkpointing or --optimizer adamw-8bit or --adapter lora"
     assert re.match(r"wnli needs about [\d.]+ GB of 0\.001", said[0])
     assert said[0].endswith(f" GB of 0.001: try {advice}")

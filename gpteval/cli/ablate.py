@@ -17,7 +17,7 @@ from gpteval.cli.options import (
     options_from,
     suite_options,
 )
-from gpteval.config import Compute, FinetuneConfig
+from gpteval.config import FinetuneConfig, TrainingCompute
 
 TABLE, FIGURE = "ablations", "layers"
 """Groups of the tasks that the paper shows."""
@@ -41,7 +41,7 @@ TABLE, FIGURE = "ablations", "layers"
 )
 @json_option
 @changes_from(FinetuneConfig, "changes")
-@options_from(Compute, "compute")
+@options_from(TrainingCompute, "compute")
 def command(
     *,
     tasks: str | None,

@@ -19,7 +19,7 @@ from gpteval.cli.options import (
     options_from,
     sample_option,
 )
-from gpteval.config import CURVE_RESULTS, Compute
+from gpteval.config import CURVE_RESULTS, TrainingCompute
 from gpteval.errors import ResultError
 from gpteval.text import json_lines
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 )
 @click.option("--picture/--no-picture", default=True, show_default=True, help="Draw curve.png.")
 @json_option
-@options_from(Compute, "compute")
+@options_from(TrainingCompute, "compute")
 def command(
     *,
     directory: tuple[Path, ...],

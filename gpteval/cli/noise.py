@@ -16,7 +16,7 @@ from gpteval.cli.options import (
     options_from,
     suite_options,
 )
-from gpteval.config import Compute, FinetuneConfig
+from gpteval.config import FinetuneConfig, TrainingCompute
 
 
 @click.command()
@@ -28,7 +28,7 @@ from gpteval.config import Compute, FinetuneConfig
 )
 @suite_options
 @changes_from(FinetuneConfig, "changes")
-@options_from(Compute, "compute")
+@options_from(TrainingCompute, "compute")
 def command(*, tasks: str, baseline: Path | None, seed: int, seeds: int, **settings: Any) -> None:
     """Fine-tune with several seeds and say how much every score moves with them.
 

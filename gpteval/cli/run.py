@@ -22,7 +22,7 @@ from gpteval.cli.options import (
     task_file_option,
 )
 from gpteval.cli.run_file import asked, run_file_argument
-from gpteval.config import ALL, NOTHING, Compute, FinetuneConfig
+from gpteval.config import ALL, NOTHING, FinetuneConfig, TrainingCompute
 
 
 def run_options(command: Command) -> Command:
@@ -58,7 +58,7 @@ def run_options(command: Command) -> Command:
         predict_option,
         json_option,
         changes_from(FinetuneConfig, "changes"),
-        options_from(Compute, "compute"),
+        options_from(TrainingCompute, "compute"),
     )
     for decorator in reversed(decorators):
         command = decorator(command)

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from gpteval.compute.rounding import KeptWeights, RoundedProducts, bf16_is_faster
-from gpteval.config import Compute
+from gpteval.config import Compute, TrainingCompute
 from gpteval.errors import ConfigError
 
 AVAILABLE: dict[str, Callable[[], bool]] = {
@@ -37,10 +37,12 @@ class Machine:
         device: torch's device.
         precision: "fp32", or "bf16": matrix products in bfloat16, weights and sums in float32.
             On a CPU that is no faster in bfloat16, linear layers round their operands to it.
+        forgets: Whether states of layers are computed again in the backward pass, not kept.
     """
 
     device: torch.device
     precision: str
+    forgets: bool = False
 
     def autocast(self) -> AbstractContextManager[object]:
         """A fresh context in which the forward pass runs at this precision."""
@@ -90,10 +92,14 @@ def resolve(compute: Compute) -> Machine:
         keep_freed_memory()
         repeat_products()
     auto = "bf16" if kind == "cuda" else "fp32"
-    return Machine(torch.device(name), auto if compute.precision == "auto" else compute.precision)
+    precision = auto if compute.precision == "auto" else compute.precision
+    forgets = isinstance(compute, TrainingCompute) and compute.gradient_checkpointing
+    return Machine(torch.device(name), precision, forgets)
 
 
-def compile_layers(model: nn.Module, precision: str, backend: str = "inductor") -> None:
+def compile_layers(
+    model: nn.Module, precision: str, backend: str = "inductor", *, whole: bool = True
+) -> None:
     """Have torch compile what the layers of a model compute.
 
     Of a layer with a method `token_wise`, that; of a model with `one_call_layers`, these layers
@@ -106,15 +112,16 @@ def compile_layers(model: nn.Module, precision: str, backend: str = "inductor") 
         model: The model, changed in place; modules with neither method are left alone.
         precision: "fp32" or "bf16".
         backend: torch.compile's.
+        whole: Whether layers may be compiled whole, not what is computed again.
     """
     torch._dynamo.config.suppress_errors = True
     for module in model.modules():
         layer: Any = module
         if hasattr(layer, "token_wise"):
             layer.token_wise = torch.compile(layer.token_wise, dynamic=True, backend=backend)
-        if hasattr(layer, "one_call_layers") and precision == "bf16":
-            for whole in layer.one_call_layers():
-                whole.compile(dynamic=True, backend=backend)
+        if whole and hasattr(layer, "one_call_layers") and precision == "bf16":
+            for own in layer.one_call_layers():
+                own.compile(dynamic=True, backend=backend)
 
 
 def repeat_products() -> None:

@@ -96,7 +96,8 @@ def in_parts(
 def too_large(item: str) -> TrainingError:
     """The error of what can't be computed in smaller parts."""
     return TrainingError(
-        f"{item} alone does not fit in memory: use a smaller model, or --device cpu"
+        f"{item} alone does not fit in memory: use a smaller model, --device cpu, or in training "
+        "--gradient-checkpointing"
     )
 
 

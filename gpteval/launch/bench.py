@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
-from gpteval.config import Compute
+from gpteval.config import Compute, Sharing, TrainingCompute
 from gpteval.data.rows import origin
 from gpteval.files import digest
 from gpteval.methods.baseline import LACKS, units_of
@@ -98,8 +99,13 @@ class Bench:
 
 def _config(kind: type[Any], sent: Mapping[str, Any]) -> Any:
     """The settings that `sent_config` made a JSON value of."""
+    compute = next(
+        own(**sent["compute"])
+        for own in (Compute, TrainingCompute, Sharing)
+        if sent["compute"].keys() <= {f.name for f in fields(own)}
+    )
     lists = {name: tuple(value) for name, value in sent.items() if isinstance(value, list)}
-    return kind(**{**sent, **lists, "compute": Compute(**sent["compute"])})
+    return kind(**{**sent, **lists, "compute": compute})
 
 
 def _job(details: Mapping[str, Any]) -> Job:

@@ -148,6 +148,7 @@ class Finetune:
 
         from gpteval.compute.device import compile_layers
         from gpteval.train.adapter import add_adapter
+        from gpteval.train.checkpointing import checkpoint_layers
         from gpteval.train.head import TaskModel
 
         torch.manual_seed(self.seed)
@@ -161,8 +162,11 @@ class Finetune:
         model.model.dropout = config.dropout
         if config.adapter == "lora":
             add_adapter(model.model, config)
-        if self.machine.device.type == "cuda":
-            compile_layers(model, self.machine.precision)
+        machine = self.machine
+        if machine.device.type == "cuda":
+            compile_layers(model, machine.precision, whole=not machine.forgets)
+        if machine.forgets:
+            checkpoint_layers(model.model, machine.autocast)
         return model.to(self.machine.device)
 
     def _train(
@@ -229,10 +233,16 @@ class Finetune:
 
         there = room(self.machine.device)
         if there and needed > there:
-            lora = self.config.config.adapter == "lora"
-            advice = "a smaller model, or a machine with more" if lora else "--adapter lora"
+            config = self.config.config
+            thrifty = {
+                "--gradient-checkpointing": self.machine.forgets,
+                "--optimizer adamw-8bit": config.optimizer == "adamw-8bit",
+                "--adapter lora": config.adapter == "lora",
+            }
+            advice = " or ".join(option for option, taken in thrifty.items() if not taken)
             progress.say(
-                f"{self.title} needs about {needed / 1e9:.3g} GB of {there / 1e9:.3g}: try {advice}"
+                f"{self.title} needs about {needed / 1e9:.3g} GB of {there / 1e9:.3g}: "
+                f"try {advice or 'a smaller model, or a machine with more'}"
             )
 
     def course(self) -> Course:

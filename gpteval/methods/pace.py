@@ -115,7 +115,8 @@ def _identity(machine: Machine) -> list[Any]:
 
     gpu = torch.cuda.get_device_name(machine.device) if machine.device.type == "cuda" else ""
     threads = [torch.get_num_threads(), torch.__version__]
-    return [platform.node(), platform.machine(), platform.processor(), gpu, *threads]
+    name = [platform.node(), platform.machine(), platform.processor()]
+    return [*name, gpu, *threads, machine.forgets]
 
 
 def _measured(unit: Finetune) -> Pace:

@@ -27,6 +27,7 @@ from gpteval.corpus.windows import Windows
 from gpteval.errors import ConfigError, TrainingError
 from gpteval.pretrain.bits_per_byte import Objective
 from gpteval.results.provenance import commit, versions
+from gpteval.train.checkpointing import checkpoint_layers
 from gpteval.train.guard import RECENT, unsound
 from gpteval.train.optimiser import adamw, clipped_step, gradient_norm, set_rate, warmup_cosine
 
@@ -91,7 +92,10 @@ class Pretraining:
         model, apart = objective.model, self.world.shard and self.world.first
         self._whole = deepcopy(model).to("cpu") if apart else model
         if machine.device.type == "cuda":
-            compile_layers(model, machine.precision)  # not the copy above: it is only saved
+            # Not the copy above: it is only saved.
+            compile_layers(model, machine.precision, whole=not machine.forgets)
+        if machine.forgets:
+            checkpoint_layers(model, machine.autocast)
         self.objective = self.world.distribute(objective)
         self.optimiser = adamw(model, config.lr, config.weight_decay)
         self.update = 0

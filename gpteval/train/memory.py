@@ -120,10 +120,10 @@ def _states(finetuning: Finetuning, part: Sequence[Encoded]) -> int:
 
 
 def _held(finetuning: Finetuning, examples: Sequence[Encoded]) -> int:
-    """Bytes between the passes, and those of a layer whose states are computed again."""
+    """Bytes between the passes; of a layer that is computed again, states and their gradients."""
     left = _left(finetuning, examples)
     with keeping(finetuning.model) as layers:
-        return left + (_left(finetuning, examples) - left) // layers if layers else left
+        return left + 2 * (_left(finetuning, examples) - left) // layers if layers else left
 
 
 def _left(finetuning: Finetuning, examples: Sequence[Encoded]) -> int:
