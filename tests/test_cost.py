@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
+import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from gpteval import Loaded
+from gpteval import FinetuneConfig, Loaded
 from gpteval.compute.cost import (
     Work,
     attention_layers,
@@ -14,9 +17,11 @@ from gpteval.compute.cost import (
     matmul_ceiling,
     matrix_parameters,
     peak_memory,
+    training_flops,
 )
 from gpteval.compute.device import Machine
 from gpteval.encode.batch import Encoded, pack
+from gpteval.train.adapter import add_adapter
 from gpteval.train.finetune import Training
 from gpteval.tree import fold
 
@@ -32,6 +37,23 @@ def test_matrix_products_are_those_torch_counts(tiny: Loaded) -> None:
     found = counter.get_flop_counts()["Global"]
     counted = found[torch.ops.aten.addmm] + found[torch.ops.aten.mm]
     assert counted == forward_flops(model, len(TREE.tokens), 0, predicted=10)
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_products_of_both_passes_are_those_torch_counts(tiny: Loaded, lora: bool) -> None:
+    """Frozen weights have no gradient; nor has what the first layer reads, which is not told."""
+    model = deepcopy(tiny.model)
+    if lora:
+        pytest.importorskip("peft")
+        add_adapter(model, FinetuneConfig(adapter="lora", lora_rank=2))
+    batch = pack([Encoded("0", TREE, (1.0,), 0)], 1)
+    with FlopCounterMode(display=False) as counter:
+        torch.autograd.backward(model.logits(model.hidden(batch.trees)[:10]).sum())
+    found = counter.get_flop_counts()["Global"]
+    counted = found[torch.ops.aten.addmm] + found[torch.ops.aten.mm]
+    told = training_flops(model, Work(tokens=len(TREE.tokens), predicted=10))
+    assert told == (pytest.approx(counted, rel=0.1) if lora else counted)
+    assert (told < 0.75 * 3 * Work(tokens=len(TREE.tokens), predicted=10).flops(model)) is lora
 
 
 def test_attention_costs_two_products_for_every_token_seen(tiny: Loaded) -> None:

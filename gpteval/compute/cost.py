@@ -3,13 +3,15 @@
 FLOPs are those the work needs, counted as is usual (a multiplication and an addition are two):
 
     forward  = 2·M·tokens + 4·D·A·keys + 2·D·V·predicted
-    training = 3 · forward        evaluation = forward, nothing predicted
+    training = 3 · forward - 2·F·tokens        evaluation = forward, nothing predicted
 
-M: parameters of the matrices that every token passes; D: width; V: vocabulary; A: attention layers;
-tokens: each shared token once; keys: over all tokens, the tokens each one sees; predicted: tokens
-whose prediction enters the language-model loss. Norms, activations, the task head, the optimiser
-and recomputation are left out. A model that unfolds token trees or pads them computes more than is
-counted, and its utilisation is lower for it.
+M: parameters of the matrices that every token passes; F: of those that an adapter lies beside,
+which are frozen and have no gradient (nor has the output layer then); D: width; V: vocabulary;
+A: attention layers; tokens: each shared token once; keys: over all tokens, the tokens each one
+sees; predicted: tokens whose prediction enters the language-model loss. Norms, activations, the
+task head, the optimiser and recomputation are left out; a layer that is yet to be unfrozen counts.
+A model that unfolds token trees or pads them computes more than is counted, and its utilisation is
+lower for it.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -95,7 +97,7 @@ def finetuning_cost(
         (FLOP/s of a matrix product, as many at once as there are processes); utilisation (of the
         ceiling, while updating); peak_memory_bytes of this process.
     """
-    flops = BOTH * training.flops(model)
+    flops = training_flops(model, training)
     ceiling = processes * matmul_ceiling(machine.device, machine.precision)
     return {
         "processes": processes,
@@ -111,6 +113,20 @@ def finetuning_cost(
         "utilisation": round(flops / training.seconds / ceiling, 4),
         "peak_memory_bytes": peak_memory(machine.device),
     }
+
+
+def training_flops(model: Model, work: Work) -> int:
+    """FLOPs of forward and backward passes; beside an adapter weights have no gradient.
+
+    Args:
+        model: The language model, as it is trained.
+        work: What it read.
+    """
+    beside: list[Any] = [m for m in model.modules() if hasattr(m, "get_base_layer")]
+    if not beside:
+        return BOTH * work.flops(model)
+    frozen = sum(int(m.get_base_layer().weight.numel()) for m in beside) * work.tokens
+    return BOTH * work.flops(model) - 2 * (frozen + model.width * model.vocab_size * work.predicted)
 
 
 def forward_flops(model: Model, tokens: int, keys: int, predicted: int = 0) -> int:

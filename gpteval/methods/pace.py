@@ -15,7 +15,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpteval.compute.cost import BOTH, Work
+from gpteval.compute.cost import Work
 from gpteval.encode.batching import SCORING_TOKENS, epoch_order
 from gpteval.encode.cache import cache_directory
 from gpteval.errors import ConfigError
@@ -51,7 +51,8 @@ class Pace:
     """What a unit's work takes on one machine.
 
     Attributes:
-        updates: Stage of the training → seconds of an update whatever it reads, and per FLOP.
+        updates: Stage of the training → seconds of an update whatever it reads, and per FLOP of
+            its forward pass.
         splits: "task/split" → seconds per FLOP of its predictions.
         measured: When, in seconds since 1970.
     """
@@ -61,7 +62,7 @@ class Pace:
     measured: float
 
     def training(self, stage: int, updates: int, flops: float) -> float:
-        """Seconds of so many updates of a stage, with so many FLOPs in all."""
+        """Seconds of so many updates of a stage, with so many FLOPs of forward passes in all."""
         fixed, each = self.updates[str(stage)]
         return updates * fixed + flops * each
 
@@ -177,7 +178,7 @@ def _line(finetuning: Finetuning, course: Course, stage: range) -> tuple[float, 
 def _timed(
     finetuning: Finetuning, batches: Iterable[list[Encoded]], update: int, total: int
 ) -> tuple[float, float]:
-    """FLOPs and seconds of an update, means over some of them."""
+    """FLOPs of an update's forward pass and seconds of all of it, means over some of them."""
     source, done = cycle(batches), finetuning.done
     for _ in range(WARM[finetuning.device.type]):
         finetuning.update(next(source), update, total)
@@ -187,7 +188,7 @@ def _timed(
         finetuning.update(next(source), update, total)
     updates, seconds = done.updates - begun[0], done.seconds - begun[1]
     flops = done.flops(finetuning.model.model) - begun[2]
-    return BOTH * flops / updates, seconds / updates
+    return flops / updates, seconds / updates
 
 
 def _sample(split: Sequence[Encoded]) -> list[Encoded]:

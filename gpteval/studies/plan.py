@@ -191,7 +191,7 @@ def _job(units: Sequence[Finetune], progress: Progress) -> list[Planned]:
 
 def _planned(own: Finetune, blank: Planned, progress: Progress) -> Planned:
     """What one unit will take, beside reading its rows."""
-    from gpteval.compute.cost import BOTH
+    from gpteval.compute.cost import training_flops
     from gpteval.methods.pace import pace
     from gpteval.methods.run import STATE
 
@@ -199,7 +199,7 @@ def _planned(own: Finetune, blank: Planned, progress: Progress) -> Planned:
     memory = own.memory(own.finetuning(trained))  # before an update makes the process larger
     known = pace(own.seeded(0), progress)
     model, stages, splits = trained.model, course.work(), _predicting(own, course)
-    training = {stage: BOTH * work.flops(model) for stage, work in stages.items()}
+    training = {stage: training_flops(model, work) for stage, work in stages.items()}
     predicting = {name: work.flops(model) for name, work in splits.items()}
     weights = sum(p.nbytes for p in model.parameters())
     return replace(
@@ -210,7 +210,9 @@ def _planned(own: Finetune, blank: Planned, progress: Progress) -> Planned:
         evaluated_tokens=sum(work.tokens for work in splits.values()),
         train_flops=sum(training.values()),
         evaluate_flops=sum(predicting.values()),
-        train_seconds=sum(known.training(s, stages[s].updates, training[s]) for s in stages),
+        train_seconds=sum(
+            known.training(stage, work.updates, work.flops(model)) for stage, work in stages.items()
+        ),
         evaluate_seconds=sum(known.predicting(name, n) for name, n in predicting.items()),
         peak_memory_bytes=memory,
         state_bytes=STATE * weights,
