@@ -65,7 +65,7 @@ def test_states_are_what_autograd_keeps_of_the_whole_part(tiny: Loaded) -> None:
 
     memory = needed(finetuning, Course.of(rows(20), CONFIG, 0))
     finetuning.model.train()
-    (part,) = finetuning._parts(rows(20)[:4])
+    (part,) = finetuning.gradients.parts(rows(20)[:4])
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         losses = finetuning.model.losses(part, CONFIG.lm_weight)
     del losses

@@ -167,7 +167,8 @@ class Finetune:
             compile_layers(model, machine.precision, whole=not machine.forgets)
         if machine.forgets:
             checkpoint_layers(model.model, machine.autocast)
-        return model.to(self.machine.device)
+        # One that is to be split is moved block by block: the device may not hold all of it.
+        return model if self.world.shard else model.to(machine.device)
 
     def _train(
         self,
@@ -311,7 +312,10 @@ class Finetune:
         from gpteval.train.adapter import merge_adapter
         from gpteval.train.finetuned import save_finetuned
 
-        if self.place is None or not self.world.first:
+        if self.place is None:
+            return
+        model = self._whole(model)
+        if not self.world.first:
             return
         merge_adapter(model.model)
         made = {
@@ -325,6 +329,20 @@ class Finetune:
         }
         shared, key = self.data.share, self.key(self.job.task)
         save_finetuned(self.place, model, self.loaded, key=key, shared=shared, made=made)
+
+    def _whole(self, model: TaskModel) -> TaskModel:
+        """The model with all its weights, on the first process; the others hand over theirs."""
+        from gpteval.compute.distributed import whole
+
+        if not self.world.shard:
+            return model
+        again = self.task_model()
+        own = again.state_dict()
+        for name, tensor in model.state_dict().items():
+            gathered = whole(tensor)
+            if self.world.first:
+                own[name].copy_(gathered)
+        return again
 
     def _account(self, model: TaskModel, training: Training) -> dict[str, Any]:
         """What the training and the predictions took: fields of every result."""
