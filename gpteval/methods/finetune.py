@@ -221,8 +221,8 @@ class Finetune:
         """
         from gpteval.train.memory import needed
 
-        need = needed(finetuning, self.course())
-        return self._session.held(need.weights) + need.total
+        whole = sum(p.nbytes for p in finetuning.model.parameters())  # though it may be split now
+        return self._session.held(whole) + needed(finetuning, self.course()).total
 
     def _warn(self, needed: int, progress: Progress) -> None:
         """Say so where the device has not as much memory.
