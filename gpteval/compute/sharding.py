@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -60,7 +61,7 @@ class Sharded:
         gather: Any = _AllGather(self._made)
         scatter: Any = _ReduceScatter(self._made)
         for name in methods:
-            register_fsdp_forward_method(module, name)  # type: ignore[no-untyped-call]
+            register_fsdp_forward_method(module, name)
         for part in module.modules():
             if isinstance(part, FSDPModule):
                 part.set_gradient_divide_factor(1.0)  # a sum, where the default is a mean,
@@ -84,7 +85,7 @@ class Sharded:
 
         Returns:
             What is computed, or None where memory ran out here; and whether it did nowhere. If it
-            did, what is computed is worth nothing.
+            did, what is computed is worth nothing, and so are all gradients.
         """
         if kind not in self._known:
             with torch.random.fork_rng([self.world.device] if self._on_gpu else []):
@@ -94,6 +95,8 @@ class Sharded:
         self._made.clear()
         found = tried(compute)
         if found is None:
+            # Of weights that are whole at the moment too: else they would have them the next time.
+            self._module.zero_grad(set_to_none=True)
             self.begin_again()
             for exchange in self._known[kind][len(self._made) :]:
                 self._stand_in(exchange)
@@ -121,8 +124,8 @@ class Sharded:
         waiting = list(groups)[::-1]
         while self.world.most(len(waiting))[0]:
             group = waiting.pop() if waiting else []
-            run = lambda items: lambda: compute(items)  # noqa: E731
-            found, fits = self.attempt("read", run(group or [spare]), run([spare]))
+            run, small = partial(compute, group or [spare]), partial(compute, [spare])
+            found, fits = self.attempt("read", run, small)
             if found is not None and fits:
                 if group:
                     yield group, found
@@ -153,9 +156,9 @@ class Sharded:
         sent = torch.zeros(exchange.sent, dtype=exchange.dtype, device=device)
         received = torch.empty(exchange.received, dtype=exchange.dtype, device=device)
         if exchange.gathers:
-            dist.all_gather_into_tensor(received, sent)
+            dist.all_gather_single(received, sent)
         else:
-            dist.reduce_scatter_tensor(received, sent)
+            dist.reduce_scatter_single(received, sent)
 
 
 class _Noting:
@@ -181,7 +184,7 @@ class _AllGather(_Noting):
         group: dist.ProcessGroup,
         async_op: bool = False,
     ) -> dist.Work | None:
-        work: dist.Work | None = dist.all_gather_into_tensor(
+        work: dist.Work | None = dist.all_gather_single(
             output_tensor, input_tensor, group, async_op
         )
         self.note(output_tensor, input_tensor, gathers=True)
@@ -197,7 +200,7 @@ class _ReduceScatter(_Noting):
         op: Any,
         async_op: bool = False,
     ) -> dist.Work | None:
-        work: dist.Work | None = dist.reduce_scatter_tensor(
+        work: dist.Work | None = dist.reduce_scatter_single(
             output_tensor, input_tensor, op, group, async_op
         )
         self.note(output_tensor, input_tensor, gathers=False)

@@ -99,7 +99,7 @@ def needed(finetuning: Finetuning, course: Course) -> Memory:
         states=_states(finetuning, part),
         logits=4 * logits + max((p.nbytes for p in learning), default=0),
         saved=2 * _bytes(parameters) + _moments(finetuning, learning) if here and first else 0,
-        holes=HOLES[device.type],
+        holes=1.0 if model.sharded else HOLES[device.type],
     )
 
 
