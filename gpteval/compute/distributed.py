@@ -213,6 +213,13 @@ def whole(tensor: Tensor) -> Tensor:
     return gathered
 
 
+def copy_whole(split: nn.Module, other: nn.Module) -> None:
+    """Give another module of the same shape all weights of a split one; every process does."""
+    weights = other.state_dict()
+    for name, tensor in split.state_dict().items():
+        weights[name].copy_(whole(tensor))
+
+
 def share(tensor: Tensor) -> Tensor:
     """This process's share of a tensor that is shared out; else all of it."""
     shared: Any = tensor

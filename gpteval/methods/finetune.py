@@ -309,12 +309,15 @@ class Finetune:
 
     def _keep(self, model: TaskModel) -> None:
         """Write the fine-tuned model to its place, if it has one; the first process does."""
+        from gpteval.compute.distributed import copy_whole
         from gpteval.train.adapter import merge_adapter
         from gpteval.train.finetuned import save_finetuned
 
         if self.place is None:
             return
-        model = self._whole(model)
+        if self.world.shard:
+            split, model = model, self.task_model()
+            copy_whole(split, model)
         if not self.world.first:
             return
         merge_adapter(model.model)
@@ -329,20 +332,6 @@ class Finetune:
         }
         shared, key = self.data.share, self.key(self.job.task)
         save_finetuned(self.place, model, self.loaded, key=key, shared=shared, made=made)
-
-    def _whole(self, model: TaskModel) -> TaskModel:
-        """The model with all its weights, on the first process; the others hand over theirs."""
-        from gpteval.compute.distributed import whole
-
-        if not self.world.shard:
-            return model
-        again = self.task_model()
-        own = again.state_dict()
-        for name, tensor in model.state_dict().items():
-            gathered = whole(tensor)
-            if self.world.first:
-                own[name].copy_(gathered)
-        return again
 
     def _account(self, model: TaskModel, training: Training) -> dict[str, Any]:
         """What the training and the predictions took: fields of every result."""
