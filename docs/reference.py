@@ -23,7 +23,7 @@ SECTIONS = {
     "What a row becomes": "Example Prompt Candidate",
     "What makes a model": "ModelFamily Model SentenceModel Tokenizer Loaded Trees Span",
     "What is averaged and scored": "Metric Suite PaperScore",
-    "Settings": "FinetuneConfig PretrainConfig VectorsConfig Compute TrainingCompute",
+    "Settings": "FinetuneConfig PretrainConfig VectorsConfig Compute TrainingCompute Sharing",
     "What a run leaves": "Result Prediction",
     "From Python: measure": "run plan score_zeroshot score_probes neuron score_baselines "
     "ablate ablate_layers ablate_pieces noise curve doctor engine pretrain_model train_vectors "

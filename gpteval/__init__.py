@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         verify_results,
     )
     from gpteval.columns import Columns, Question
-    from gpteval.config import Compute, FinetuneConfig, PretrainConfig, TrainingCompute
+    from gpteval.config import Compute, FinetuneConfig, PretrainConfig, Sharing, TrainingCompute
     from gpteval.encode.cache import cache_directory
     from gpteval.encode.tokenizer import BpeTokenizer
     from gpteval.files import replacing
@@ -112,6 +112,7 @@ __all__ = [
     "Result",
     "Row",
     "SentenceModel",
+    "Sharing",
     "Source",
     "Span",
     "Split",
@@ -195,6 +196,7 @@ _LAZY = {
     "Result": "gpteval.records",
     "Row": "gpteval.task",
     "SentenceModel": "gpteval.model",
+    "Sharing": "gpteval.config",
     "Source": "gpteval.task",
     "Span": "gpteval.tree",
     "Split": "gpteval.task",

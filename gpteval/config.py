@@ -321,7 +321,11 @@ class TrainingCompute(Compute):
 class Sharing(TrainingCompute):
     """Where to compute, and what processes started by torchrun share beside the batches."""
 
-    shard: bool = option(False, "Under torchrun: split the weights among the processes too.")
+    shard: bool = option(
+        False,
+        "Under torchrun: split weights, gradients and moments among the processes too, for a model "
+        "that one device can't hold.",
+    )
 
 
 def task_names(tasks: str | Task | Iterable[str | Task]) -> tuple[str, ...]:

@@ -124,8 +124,8 @@ def test_a_batch_that_does_not_fit_in_memory_is_split_with_the_same_gradients(
     with_memory_for(model, 30)
     model.zero_grad()
     training = Finetuning(model, FinetuneConfig(batch_size=8), 0)
-    training._gradients(rows, training._parts(rows))
-    assert training.most_tokens <= 30
+    training.gradients.add(rows, training.gradients.parts(rows))
+    assert training.gradients.most_tokens <= 30
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(parameter.grad, whole[name], atol=1e-5, rtol=1e-4, msg=name)
 

@@ -19,7 +19,7 @@ from gpteval.cli.check import command as check
 from gpteval.encode import batching
 from gpteval.encode.batch import Batch
 from gpteval.plugins import registry
-from gpteval.train import finetune, predict
+from gpteval.train import gradients, predict
 from gpteval.train.head import TaskModel
 from gpteval_models.gpt import GPT, GPTConfig
 
@@ -69,7 +69,7 @@ def regressed(told: dict[str, tuple[str, str]]) -> set[str]:
 
 
 def test_batches_that_are_split_otherwise_pass(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(finetune.TRAINING_TOKENS, "cpu", 200)
+    monkeypatch.setitem(gradients.TRAINING_TOKENS, "cpu", 200)
     monkeypatch.setattr(predict, "SCORING_TOKENS", 200)
     run(root, "split")
     code, told = verdicts(root, "split")

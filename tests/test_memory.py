@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,7 @@ def test_states_are_what_autograd_keeps_of_the_whole_part(tiny: Loaded) -> None:
 
     memory = needed(finetuning, Course.of(rows(20), CONFIG, 0))
     finetuning.model.train()
-    (part,) = finetuning._parts(rows(20)[:4])
+    (part,) = finetuning.gradients.parts(rows(20)[:4])
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         losses = finetuning.model.losses(part, CONFIG.lm_weight)
     del losses
@@ -96,8 +97,10 @@ def test_telling_changes_nothing_of_the_training(tiny: Loaded) -> None:
 
 
 def test_a_save_counts_where_it_takes_more_than_an_update() -> None:
-    memory = Memory(10, 2, 4, 10, 5, 1, 24, holes=1.0)
+    memory = Memory(10, 2, 4, 10, 0, 5, 1, 24, holes=1.0)
     assert memory.total == 10 + 2 * 2 + 10 + 24
+    gathered = replace(memory, gathered=30)  # of weights that are split, in an update
+    assert gathered.total == 10 + 4 + 10 + (2 + 30 + 5 + 1)
     assert HOLES["cpu"] > HOLES["cuda"] == 1
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gpteval.cli import output
-from gpteval.cli.options import end
+from gpteval.cli.options import end, options_from
 from gpteval.cli.run import chosen, run_options
+from gpteval.config import TrainingCompute
 
 if TYPE_CHECKING:
     from gpteval.studies.plan import Planned
@@ -20,6 +21,7 @@ NUMBERS = ("seed", "updates", "tokens", "FLOPs", "time", "memory", "disk")
 
 @click.command()
 @run_options
+@options_from(TrainingCompute, "compute")
 @click.option("--budget", metavar="TIME", help="Say what fits into a time: 2h, 90m, 1h30m.")
 def command(*, as_json: bool, budget: str | None, **options: Any) -> None:
     """List what a run will take, without making it: its words, with plan in place of run.

@@ -22,7 +22,7 @@ from gpteval.cli.options import (
     task_file_option,
 )
 from gpteval.cli.run_file import asked, run_file_argument
-from gpteval.config import ALL, NOTHING, FinetuneConfig, TrainingCompute
+from gpteval.config import ALL, NOTHING, FinetuneConfig, Sharing
 
 
 def run_options(command: Command) -> Command:
@@ -58,7 +58,6 @@ def run_options(command: Command) -> Command:
         predict_option,
         json_option,
         changes_from(FinetuneConfig, "changes"),
-        options_from(TrainingCompute, "compute"),
     )
     for decorator in reversed(decorators):
         command = decorator(command)
@@ -67,6 +66,7 @@ def run_options(command: Command) -> Command:
 
 @click.command()
 @run_options
+@options_from(Sharing, "compute")
 @launch_option
 def command(*, as_json: bool, **options: Any) -> None:
     """Fine-tune one model on every task and score it.
@@ -93,6 +93,7 @@ def command(*, as_json: bool, **options: Any) -> None:
     gpteval run --tasks all --seeds 5 --launch local:8   # eight units at once; ray, slurm too
     On eight GPUs; on two machines of eight, with a directory that both can write; by Slurm:
     torchrun --standalone --nproc-per-node 8 -m gpteval run --tasks all
+    torchrun --standalone --nproc-per-node 8 -m gpteval run --shard --tasks all --model hf:LARGE
     torchrun --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d \\
         --rdzv-endpoint FIRST:29500 -m gpteval run --tasks all --results SHARED
     srun --nodes 2 --ntasks-per-node 1 torchrun --nnodes 2 …  (the same)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from gpteval.compute.rounding import KeptWeights, RoundedProducts, bf16_is_faster
-from gpteval.config import Compute, TrainingCompute
+from gpteval.config import Compute, Sharing, TrainingCompute
 from gpteval.errors import ConfigError
 
 AVAILABLE: dict[str, Callable[[], bool]] = {
@@ -27,6 +27,9 @@ AVAILABLE: dict[str, Callable[[], bool]] = {
 ALLOCATOR = {-4: 0, -1: -1, -2: 1 << 28}
 """glibc's `mallopt`: M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD → no block is mapped by itself, none
 is returned to the system (-1), and the heap grows by 256 MiB at a time."""
+
+RETURNING = {-3: 1 << 20}
+"""M_MMAP_THRESHOLD → what is larger is mapped by itself, whatever was freed before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,8 @@ def resolve(compute: Compute) -> Machine:
     if not AVAILABLE[kind]() or (kind == "cuda" and int(number or 0) >= torch.cuda.device_count()):
         raise ConfigError(f"device {name!r} is not there on this machine: try --device auto")
     if kind == "cpu":
-        keep_freed_memory()
+        split = isinstance(compute, Sharing) and compute.shard
+        _ = return_freed_memory() if split else keep_freed_memory()
         repeat_products()
     auto = "bf16" if kind == "cuda" else "fp32"
     precision = auto if compute.precision == "auto" else compute.precision
@@ -145,7 +149,23 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether the allocator took the settings; other systems' allocators are left alone.
     """
+    return _allocator_takes(ALLOCATOR)
+
+
+def return_freed_memory() -> bool:
+    """Have this process return the memory of every freed tensor above 1 MiB at once, likewise.
+
+    For a model that is split among processes, whose blocks are put together and freed in turn: of
+    a GPT of 100 million parameters the holes between them took 2.7 GB, more than splitting saves.
+
+    Returns:
+        Whether the allocator took the settings.
+    """
+    return _allocator_takes(RETURNING)
+
+
+def _allocator_takes(settings: Mapping[int, int]) -> bool:
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    return all(mallopt(parameter, value) == 1 for parameter, value in ALLOCATOR.items())
+    return all(mallopt(parameter, value) == 1 for parameter, value in settings.items())

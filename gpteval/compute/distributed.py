@@ -64,6 +64,14 @@ class World:
         """Each value summed over all processes."""
         return list(self.total(torch.tensor(values, dtype=torch.float64)).tolist())
 
+    def most(self, *values: float) -> list[float]:
+        """The largest of each value over all processes."""
+        if self.size == 1:
+            return list(values)
+        largest = torch.tensor(values, dtype=torch.float64, device=self.device)
+        dist.all_reduce(largest, dist.ReduceOp.MAX)
+        return list(largest.tolist())
+
     def total(self, tensor: Tensor) -> Tensor:
         """A tensor summed over all processes, on the device it came from."""
         if self.size == 1:
@@ -79,10 +87,12 @@ class World:
                 exchange.wait()
 
     def agree(self, module: nn.Module) -> None:
-        """Give `module` the first process's weights."""
+        """Give `module`, on this world's device or a CPU, the first process's weights."""
         if self.size > 1:
             for tensor in module.state_dict().values():
-                dist.broadcast(tensor, src=0)
+                sent = tensor.to(self.device)
+                dist.broadcast(sent, src=0)
+                tensor.copy_(sent)
 
     def wait(self) -> None:
         """Until all processes are here."""
@@ -106,16 +116,18 @@ class World:
         """Have `module` average its gradients over all processes while they are computed.
 
         Args:
-            module: On this process's device. Where the world shards, the weights of each block of
-                a ModuleList are gathered when it is their turn, all other weights together.
+            module: On this process's device. Where the world shards, the weights of each block
+                (see `blocks`) are gathered when it is their turn, all other weights together; and
+                it may lie on a CPU, from where each block is moved when it is cut.
         """
         if self.shard:
+            from torch.distributed.device_mesh import init_device_mesh
             from torch.distributed.fsdp import fully_shard
 
-            lists = [m for m in module.modules() if isinstance(m, nn.ModuleList)]
-            for block in (block for blocks in lists for block in blocks):
-                fully_shard(block)
-            fully_shard(module)
+            mesh = init_device_mesh(self.device.type, (self.size,))
+            for block in blocks(module):
+                fully_shard(block, mesh=mesh)
+            fully_shard(module, mesh=mesh)
             return module
         if self.size == 1:
             return module
@@ -188,11 +200,43 @@ def accumulating(module: nn.Module, *, last: bool) -> Iterator[None]:
         yield
 
 
+def blocks(module: nn.Module) -> Iterator[nn.Module]:
+    """What stands in the ModuleLists of a module that are in no other one."""
+    for child in module.children():
+        yield from child.children() if isinstance(child, nn.ModuleList) else blocks(child)
+
+
 def whole(tensor: Tensor) -> Tensor:
     """A tensor of which each process may hold a share, put together; all have to ask for it."""
     shared: Any = tensor
     gathered: Tensor = shared.full_tensor() if hasattr(shared, "full_tensor") else tensor
     return gathered
+
+
+def copy_whole(split: nn.Module, other: nn.Module) -> None:
+    """Give another module of the same shape all weights of a split one; every process does."""
+    weights = other.state_dict()
+    for name, tensor in split.state_dict().items():
+        weights[name].copy_(whole(tensor))
+
+
+def share(tensor: Tensor) -> Tensor:
+    """This process's share of a tensor that is shared out; else all of it."""
+    shared: Any = tensor
+    own: Tensor = shared.to_local() if hasattr(shared, "to_local") else tensor
+    return own
+
+
+def shared(own: Tensor, other: Any) -> Tensor:
+    """The tensor of which this process holds a share, if `other` is shared out; else that share."""
+    if not hasattr(other, "device_mesh"):
+        return own
+    from torch.distributed.tensor import DTensor
+
+    place = {"device_mesh": other.device_mesh, "placements": other.placements}
+    size = {"shape": other.shape, "stride": other.stride()}
+    tensor: Tensor = DTensor.from_local(own.to(other.device), **place, **size, run_check=False)
+    return tensor
 
 
 def like(tensor: Tensor, other: Any) -> Tensor:
@@ -202,4 +246,14 @@ def like(tensor: Tensor, other: Any) -> Tensor:
     from torch.distributed.tensor import distribute_tensor
 
     mesh, places = other.device_mesh, other.placements
-    return distribute_tensor(tensor.to(other.device), mesh, places, src_data_rank=None)
+    cut = distribute_tensor(tensor.to(other.device), mesh, places, src_data_rank=None)
+    return shared(share(cut).clone(), other)  # a copy: the whole tensor may go
+
+
+def whole_norm(norm: Tensor, tensors: Iterable[Tensor]) -> Tensor:
+    """The norm of tensors from that of this process's shares of them, if they are shared out."""
+    if not any(hasattr(tensor, "device_mesh") for tensor in tensors):
+        return norm
+    square = norm.double().square()
+    dist.all_reduce(square)
+    return square.sqrt().to(norm.dtype)

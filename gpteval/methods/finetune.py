@@ -167,7 +167,8 @@ class Finetune:
             compile_layers(model, machine.precision, whole=not machine.forgets)
         if machine.forgets:
             checkpoint_layers(model.model, machine.autocast)
-        return model.to(self.machine.device)
+        # One that is to be split is moved block by block: the device may not hold all of it.
+        return model if self.world.shard else model.to(machine.device)
 
     def _train(
         self,
@@ -220,8 +221,8 @@ class Finetune:
         """
         from gpteval.train.memory import needed
 
-        need = needed(finetuning, self.course())
-        return self._session.held(need.weights) + need.total
+        whole = sum(p.nbytes for p in finetuning.model.parameters())  # though it may be split now
+        return self._session.held(whole) + needed(finetuning, self.course()).total
 
     def _warn(self, needed: int, progress: Progress) -> None:
         """Say so where the device has not as much memory.
@@ -308,10 +309,16 @@ class Finetune:
 
     def _keep(self, model: TaskModel) -> None:
         """Write the fine-tuned model to its place, if it has one; the first process does."""
+        from gpteval.compute.distributed import copy_whole
         from gpteval.train.adapter import merge_adapter
         from gpteval.train.finetuned import save_finetuned
 
-        if self.place is None or not self.world.first:
+        if self.place is None:
+            return
+        if self.world.shard:
+            split, model = model, self.task_model()
+            copy_whole(split, model)
+        if not self.world.first:
             return
         merge_adapter(model.model)
         made = {

@@ -21,7 +21,7 @@ from gpteval.encode.cache import cache_directory
 from gpteval.errors import ConfigError
 from gpteval.files import digest, read_sealed, write_sealed
 from gpteval.progress import Progress
-from gpteval.train.finetune import TRAINING_TOKENS
+from gpteval.train.gradients import TRAINING_TOKENS
 from gpteval.train.predict import probabilities
 
 if TYPE_CHECKING:

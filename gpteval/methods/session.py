@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from gpteval.config import Sharing
+from gpteval.errors import ConfigError
 from gpteval.methods.settings import Subject
 from gpteval.plugins import registry
 from gpteval.progress import Progress, Silent
@@ -38,17 +40,24 @@ class Session:
             together: Whether the processes that torchrun started share the work of each unit.
 
         Raises:
-            ConfigError: There is no such device.
+            ConfigError: There is no such device; or the model is to be split among processes, and
+                there are none that share a unit.
         """
         from gpteval.compute.device import resolve
         from gpteval.compute.distributed import World, join
         from gpteval.data.rows import origin
 
+        shard = isinstance(config.compute, Sharing) and config.compute.shard
+        if shard and not together:
+            raise ConfigError(
+                "--shard splits a model among processes that torchrun starts, and here each unit "
+                "has a process of its own: leave it out"
+            )
         resolved = resolve(config.compute)
         self.world: World = World()
         self.machine: Machine = resolved
         if together:
-            self.world, self.machine = join(resolved)
+            self.world, self.machine = join(resolved, shard=shard)
         self.origin: Origin = origin(config.data_dir, config.sample)
         self.limit = config.limit
         self._models: dict[str, tuple[Loaded, float]] = {}

@@ -20,6 +20,7 @@ from gpteval.config import (
     SEEDS,
     Compute,
     FinetuneConfig,
+    Sharing,
     check,
     option,
     task_names,
@@ -241,7 +242,13 @@ class RunConfig(Trained):
                 "--transfer-layers is all, none, a number of layers, or several (0..4 or 0,2,4), "
                 f"not {self.transfer_layers!r}"
             )
-        _ = self.config  # so that a wrong setting is found before anything is loaded
+        config = self.config  # so that a wrong setting is found before anything is loaded
+        split = isinstance(self.compute, Sharing) and self.compute.shard
+        if split and config.optimizer != "adamw":
+            raise ConfigError(
+                f"--optimizer {config.optimizer} keeps moments of whole weights and --shard splits "
+                "them: leave out one of them"
+            )
 
     @property
     def recipe_name(self) -> str:

@@ -116,7 +116,7 @@ class Pretraining:
         set_rate(self.optimiser, lr)
         self.model.train()
         loss = self._gradients(self.windows.starts(update))
-        gradient = whole(gradient_norm(self.model))
+        gradient = gradient_norm(self.model)
         norm = gradient.item()
         if wrong := unsound(loss, norm):
             raise TrainingError(

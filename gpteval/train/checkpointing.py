@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from gpteval.compute.distributed import blocks
 from gpteval.errors import ConfigError
 
 Context = Callable[[], AbstractContextManager[object]]
@@ -69,21 +70,12 @@ def checkpoint_layers(model: nn.Module, autocast: Context = nullcontext) -> None
     Raises:
         ConfigError: It has no such list.
     """
-    layers = list(stacked(model))
+    layers = list(blocks(model))
     if not layers:
         raise ConfigError("--gradient-checkpointing needs a model of several layers: leave it out")
     for layer in layers:
         own: Any = layer
         own.forward = Recomputed(layer.forward, autocast)
-
-
-def stacked(module: nn.Module) -> Iterator[nn.Module]:
-    """The members of its ModuleLists, not of those within them."""
-    for child in module.children():
-        if isinstance(child, nn.ModuleList):
-            yield from child
-        else:
-            yield from stacked(child)
 
 
 @contextmanager

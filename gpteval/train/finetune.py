@@ -1,12 +1,8 @@
 """Fine-tuning with one fixed recipe (paper §3.2, §4.1; openai/finetune-transformer-lm `train.py`).
 
 An update reads a random batch, split by length for the hardware, whose parts' gradients add up to
-the batch's. The weights with the best development score are the ones kept.
-
-Several processes deal each batch out among them and add their gradients up once all parts are done.
-DistributedDataParallel, which adds up within the last backward pass, would need as many passes of
-every process: one that runs out of memory and makes smaller parts, or has no example of a small
-batch, would leave the others waiting.
+the batch's (see `gpteval.train.gradients`). The weights with the best development score are the
+ones kept.
 """
 
 from __future__ import annotations
@@ -17,37 +13,29 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 
-import torch
 from msgspec import convert
 from torch import Tensor
 
 from gpteval.compute.cost import Work
-from gpteval.compute.distributed import World
-from gpteval.compute.memory import too_large, tried
+from gpteval.compute.distributed import World, like, share, shared
 from gpteval.compute.prefetch import prefetch
+from gpteval.compute.sharding import Sharded
 from gpteval.config import FinetuneConfig
 from gpteval.encode.batch import Batch, Encoded
-from gpteval.encode.batching import dealt, micro_batches
 from gpteval.errors import CheckpointError, ConfigError, TrainingError
 from gpteval.progress import Progress, Silent
 from gpteval.train.course import Course
+from gpteval.train.gradients import Gradients
 from gpteval.train.guard import RECENT, StepGuard
 from gpteval.train.head import TaskModel
 from gpteval.train.optimiser import adamw, clipped_step, gradient_norm, set_rate
 from gpteval.train.schedule import Depths, Schedule
 from gpteval.train.state import Cadence, load_state, save_state
 
-WIDEST = {"cpu": torch.float64, "cuda": torch.float64, "mps": torch.float32}
-"""Numbers in which a batch's loss is summed."""
-
 BITS = {"adamw": 32, "adamw-8bit": 8}
 """Of a moment, by the optimiser's name."""
-
-TRAINING_TOKENS = {"cpu": 4096, "cuda": 32768, "mps": 8192}
-"""Tokens of one forward and backward pass; larger batches are split."""
 
 
 @dataclass
@@ -100,6 +88,8 @@ class Finetuning:
     ) -> None:
         """The model is trained in place, on the device it is on.
 
+        Where the world shards, its weights are split, and moved to the world's device.
+
         Args:
             model: The same in all processes but for what is fresh in it: the first one's is taken.
             config: The recipe.
@@ -114,8 +104,10 @@ class Finetuning:
         """
         self.model, self.config, self.seed = model, config, seed
         self.autocast, self.saving, self.world = autocast, saving, world or World()
-        self.device = model.linear.weight.device
         self.world.agree(model)
+        if self.world.shard:
+            model.sharded = Sharded(model, self.world, ["losses", "text_loss"])
+        self.device = model.linear.weight.device
         self.lr = config.rate(model.model.width)
         apart = config.layer_divisor != 1 or config.unfreeze != "at-once"
         self._depths = Depths(model, layer) if apart else None
@@ -128,8 +120,7 @@ class Finetuning:
             bits=BITS[config.optimizer],
         )
         self.done = Training()
-        self._on_texts = False
-        self.most_tokens = TRAINING_TOKENS[self.device.type]
+        self.gradients = Gradients(model, config, self.world, autocast)
         self.best_score, self._best = -math.inf, dict[str, Tensor]()
         self._cadence = Cadence(saving.seconds if saving else math.inf)
         self._unread = deque[StepGuard]()
@@ -157,7 +148,7 @@ class Finetuning:
         self._resume()
         first = self.done.updates
         shown.begin(title, course.total, first)
-        made = ((batch, self._parts(batch)) for batch in course.batches(first))
+        made = ((batch, self.gradients.parts(batch)) for batch in course.batches(first))
         with closing(prefetch(made)) as batches:
             for update, (batch, parts) in enumerate(batches, first + 1):
                 self.update(batch, update, course.total, parts)
@@ -169,7 +160,7 @@ class Finetuning:
         self._read(late=0)
         shown.end()
         if self._best:
-            self.model.load_state_dict(self._best)
+            self.model.load_state_dict(self._kept())
         return self.done
 
     def update(
@@ -198,8 +189,8 @@ class Finetuning:
         self._begin(update, schedule)
         if self.world.size > 1:
             self.world.seed(self.seed, update)  # masks of its own, that a resumed run has again
-        loss = self._gradients(examples, self._parts(examples) if parts is None else parts)
-        self._exchange(loss)
+        parts = self.gradients.parts(examples) if parts is None else parts
+        loss = self.gradients.add(examples, parts)
         norm = gradient_norm(self.model)
         ids = ", ".join(e.id for e in examples[:5])
         where = f"at update {update} of {total} (examples {ids}, …)"
@@ -213,20 +204,14 @@ class Finetuning:
 
     def _begin(self, update: int, schedule: Schedule) -> None:
         """What an update learns from, which layers do, and at what rates."""
-        self._on_texts = update <= schedule.on_texts
+        texts = self.gradients.on_texts = update <= schedule.on_texts
         if schedule.on_texts and update == schedule.on_texts + 1:
             self.optimiser.state.clear()  # the task is another training
         if self._depths:
             self._depths.learn_from(schedule.lowest(update, self._depths.head), self.model)
+        if schedule.on_texts:
+            self.model.linear.requires_grad_(not texts)  # no other process may count it as 0
         set_rate(self.optimiser, self.lr * schedule.factor(update))
-
-    def _parts(self, examples: Sequence[Encoded]) -> list[Batch]:
-        """This process's share of a batch, split for the hardware."""
-        own = dealt(examples, self.world.rank, self.world.size)
-        outputs = self.model.linear.out_features
-        lm = self.config.lm_weight > 0 or self.config.lm_epochs > 0
-        parts = micro_batches(own, outputs, self.most_tokens, examples, lm=lm)
-        return [part.pinned() for part in parts] if self.device.type == "cuda" else parts
 
     def _read(self, late: int) -> None:
         """Read the figures of all updates but the last `late`; stop at one that was wrong."""
@@ -243,48 +228,6 @@ class Finetuning:
             return ""
         return f"; the state before is saved in {self.saving.path}"
 
-    def _gradients(self, examples: Sequence[Encoded], parts: Sequence[Batch]) -> Tensor:
-        """Add the gradients of this process's parts of a batch; returns their loss.
-
-        Where memory runs out, the batch is split into smaller parts from then on.
-        """
-        while (loss := tried(partial(self._summed, parts))) is None:
-            self.optimiser.zero_grad(set_to_none=True)
-            if all(part.examples == 1 for part in parts):
-                longest = max(examples, key=lambda example: len(example.tree.tokens))
-                raise too_large(longest.told())
-            self.most_tokens = min(self.most_tokens, max(len(p.trees.tokens) for p in parts) // 2)
-            parts = self._parts(examples)
-        return loss
-
-    def _summed(self, parts: Sequence[Batch]) -> Tensor:
-        """Add the gradients of some parts; returns the sum of their losses."""
-        loss = torch.zeros((), dtype=WIDEST[self.device.type], device=self.device)
-        for part in parts:
-            loss += self._backward(part)
-        return loss
-
-    def _backward(self, part: Batch) -> Tensor:
-        weight = self.config.lm_weight
-        with self.autocast():
-            if self._on_texts:
-                loss = self.model.text_loss(part.to(self.device))
-            else:
-                task_loss, lm_loss = self.model.losses(part.to(self.device), weight)
-                loss = task_loss + weight * lm_loss
-        torch.autograd.backward(loss)
-        return loss.detach()
-
-    def _exchange(self, loss: Tensor) -> None:
-        """Sum the loss and every gradient over all processes; one that is not there counts as 0."""
-        if self.world.size == 1:
-            return
-        trained = [p for p in self.model.parameters() if p.requires_grad]
-        for parameter in trained:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        self.world.add_up([loss, *(p.grad for p in trained if p.grad is not None)])
-
     def _check(self, dev_score: Callable[[], float], update: int, epoch: float) -> None:
         """Take the development score and keep the weights if it is the best so far."""
         self._read(late=0)
@@ -293,18 +236,29 @@ class Finetuning:
         if score > self.best_score:
             state = self.model.state_dict()
             self._best = {
-                name: value.detach().to("cpu", copy=True) for name, value in state.items()
+                name: share(value).detach().to("cpu", copy=True) for name, value in state.items()
             }
             self.best_score = score
 
+    def _kept(self) -> dict[str, Tensor]:
+        """The best weights so far; of a sharded model as its own are."""
+        own = self.model.state_dict()
+        return {name: shared(tensor, own[name]) for name, tensor in self._best.items()}
+
+    def _saves(self) -> bool:
+        """Whether this process has to do with a save now."""
+        due = self.world.first and self._cadence.due
+        return self.world.sums(due)[0] > 0 if self.world.shard else due
+
     def _save_when_due(self) -> None:
-        if self.saving is None or not (self.world.first and self._cadence.due):
+        if self.saving is None or not self._saves():
             return
         self._read(late=0)
         best = self.best_score if self._best else None
         facts = {"done": asdict(self.done), "best": best}
         with self._cadence.saving():
-            save_state(self.saving.path, self.model, self.optimiser, self._best, facts)
+            path, kept = self.saving.path, self._kept()
+            save_state(path, self.model, self.optimiser, kept, facts, write=self.world.first)
 
     def _resume(self) -> None:
         """Resume from a saved state if there is one."""
@@ -319,7 +273,9 @@ class Finetuning:
 
     def _load(self, path: Path) -> None:
         """Take up a saved state."""
-        self._best, facts = load_state(path, self.model, self.optimiser)
+        best, facts = load_state(path, self.model, self.optimiser)
+        own = self.model.state_dict()
+        self._best = {name: share(like(tensor, own[name])).cpu() for name, tensor in best.items()}
         try:
             self.done = convert(facts["done"], Training)
             self.best_score = float(facts["best"]) if self._best else -math.inf

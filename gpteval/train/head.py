@@ -5,6 +5,8 @@ Shape letters: N tokens, M sequences, B examples, D width, C classes, K answers.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,6 +17,9 @@ from gpteval.model import Model, hidden_at
 from gpteval.task import Task
 from gpteval.train.token_loss import token_loss
 
+if TYPE_CHECKING:
+    from gpteval.compute.sharding import Sharded
+
 
 class TaskModel(nn.Module):
     """A language model with start, delimiter and extract tokens and a linear layer for one task.
@@ -23,7 +28,13 @@ class TaskModel(nn.Module):
     states of both orders; multiple choice scores every sequence and compares them. Pooled by
     `concat` it reads three times as much: the last state, the maximum and the mean over the
     sequence's tokens (Howard & Ruder 2018, §3.3).
+
+    Attributes:
+        sharded: How several processes compute it that each hold a share of its weights; None where
+            this one has them all.
     """
+
+    sharded: Sharded | None = None
 
     def __init__(
         self,
@@ -54,6 +65,9 @@ class TaskModel(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Task logits (B, C), or (B, K) with -inf beyond an example's answers."""
+        return self._logits(batch)
+
+    def _logits(self, batch: Batch) -> Tensor:
         if self.pooling == "concat":
             return self._answered(batch, self._read(batch, self.model.hidden(batch.trees)))
         return self._answered(batch, hidden_at(self.model, batch.trees, batch.ends))
@@ -86,7 +100,7 @@ class TaskModel(nn.Module):
         The LM loss is 0 where `lm_weight` is.
         """
         if not lm_weight:
-            task_loss = self._task_loss(batch, self(batch))
+            task_loss = self._task_loss(batch, self._logits(batch))  # a call would gather weights
             return task_loss, task_loss.new_zeros(())
         hidden = self.model.hidden(batch.trees)  # (N, D)
         task_loss = self._task_loss(batch, self._answered(batch, self._read(batch, hidden)))

@@ -3,6 +3,9 @@
     an update = weights + gradients + moments + kept weights + states of the largest part + logits
     a save    = weights + moments + kept weights, and a copy of each
 
+Of weights that are split among processes each has its share, and so of gradients, moments and kept
+weights; in an update also those that it has gathered, and their gradients. The first saves it all.
+
 Weights: of the task model; gradients and moments: of those that learn. Kept: the best weights,
 which lie in the computer's own memory; so do the copies of a save. States: what a backward pass
 needs of a forward one, counted in two small ones and told for the largest part of a batch. Where
@@ -12,14 +15,15 @@ freed memory stays with the process there are holes in it: states and logits, of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, UntypedStorage, nn
 
+from gpteval.compute.distributed import blocks, share
 from gpteval.encode.batching import MOST_LOGITS, by_length, micro_batches
 from gpteval.train.checkpointing import keeping
 from gpteval.train.optimiser import moments
@@ -45,6 +49,8 @@ class Memory:
         learnt: Of those that learn: as much again for their gradient.
         moments: What the optimiser keeps for them.
         kept: The best weights so far, where they lie on the device that computes.
+        gathered: Of weights that are split, those of the blocks that are computed, whole, and their
+            gradients.
         states: What a forward pass leaves for the backward pass.
         logits: Those that are computed at once, and the gradient of the largest matrix.
         saved: Copies that a save makes, where they are made on the device that computes.
@@ -55,6 +61,7 @@ class Memory:
     learnt: int
     moments: int
     kept: int
+    gathered: int
     states: int
     logits: int
     saved: int
@@ -63,7 +70,7 @@ class Memory:
     @property
     def total(self) -> int:
         """In an update or in a save, whichever takes more."""
-        update = self.learnt + round(self.holes * (self.states + self.logits))
+        update = self.learnt + self.gathered + round(self.holes * (self.states + self.logits))
         return self.weights + self.moments + self.kept + max(update, self.saved)
 
 
@@ -76,11 +83,9 @@ def needed(finetuning: Finetuning, course: Course) -> Memory:
     """
     model, device = finetuning.model, finetuning.device
     parameters = list(model.parameters())
-    learnt = sum(p.nbytes for p in parameters if p.requires_grad)
-    weights = sum(p.nbytes for p in parameters)
-    trained = [moments(finetuning.optimiser, p).values() for p in parameters if p.requires_grad]
-    held = sum(shape.numel() * size for own in trained for shape, size in own)
-    here = weights if device.type == "cpu" else 0
+    learning = [p for p in parameters if p.requires_grad]
+    weights, learnt = _bytes(map(share, parameters)), _bytes(map(share, learning))
+    here, first = device.type == "cpu", finetuning.world.first
     part = _largest(finetuning, course)
     predicts = course.schedule.predicts(1)
     tokens = sum(len(e.tree.tokens) for e in part)
@@ -88,19 +93,38 @@ def needed(finetuning: Finetuning, course: Course) -> Memory:
     return Memory(
         weights=weights,
         learnt=learnt,
-        moments=held,
-        kept=here,
+        moments=_moments(finetuning, map(share, learning)),
+        kept=weights if here else 0,
+        gathered=_gathered(model) if model.sharded else 0,
         states=_states(finetuning, part),
-        logits=4 * logits + max((p.nbytes for p in parameters if p.requires_grad), default=0),
-        saved=2 * here + held if here else 0,
-        holes=HOLES[device.type],
+        logits=4 * logits + max((p.nbytes for p in learning), default=0),
+        saved=2 * _bytes(parameters) + _moments(finetuning, learning) if here and first else 0,
+        holes=1.0 if model.sharded else HOLES[device.type],
     )
+
+
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.nbytes for tensor in tensors)
+
+
+def _moments(finetuning: Finetuning, parameters: Iterable[Tensor]) -> int:
+    """Bytes that the optimiser keeps for some parameters."""
+    kept = [moments(finetuning.optimiser, p).values() for p in parameters]
+    return sum(shape.numel() * size for own in kept for shape, size in own)
+
+
+def _gathered(model: nn.Module) -> int:
+    """Bytes of weights and gradients that are whole at a time: of two blocks, and of all else."""
+    sizes = [_bytes(block.parameters()) for block in blocks(model)]
+    return 2 * (_bytes(model.parameters()) - sum(sizes) + 2 * max(sizes, default=0))
 
 
 def _largest(finetuning: Finetuning, course: Course) -> list[Encoded]:
     """The part of a batch with the most tokens."""
     batches = islice(course.batches(), UPDATES)
-    parts = (part for batch in batches for part in by_length(batch, finetuning.most_tokens))
+    parts = (
+        part for batch in batches for part in by_length(batch, finetuning.gradients.most_tokens)
+    )
     return max(parts, key=lambda part: sum(len(e.tree.tokens) for e in part))
 
 
@@ -129,13 +153,13 @@ def _held(finetuning: Finetuning, examples: Sequence[Encoded]) -> int:
 def _left(finetuning: Finetuning, examples: Sequence[Encoded]) -> int:
     """Bytes that a forward pass over some examples leaves, parameters not counted."""
     model, config = finetuning.model, finetuning.config
-    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    found = dict[int, int]()
+    own = {share(p).untyped_storage().data_ptr() for p in model.parameters()}
+    found = dict[int, UntypedStorage]()
 
     def note(tensor: Tensor) -> Any:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
-            found[storage.data_ptr()] = storage.nbytes()
+            found[storage.data_ptr()] = storage
         return tensor
 
     lm = config.lm_weight > 0
@@ -144,5 +168,8 @@ def _left(finetuning: Finetuning, examples: Sequence[Encoded]) -> int:
     hooks = torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor)
     with hooks, finetuning.autocast():
         losses = model.losses(batch.to(finetuning.device), config.lm_weight)
+    left = sum(storage.nbytes() for storage in found.values())  # of gathered weights nothing is
     del losses
-    return sum(found.values())
+    if model.sharded:
+        model.sharded.begin_again()
+    return left

@@ -51,7 +51,8 @@ def predict(
     own = dealt(encoded, world.rank, world.size) if world else encoded
     shown = progress or Silent()
     shown.begin(title, len(own))
-    likely = probabilities(model, own, autocast=autocast, done=shown.advance)
+    shortest = min(encoded, key=lambda example: len(example.tree.tokens), default=None)
+    likely = probabilities(model, own, autocast=autocast, done=shown.advance, spare=shortest)
     shown.end()
     table = torch.zeros(len(examples), _outputs(model, encoded))
     for index, row in likely.items():
@@ -77,33 +78,41 @@ def renamed(table: Tensor, trained: Task, task: Task) -> Tensor:
     return table.new_zeros(len(table), len(task.labels)).index_add(1, places, table)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def probabilities(
     model: TaskModel,
     encoded: Sequence[Encoded],
     *,
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
     done: Callable[[int], None] = lambda examples: None,
+    spare: Encoded | None = None,
 ) -> dict[int, Tensor]:
     """Probabilities of the labels or answers, by the examples' places in their split.
 
     A row may be longer than its example has answers; those that are not there have 0. `done` is
-    called with the number of examples of every batch.
+    called with the number of examples of every batch. Processes that each hold a share of the model
+    make as many passes as each other: one that has no example left reads `spare`.
 
     Raises:
         TrainingError: One example alone does not fit in memory.
     """
     model.eval()
-    device = model.linear.weight.device
+    device, sharded = model.linear.weight.device, model.sharded
 
     def read(group: list[Encoded]) -> Tensor:
-        with autocast():
+        # Weights that were gathered in inference mode could not be trained on afterwards.
+        with torch.inference_mode(not sharded), autocast():
             logits: Tensor = model(pack(group, _outputs(model, group), lm=False).to(device))
         return logits.float().softmax(-1).cpu()
 
     table: dict[int, Tensor] = {}
     # Longest examples first, so that memory runs out at once or never.
-    for group, rows in in_parts(by_length(encoded, SCORING_TOKENS), read, Encoded.told):
+    groups = by_length(encoded, SCORING_TOKENS)
+    if sharded and spare:
+        answered = sharded.in_parts(groups, read, Encoded.told, spare)
+    else:
+        answered = in_parts(groups, read, Encoded.told)
+    for group, rows in answered:
         table |= {example.index: row for example, row in zip(group, rows, strict=True)}
         done(len(group))
     return table

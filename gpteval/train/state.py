@@ -79,8 +79,11 @@ def save_state(
         for name, value in optimiser.state.get(parameter, {}).items():
             tensors[f"optimiser.{number}.{name}"] = torch.as_tensor(value)
     tensors |= {f"random.{device}": state for device, state in _random_states().items()}
-    # Clones: tied weights share memory, which safetensors refuses.
-    copies = {name: whole(tensor).detach().cpu().clone() for name, tensor in tensors.items()}
+    copies = dict[str, Tensor]()
+    for name, tensor in tensors.items():
+        gathered = whole(tensor).detach()
+        if write:  # clones: tied weights share memory, which safetensors refuses
+            copies[name] = gathered.cpu().clone()
     if not write:
         return
     advice = "make room; what was saved before is there, and the same command resumes from it"
