@@ -85,6 +85,31 @@ def test_jobs_of_slurm_leave_what_one_process_does(
     assert "submitit.core._submit" in script
 
 
+class Interrupting(Heard):
+    """Interrupts the command once jobs run."""
+
+    asked = False
+
+    def units(self, standing: Standing, *, over: bool = False) -> None:
+        super().units(standing, over=over)
+        if not self.asked and any(p.read_text() != "PENDING" for p in Path().glob("jobs/*_*")):
+            self.asked = True
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interruption_takes_back_the_jobs_that_wait(
+    asked: dict[str, Any], tmp_path: Path, slurm: Path
+) -> None:
+    heard, results = Interrupting(), tmp_path / "results"
+    with pytest.raises(KeyboardInterrupt):
+        gpteval.run(
+            "cola,sst2", **asked, results=results, engine=gpteval.engine("slurm"), progress=heard
+        )
+    assert "interrupted: nothing more is handed out" in "\n".join(heard.said)
+    states = [path.read_text() for path in slurm.glob("*_*")]
+    assert states.count("CANCELLED") == 4 - stub_slurm.AT_ONCE
+
+
 def printed(*command: str) -> str:
     return subprocess.run(command, check=False, capture_output=True, text=True).stdout
 
