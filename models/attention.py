@@ -21,7 +21,7 @@ NAME = "gpteval_spans"
 REPLACED = "sdpa"
 """The attention that ours can take the place of; a model with another has a reason for it."""
 BEYOND = ("softcap", "s_aux", "position_bias")
-"""What a model may ask of its attention that ours has not; windows are the reader's affair."""
+"""What a model may ask of its attention that ours has not."""
 
 
 def install(lm: Any) -> bool:
@@ -86,4 +86,5 @@ def attend(  # noqa: PLR0913, D417 (transformers calls it so)
     kv = torch.stack((key[0], value[0])).permute(2, 0, 1, 3)  # (N, 2, K, C)
     drawn = masks if masks is not None and masks.rate == dropout else Dropout(dropout)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    return spans.attend(q, kv.to(q.dtype), drawn, scale)[None], None
+    window = more.get("sliding_window") or 0
+    return spans.attend(q, kv.to(q.dtype), drawn, scale, window)[None], None

@@ -33,8 +33,8 @@ from gpteval_models.rows import (
     switching_length,
     tree_mask,
     whole_trees,
-    window,
 )
+from gpteval_models.windows import layer_masks, window
 
 if TYPE_CHECKING:
     from gpteval import Model, Span, Trees
@@ -50,6 +50,7 @@ class HuggingFaceModel(nn.Module):
         lm: The model, fp32.
         width, context: D, and the longest path in tokens.
         reading: How trees are read: one of `READINGS`, unfolded until another was found to do.
+        limit: Tokens of the longest tree that is read whole, where windows set one; 0: any.
         plain: Whether its scores are those of its output layer, not scaled or capped after it.
         every_layer: Whether states of every layer are read, (N, layers + 1, D), not final ones.
     """
@@ -61,7 +62,7 @@ class HuggingFaceModel(nn.Module):
         shape = lm.config.get_text_config()
         self.width: int = lm.get_input_embeddings().weight.shape[1]
         self.context = _context(shape)
-        self._switch, self._window = switching_length(shape), window(shape)
+        self._switch, self.limit = switching_length(shape), window(shape)
 
     @property
     def vocab_size(self) -> int:
@@ -102,7 +103,7 @@ class HuggingFaceModel(nn.Module):
 
     def read(self, tokens: Tensor, positions: Tensor, spans: Sequence[Span]) -> Tensor:
         """Final hidden states of some trees' (N,) tokens, in the way `reading` names, (N, D)."""
-        if self.reading == "unfolded" or beyond(spans, self._window):
+        if self.reading == "unfolded" or beyond(spans, self.limit):
             return self.unfolded(tokens, spans)
         whole = self.spans if self.reading == "spans" else self.masked
         return whole(tokens, positions, spans)
@@ -128,14 +129,19 @@ class HuggingFaceModel(nn.Module):
 
     def masked(self, tokens: Tensor, positions: Tensor, spans: Sequence[Span]) -> Tensor:
         """Final hidden states of some trees' (N,) tokens, trees read under a mask, (N, D)."""
+        shape = self.lm.config.get_text_config()
+        most = TREE_TOKENS[tokens.device.type]
         states = []
-        for trees in whole_trees(spans, TREE_TOKENS[tokens.device.type]):
+        for trees in whole_trees(spans, min(most, self.limit or most)):
             here = slice(trees[0].start, trees[-1].stop)
             mask = tree_mask(trees).to(tokens.device, self.lm.dtype)  # (T, T)
+            whole = self.limit or not window(shape)
             read = self._call(
                 input_ids=tokens[None, here],
                 position_ids=positions[None, here],
-                attention_mask=mask[None, None],
+                attention_mask=mask[None, None]
+                if whole
+                else layer_masks(mask, positions[here], shape),
             )
             states.append(read[0])
         return torch.cat(states)

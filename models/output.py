@@ -21,10 +21,10 @@ class _Given(nn.Module):
     """In place of a model's blocks: the last hidden states are those that it is given."""
 
     def forward(self, inputs_embeds: Tensor, **_: Any) -> Any:
-        """(1, M, D), as the blocks' output."""
-        from transformers.modeling_outputs import BaseModelOutputWithPast
+        """(1, M, D), as the blocks' output; that of experts has all fields of the others."""
+        from transformers.modeling_outputs import MoeModelOutputWithPast
 
-        return BaseModelOutputWithPast(last_hidden_state=inputs_embeds)
+        return MoeModelOutputWithPast(last_hidden_state=inputs_embeds)
 
 
 def own_logits(lm: Any, hidden: Tensor) -> Tensor:

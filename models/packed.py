@@ -36,8 +36,13 @@ class Arrangement(Protocol):
     def sorted(self, places: Tensor) -> Tensor:
         """Where tokens at `places` of the batch are in the order attention wants."""
 
-    def attend(self, q: Tensor, kv: Tensor, dropout: Dropout, scale: float) -> Tensor:
-        """Queries (N, 1, H, C), keys and values (N, 2, K, C) → what each token reads, (N, H, C)."""
+    def attend(
+        self, q: Tensor, kv: Tensor, dropout: Dropout, scale: float, window: int = 0
+    ) -> Tensor:
+        """Queries (N, 1, H, C), keys and values (N, 2, K, C) → what each token reads, (N, H, C).
+
+        With a `window`, a token sees so many tokens of its path, itself the last of them.
+        """
 
 
 def arrange(spans: Sequence[Span], device: torch.device) -> Arrangement:
@@ -76,7 +81,9 @@ class PackedSpans:
         """The batch's order is kept."""
         return places
 
-    def attend(self, q: Tensor, kv: Tensor, dropout: Dropout, scale: float) -> Tensor:
+    def attend(
+        self, q: Tensor, kv: Tensor, dropout: Dropout, scale: float, window: int = 0
+    ) -> Tensor:
         """Queries (N, 1, H, C), keys and values (N, 2, K, C) → what each token reads, (N, H, C)."""
         seen = kv if self._keys is None else kv.index_select(0, self._keys)  # (P, 2, K, C)
         q = q.squeeze(1)  # (N, H, C)
@@ -91,9 +98,10 @@ class PackedSpans:
             self._most_queries,
             self._most_keys,
             dropout.rate,
-            True,
+            not window,  # causal: the kernel's word for no window to the left, and 0 to the right
             False,
             scale=scale,
+            **({"window_size_left": window - 1, "window_size_right": 0} if window else {}),
         )[0]
         return read
 

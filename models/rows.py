@@ -10,6 +10,7 @@ Shape letters: T tokens of a row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from gpteval import Span
 from gpteval_models import attention
+from gpteval_models.windows import narrowed, reaches_back, window
 
 if TYPE_CHECKING:
     from gpteval_models.huggingface import HuggingFaceModel
@@ -26,12 +28,6 @@ ROW_TOKENS = 8192
 TREE_TOKENS = {"cpu": 512, "mps": 2048, "cuda": 2048}
 """Tokens of trees side by side: more of them share a call, and attention is T x T. Measured on a
 CPU only, where 256 and 512 are alike and 2048 a quarter to a half slower."""
-WINDOWS = ("sliding_window", "window_size", "attention_chunk_size")
-"""Where configurations say how far attention reaches back, if not to the beginning."""
-WITHIN = {"full_attention", "sliding_attention", "chunked_attention"}
-"""Kinds of layer that attend to all tokens before, or to all within a window."""
-
-
 READINGS = ("spans", "masked", "unfolded")
 """Ways to read trees, fastest first: by our attention, by the model's under a mask, as rows."""
 
@@ -44,26 +40,30 @@ def reading(model: HuggingFaceModel, tolerance: float) -> str:
     the length of what is read (longrope), or layers hand a state from place to place.
 
     Args:
-        model: In evaluation mode; its attention is left as the way found needs it.
+        model: In evaluation mode; its attention and its `limit` are left as the way found needs.
         tolerance: How far apart they may be, as a part of the largest.
     """
     shape = model.lm.config.get_text_config()
     if not reaches_back(shape) or switching_length(shape):
         return "unfolded"
     if attention.install(model.lm):
-        if _reads_trees(model, model.spans, tolerance):
+        if _reads(model, model.spans, tolerance):
             return "spans"
         attention.remove(model.lm)
-    return "masked" if _reads_trees(model, model.masked, tolerance) else "unfolded"
+    return "masked" if _reads(model, model.masked, tolerance) else "unfolded"
 
 
 @torch.no_grad()
-def _reads_trees(
+def _reads(
     model: HuggingFaceModel,
     read: Callable[[Tensor, Tensor, Sequence[Span]], Tensor],
     tolerance: float,
 ) -> bool:
-    """Whether a way to read trees whole gives the same hidden states as their paths do."""
+    """Whether a way to read trees whole gives the same hidden states as their paths do.
+
+    Windows are tried while they are narrow: a tree that fills real ones would take long to read.
+    Where they are not kept, or can't be narrowed, trees of up to `limit` tokens are tried.
+    """
     above, branch = (0, 8), (8, 16)
     spans = [
         Span(*above),
@@ -75,11 +75,23 @@ def _reads_trees(
     ]
     tokens = torch.linspace(0, model.vocab_size - 1, 50).long()
     positions = torch.cat([_positions(span) for span in spans])
-    try:
-        whole, unfolded = read(tokens, positions, spans), model.unfolded(tokens, spans)
-    except Exception:  # whatever a model raises that knows no such mask or arguments
-        return False
-    return float((whole - unfolded).abs().max() / unfolded.abs().max()) <= tolerance
+    width = window(model.lm.config.get_text_config())
+    for model.limit in sorted({0, width}):
+        narrow = model.limit < width
+        try:
+            with narrowed(model.lm) if narrow else nullcontext():
+                whole, expected = read(tokens, positions, spans), model.unfolded(tokens, spans)
+            told = not narrow or _apart(expected, model.unfolded(tokens, spans)) > tolerance
+        except Exception:  # whatever a model raises that knows no such mask or arguments
+            continue
+        if told and _apart(whole, expected) <= tolerance:
+            return True
+    return False
+
+
+def _apart(states: Tensor, expected: Tensor) -> float:
+    """The largest difference, as a part of the largest number."""
+    return float((states - expected).abs().max() / expected.abs().max())
 
 
 def _positions(span: Span) -> Tensor:
@@ -87,22 +99,10 @@ def _positions(span: Span) -> Tensor:
     return torch.arange(depth, depth + span.stop - span.start)
 
 
-def reaches_back(shape: Any) -> bool:
-    """Whether every layer attends to all tokens before within some window, as its `shape` says."""
-    layers = set(getattr(shape, "layer_types", None) or ())
-    return layers <= (WITHIN if window(shape) else {"full_attention"})
-
-
-def window(shape: Any) -> int:
-    """Tokens that the layer with the narrowest view sees; 0: each sees all tokens before."""
-    widths = filter(None, (getattr(shape, name, None) for name in WINDOWS))
-    return min((width if isinstance(width, int) else 1 for width in widths), default=0)
-
-
-def beyond(spans: Sequence[Span], window: int) -> bool:
-    """Whether a path is longer than a window: a mask of ours would widen it."""
-    ends = ((*span.ancestors, (span.start, span.stop)) for span in spans if window)
-    return any(sum(stop - start for start, stop in path) > window for path in ends)
+def beyond(spans: Sequence[Span], limit: int) -> bool:
+    """Whether a tree has more tokens than may be read whole; 0: any number may be."""
+    trees = whole_trees(spans, 1) if limit else ()
+    return any(tree[-1].stop - tree[0].start > limit for tree in trees)
 
 
 def whole_trees(spans: Sequence[Span], most: int) -> Iterator[list[Span]]:

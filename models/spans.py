@@ -12,7 +12,7 @@ families of L tokens that see A ancestor tokens besides.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -61,12 +61,14 @@ class Block:
     Attributes:
         count, length, seen: G, L and A.
         mask: 0 where a token sees another, else -inf; (L, L) for roots, else (G, 1, L, A + L).
+        causal: Whether the mask says no more than that no token sees what follows it.
     """
 
     count: int
     length: int
     seen: int
     mask: Tensor
+    causal: bool = False
 
 
 class SpanBlocks:
@@ -86,12 +88,14 @@ class SpanBlocks:
         self._sorted = torch.equal(order, torch.arange(len(order)))
         self._order, self._place = sent(order, device), sent(place, device)
         self._roots = [
-            Block(len(own), n, 0, sent(_causal([n]), device)) for n, own in roots.items()
+            Block(len(own), n, 0, sent(_causal([n]), device), causal=True)
+            for n, own in roots.items()
         ]
         self._families = [_block(group, device) for group in groups]
         begin = sum(block.count * block.length for block in self._roots)
         rows = _rows(groups, self._families, place, begin)
         self._queries, self._keys, self._real = (sent(own, device) for own in rows)
+        self._spans, self._narrow = spans, dict[int, tuple[list[Block], list[Block]]]()
 
     def sort(self, x: Tensor) -> Tensor:
         """(N, ...) in the batch's order → sorted order."""
@@ -105,7 +109,9 @@ class SpanBlocks:
         """Where tokens at `places` of the batch are in sorted order."""
         return self._place[places]
 
-    def attend(self, q: Tensor, kv: Tensor, dropout: Dropout, scale: float) -> Tensor:
+    def attend(
+        self, q: Tensor, kv: Tensor, dropout: Dropout, scale: float, window: int = 0
+    ) -> Tensor:
         """What each token reads, all in sorted order.
 
         Args:
@@ -113,25 +119,53 @@ class SpanBlocks:
             kv: Keys and values, (N, 2, K, C), where H is K or a multiple of it.
             dropout: Of the probabilities.
             scale: By which q·kᵀ is multiplied.
+            window: Tokens of its path that a token sees, itself the last of them; 0: all.
 
         Returns:
             (N, H, C).
         """
+        roots, families = self._within(window)
         # One split for all blocks: slices would each have a gradient of the whole's size.
-        own = [block.count * block.length for block in self._roots]
+        own = [block.count * block.length for block in roots]
         own.append(len(q) - sum(own))
         *queries, rest = q.split(own)  # (G·L, 1, H, C) of every root block; the families' tokens
-        parts = zip(self._roots, queries, kv.split(own), strict=False)
+        parts = zip(roots, queries, kv.split(own), strict=False)
         read = [_attend(*part, dropout, scale) for part in parts]  # (G·L, H, C) each
-        if self._families:
-            own = [block.count * block.length for block in self._families]
-            keys = [block.count * (block.seen + block.length) for block in self._families]
+        if families:
+            own = [block.count * block.length for block in families]
+            keys = [block.count * (block.seen + block.length) for block in families]
             queries = rest.index_select(0, self._queries).split(own)  # (G·L, 1, H, C), padded
             seen = kv.index_select(0, self._keys).split(keys)  # (G·(A + L), 2, K, C), padded
-            parts = zip(self._families, queries, seen, strict=True)
+            parts = zip(families, queries, seen, strict=True)
             padded = torch.cat([_attend(*part, dropout, scale) for part in parts])
             read.append(padded.index_select(0, self._real))  # without padding
         return torch.cat(read)  # (N, H, C)
+
+    def _within(self, window: int) -> tuple[list[Block], list[Block]]:
+        """Blocks of roots and of families, with masks that keep a window; made once for each."""
+        if not window:
+            return self._roots, self._families
+        if window not in self._narrow:
+            at = [torch.arange(block.length, device=block.mask.device) for block in self._roots]
+            roots = [
+                _narrow(b, x[None], x[None], window) for b, x in zip(self._roots, at, strict=True)
+            ]
+            parts = zip(self._families, *self._depths(), strict=True)
+            self._narrow[window] = roots, [_narrow(*part, window) for part in parts]
+        return self._narrow[window]
+
+    def _depths(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Where on their paths the families' queries are, (G, L) each, and keys, (G, A + L)."""
+        depths = self.sort(sent(_depths(self._spans), self._place.device))  # (N,)
+        queries = torch.zeros_like(self._queries)  # padding sees all: who sees nothing is no number
+        queries[self._real] = depths[len(depths) - len(self._real) :]
+        sizes = [(block.count, block.length, block.seen) for block in self._families]
+        own = queries.split([g * n for g, n, _ in sizes])
+        seen = depths[self._keys].split([g * (a + n) for g, n, a in sizes])
+        return (
+            [x.view(block.count, -1) for x, block in zip(own, self._families, strict=True)],
+            [x.view(block.count, -1) for x, block in zip(seen, self._families, strict=True)],
+        )
 
 
 def _attend(block: Block, q: Tensor, kv: Tensor, dropout: Dropout, scale: float) -> Tensor:
@@ -146,10 +180,34 @@ def _attend(block: Block, q: Tensor, kv: Tensor, dropout: Dropout, scale: float)
             q, k, v = (x.to(torch.get_autocast_dtype("cpu")) for x in (q, k, v))
         read: Tensor = Attend.apply(q, k, v, block.mask, dropout, scale)  # type: ignore[no-untyped-call]
     else:
-        causal = not block.seen
-        mask = None if causal else block.mask.to(q.dtype)
-        read = F.scaled_dot_product_attention(q, k, v, mask, dropout.rate, causal, scale=scale)
+        mask = None if block.causal else block.mask.to(q.dtype)
+        read = F.scaled_dot_product_attention(
+            q, k, v, mask, dropout.rate, block.causal, scale=scale
+        )
     return read.transpose(1, 2).flatten(0, 1)
+
+
+def _narrow(block: Block, queries: Tensor, keys: Tensor, window: int) -> Block:
+    """A block whose mask keeps a window, by where on their paths queries and keys are.
+
+    Args:
+        block: Of G families, or of roots, which are all alike: G is 1.
+        queries: (G, L).
+        keys: (G, A + L).
+        window: Tokens that a token sees.
+    """
+    if block.seen + block.length <= window:
+        return block
+    far = queries[:, :, None] - keys[:, None] >= window  # (G, L, A + L)
+    return replace(block, mask=block.mask.masked_fill(far[:, None], -torch.inf), causal=False)
+
+
+def _depths(spans: Sequence[Span]) -> Tensor:
+    """Where on its path every token is, (N,)."""
+    above = [sum(stop - start for start, stop in span.ancestors) for span in spans]
+    return torch.cat(
+        [torch.arange(a, a + s.stop - s.start) for a, s in zip(above, spans, strict=True)]
+    )
 
 
 def _families(spans: Iterable[Span]) -> Iterator[Family]:

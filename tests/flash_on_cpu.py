@@ -20,10 +20,14 @@ def spans(bounds: Tensor) -> list[slice]:
     return [slice(*pair) for pair in pairwise(bounds.tolist())]
 
 
-def probabilities(q: Tensor, k: Tensor, scale: float) -> Tensor:
-    """(H, T, C), (H, P, C) → (H, T, P): the last query sees the last key and all before."""
+def probabilities(q: Tensor, k: Tensor, scale: float, left: int | None) -> Tensor:
+    """(H, T, C), (H, P, C) → (H, T, P): the last query sees the last key, and `left` before."""
     scores = scale * q @ k.transpose(1, 2)
-    hidden = torch.ones_like(scores[0], dtype=torch.bool).triu(k.shape[1] - q.shape[1] + 1)
+    own = k.shape[1] - q.shape[1]
+    everywhere = torch.ones_like(scores[0], dtype=torch.bool)
+    hidden = everywhere.triu(own + 1)
+    if left is not None:
+        hidden |= everywhere.tril(own - left - 1)
     return scores.masked_fill(hidden, -torch.inf).softmax(-1)
 
 
@@ -33,25 +37,37 @@ def heads_first(*tensors: Tensor) -> list[Tensor]:
     return [x.float().repeat_interleave(most // x.shape[1], 1).transpose(0, 1) for x in tensors]
 
 
-def forward(q: Tensor, k: Tensor, v: Tensor, *more: Any, scale: float) -> tuple[Tensor, ...]:
+def left(
+    causal: bool, window_size_left: int | None = None, window_size_right: int | None = None
+) -> int | None:
+    """How many keys before its own a query sees, None for all; it sees none after its own."""
+    assert causal == (window_size_left is None)
+    assert window_size_right == (None if causal else 0)
+    return window_size_left
+
+
+def forward(
+    q: Tensor, k: Tensor, v: Tensor, *more: Any, scale: float, **window: Any
+) -> tuple[Tensor, ...]:
     q_bounds, k_bounds, _, _, rate, causal, _ = more
-    assert causal
     read = torch.empty_like(q)
     for own, seen in zip(spans(q_bounds), spans(k_bounds), strict=True):
         queries, keys, values = heads_first(q[own], k[seen], v[seen])
-        shares = F.dropout(probabilities(queries, keys, scale), rate)
+        shares = F.dropout(probabilities(queries, keys, scale, left(causal, **window)), rate)
         read[own] = (shares @ values).transpose(0, 1).to(q.dtype)
     rest = (torch.empty(2, dtype=torch.uint64), torch.empty((), dtype=torch.uint64))
     return read, torch.empty(q.shape[1], len(q)), *rest, torch.empty(0, dtype=q.dtype)
 
 
-def backward(gradient: Tensor, q: Tensor, k: Tensor, v: Tensor, *more: Any, scale: float) -> Any:
-    _, _, q_bounds, k_bounds, _, _, rate, *_ = more
+def backward(
+    gradient: Tensor, q: Tensor, k: Tensor, v: Tensor, *more: Any, scale: float, **window: Any
+) -> Any:
+    _, _, q_bounds, k_bounds, _, _, rate, causal, *_ = more
     assert not rate  # the masks that were drawn are not kept here
     to_q, to_k, to_v = (torch.zeros_like(x, dtype=torch.float32) for x in (q, k, v))
     for own, seen in zip(spans(q_bounds), spans(k_bounds), strict=True):
         queries, slope, keys, values = heads_first(q[own], gradient[own], k[seen], v[seen])
-        shares = probabilities(queries, keys, scale)
+        shares = probabilities(queries, keys, scale, left(causal, **window))
         to_shares = slope @ values.transpose(1, 2)
         to_scores = scale * shares * (to_shares - (to_shares * shares).sum(-1, keepdim=True))
         to_q[own] = (to_scores @ keys).transpose(0, 1)

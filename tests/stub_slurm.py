@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-COMMANDS = ("sbatch", "srun", "sacct", "scancel")
+COMMANDS = ("sbatch", "srun", "squeue", "scancel")
 AT_ONCE = 2
 
 
@@ -104,11 +104,13 @@ def srun(*words: str) -> None:
     os.execvp(given[0], given)
 
 
-def sacct(*words: str) -> None:
-    """The states of all jobs."""
-    print("JobID|State|NodeList")
+def squeue(*words: str) -> None:
+    """The jobs that wait or run: those that are over, Slurm has forgotten."""
+    assert {"--array", "--states=all", "--format=%i|%T"} < set(words)
     for path in sorted(states().glob("[0-9]*")):
-        print(f"{path.name}|{state(path.name)[0]}|{os.uname().nodename}")
+        known = state(path.name)[0]
+        if known in ("PENDING", "RUNNING"):
+            print(f"{path.name}|{known}")
 
 
 def scancel(*words: str) -> None:

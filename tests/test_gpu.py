@@ -106,9 +106,12 @@ def test_loss_and_gradients(
     assert distance(found["loss"], expected["loss"]) < most
 
 
+@pytest.mark.parametrize("window", [0, 3])
 @pytest.mark.parametrize("heads", [4, 2])
-def test_attention_in_one_call_is_that_of_blocks(device: torch.device, heads: int) -> None:
-    """The kernel of variable lengths, with ancestors and with fewer heads of keys."""
+def test_attention_in_one_call_is_that_of_blocks(
+    device: torch.device, heads: int, window: int
+) -> None:
+    """The kernel of variable lengths, with ancestors, fewer heads of keys, and a window."""
     spans = pack(groups(), 1).trees.spans
     count = spans[-1].stop
     torch.manual_seed(0)
@@ -116,11 +119,11 @@ def test_attention_in_one_call_is_that_of_blocks(device: torch.device, heads: in
     weight = torch.randn(count, 4, 16)
     blocks = SpanBlocks(spans, torch.device("cpu"))
     inputs = [x.clone().requires_grad_() for x in (q, kv)]
-    expected = blocks.unsort(blocks.attend(*map(blocks.sort, inputs), Dropout(0.0), 0.25))
+    expected = blocks.unsort(blocks.attend(*map(blocks.sort, inputs), Dropout(0.0), 0.25, window))
     to_expected = torch.autograd.grad((expected * weight).sum(), inputs)
     moved = [x.clone().to(device).requires_grad_() for x in (q, kv)]
     with torch.autocast(device.type, torch.bfloat16):
-        read = PackedSpans(spans, device).attend(*moved, Dropout(0.0), 0.25)
+        read = PackedSpans(spans, device).attend(*moved, Dropout(0.0), 0.25, window)
     found = torch.autograd.grad((read.float() * weight.to(device)).sum(), moved)
     assert distance(read, expected) < HALF
     for ours, reference in zip(found, to_expected, strict=True):

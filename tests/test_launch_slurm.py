@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import platform
+import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -80,3 +83,71 @@ def test_jobs_of_slurm_leave_what_one_process_does(
     script = (slurm / "array-1" / "script").read_text()
     assert "#SBATCH --array=0-3%4" in script and "--time" not in script
     assert "submitit.core._submit" in script
+
+
+class Interrupting(Heard):
+    """Interrupts the command once jobs run."""
+
+    asked = False
+
+    def units(self, standing: Standing, *, over: bool = False) -> None:
+        super().units(standing, over=over)
+        if not self.asked and any(p.read_text() != "PENDING" for p in Path().glob("jobs/*_*")):
+            self.asked = True
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interruption_takes_back_the_jobs_that_wait(
+    asked: dict[str, Any], tmp_path: Path, slurm: Path
+) -> None:
+    heard, results = Interrupting(), tmp_path / "results"
+    with pytest.raises(KeyboardInterrupt):
+        gpteval.run(
+            "cola,sst2", **asked, results=results, engine=gpteval.engine("slurm"), progress=heard
+        )
+    assert "interrupted: nothing more is handed out" in "\n".join(heard.said)
+    states = [path.read_text() for path in slurm.glob("*_*")]
+    assert states.count("CANCELLED") == 4 - stub_slurm.AT_ONCE
+
+
+def printed(*command: str) -> str:
+    return subprocess.run(command, check=False, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def real_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster that is this machine alone: its jobs see the test's directory."""
+    if shutil.which("sbatch") is None:
+        pytest.skip("no Slurm on this machine")
+    if set(printed("sinfo", "-h", "-N", "-o", "%n").split()) != {platform.node().partition(".")[0]}:
+        pytest.skip("no Slurm that runs on this machine alone")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as this process: sums are rounded alike
+    monkeypatch.chdir(tmp_path)
+
+
+class JobEnder(Heard):
+    """Has Slurm send one job that runs a signal which ends it."""
+
+    ended = ""
+
+    def units(self, standing: Standing, *, over: bool = False) -> None:
+        super().units(standing, over=over)
+        if not self.ended:
+            jobs = printed(
+                "squeue", "-h", "--array", "-n", "gpteval", "-t", "R", "-o", "%i"
+            ).split()
+            for job in jobs[:1]:  # as soon as it has begun, which squeue says before
+                sent = subprocess.run(["scancel", "--signal=ABRT", job], check=False)
+                self.ended = "" if sent.returncode else job
+
+
+def test_jobs_of_a_real_slurm_leave_what_one_process_does(
+    asked: dict[str, Any], tmp_path: Path, real_slurm: None
+) -> None:
+    alone = gpteval.run("cola,sst2", **asked, results=tmp_path / "alone")
+    ender, engine = JobEnder(), gpteval.engine("slurm")
+    found = gpteval.run(
+        "cola,sst2", **asked, results=tmp_path / "slurm", engine=engine, progress=ender
+    )
+    assert f"job {ender.ended} died; another goes on" in "\n".join(ender.said)
+    assert lasting(found, tmp_path / "slurm") == lasting(alone, tmp_path / "alone")

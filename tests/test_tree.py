@@ -156,9 +156,10 @@ def test_padded_families_train_as_each_does_alone(model: GPT) -> None:
         torch.testing.assert_close(ours, reference, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("window", [0, 1, 5])
 @pytest.mark.parametrize("heads", [4, 2])
 def test_spans_in_one_call_are_attended_as_in_blocks(
-    sequences: list[list[int]], heads: int
+    sequences: list[list[int]], heads: int, window: int
 ) -> None:
     examples = [Encoded(str(i), fold(s), (), i) for i, s in enumerate((sequences, sequences[:2]))]
     batch = pack(examples, 0)
@@ -169,8 +170,8 @@ def test_spans_in_one_call_are_attended_as_in_blocks(
         torch.randn(len(batch.trees.tokens), 1, 4, 8),
         torch.randn(len(batch.trees.tokens), 2, heads, 8),
     )
-    read = packed.attend(q, kv, Dropout(0.0), 0.3)
-    expected = blocks.attend(blocks.sort(q), blocks.sort(kv), Dropout(0.0), 0.3)
+    read = packed.attend(q, kv, Dropout(0.0), 0.3, window)
+    expected = blocks.attend(blocks.sort(q), blocks.sort(kv), Dropout(0.0), 0.3, window)
     torch.testing.assert_close(read, blocks.unsort(expected), atol=1e-6, rtol=1e-5)
 
 

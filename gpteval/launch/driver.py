@@ -55,10 +55,12 @@ class Drive:
                 so twice.
             GptevalError: Workers die of whatever they are given.
         """
+        stopped = False
         with interruptible() as interrupted:
             while self._waiting or self._running:
-                if interrupted.asked and self._waiting:
+                if interrupted.asked and (self._waiting or not stopped):
                     self._stop()
+                    stopped = True
                 self._hand_out()
                 for job, outcome in self.pool.ended(LOOK):
                     self._take_in(job, outcome)

@@ -21,9 +21,6 @@ from gpteval.launch.setup import Setup
 MOST = 1000
 """Jobs of one array; Slurm's own limit is 1001 where nobody raised it."""
 
-LOOK = 10.0
-"""Seconds between two questions to Slurm about all jobs; one that ended well is seen at once."""
-
 
 def refuse_absent() -> None:
     """Find out whether this machine can hand jobs to Slurm.
@@ -31,7 +28,7 @@ def refuse_absent() -> None:
     Raises:
         ConfigError: A command of Slurm's is not there.
     """
-    for name in ("sbatch", "srun", "sacct", "scancel"):
+    for name in ("sbatch", "srun", "squeue", "scancel"):
         if shutil.which(name) is None:
             raise ConfigError(
                 f"--launch slurm: no {name} on this machine: give the command on one that hands "
@@ -64,7 +61,7 @@ class SlurmJobs:
         self._executor = SlurmExecutor(self._folder)
         self._executor.update_parameters(job_name="gpteval", time=None)
         self._running: dict[Job, Any] = {}
-        self._died, self._asked = False, time.monotonic()
+        self._died = False
 
     def room(self) -> int:
         """As many as an array may have."""
@@ -75,6 +72,8 @@ class SlurmJobs:
         import msgspec
         from submitit.core.utils import FailedJobError
 
+        from gpteval.launch.queue import QueuedJob
+
         setup = msgspec.json.encode(Setup.of_this_process()).decode()
         try:
             handed = self._executor.map_array(compute, [setup] * len(orders), orders)
@@ -82,15 +81,13 @@ class SlurmJobs:
             said = " ".join(str(error).split())
             raise ConfigError(f"--launch slurm: sbatch refuses the jobs: {said:.300}") from None
         jobs = [Job(f"job {own.job_id}") for own in handed]
-        self._running |= zip(jobs, handed, strict=True)
+        queued = [QueuedJob(self._folder, own.job_id) for own in handed]
+        self._running |= zip(jobs, queued, strict=True)
         return jobs
 
     def ended(self, seconds: float) -> list[tuple[Job, str | None]]:
         """Jobs that left an outcome, and those that Slurm says are over without one."""
         time.sleep(seconds)
-        if self._running and time.monotonic() - self._asked > LOOK:
-            self._asked = time.monotonic()
-            next(iter(self._running.values())).watcher.update()
         done = [job for job, own in self._running.items() if own.done()]
         return [(job, self._outcome(self._running.pop(job))) for job in done]
 
