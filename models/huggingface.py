@@ -136,12 +136,11 @@ class HuggingFaceModel(nn.Module):
             here = slice(trees[0].start, trees[-1].stop)
             mask = tree_mask(trees).to(tokens.device, self.lm.dtype)  # (T, T)
             whole = self.limit or not window(shape)
+            masks = mask[None, None] if whole else layer_masks(mask, positions[here], shape)
             read = self._call(
                 input_ids=tokens[None, here],
                 position_ids=positions[None, here],
-                attention_mask=mask[None, None]
-                if whole
-                else layer_masks(mask, positions[here], shape),
+                attention_mask=masks,
             )
             states.append(read[0])
         return torch.cat(states)
@@ -302,9 +301,13 @@ def _identify(reference: str, model: HuggingFaceModel, tokenizer: Any, unused: i
 
 
 def _decisive(config: Any) -> dict[str, Any]:
-    """What a configuration of transformers says of the computation, not of where it came from."""
+    """What a configuration of transformers says of the computation, not of where it came from.
+
+    Of a model with windows also that they are kept along paths: GPT-Neo's were not always.
+    """
     whence = ("transformers_version", "architectures", "dtype", "torch_dtype")
-    return {k: v for k, v in config.to_dict().items() if k not in whence and k[0] != "_"}
+    said = {k: v for k, v in config.to_dict().items() if k not in whence and k[0] != "_"}
+    return said | ({"_windows": "paths"} if window(config.get_text_config()) else {})
 
 
 def _locate(source: str) -> tuple[Path, str]:

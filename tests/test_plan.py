@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from official import write_cola
 
 import gpteval
-from gpteval import Compute, ConfigError, FinetuneConfig
+from gpteval import Compute, ConfigError, FinetuneConfig, TrainingCompute
 from gpteval.cli.main import cli, main
 from gpteval.cli.plan import command as plan_command
 from gpteval.cli.run import command as run_command
@@ -170,7 +170,9 @@ def test_what_is_no_time_is_told_in_one_line(
 
 def test_a_plan_is_asked_in_the_words_of_a_run() -> None:
     names = {option.name for option in run_command.params}
-    assert {option.name for option in plan_command.params} == names - {"launch"} | {"budget"}
+    assert {option.name for option in plan_command.params} == names - {"launch", "shard"} | {
+        "budget"
+    }
 
 
 def test_a_task_of_a_group_that_can_not_be_planned_is_named_and_told_by_the_exit_code(
@@ -186,8 +188,8 @@ def test_a_task_of_a_group_that_can_not_be_planned_is_named_and_told_by_the_exit
 
 VALUES = {"transfer_layers": "0..2", "device": "cpu", "layer_divisor": "2.5"}
 DEFAULTS = asdict(FinetuneConfig()) | asdict(Compute())
-ELSEWHERE = {"as_json", "run_file", "tasks", "task_file", "launch"}
-"""Of what is planned they change nothing, or they say it all."""
+ELSEWHERE = {"as_json", "run_file", "tasks", "task_file", "launch", "shard"}
+"""Of what is planned they change nothing, or they say it all; or a plan is made by one process."""
 
 
 class Asked(Exception):
@@ -206,7 +208,9 @@ def settings_of(words: list[str], monkeypatch: pytest.MonkeyPatch) -> RunConfig:
     asked = CliRunner().invoke(cli, words).exception
     assert isinstance(asked, Asked), asked
     config: RunConfig = asked.args[0]
-    return config
+    shared = asdict(config.compute)
+    assert not shared.pop("shard", False)
+    return replace(config, compute=TrainingCompute(**shared))
 
 
 def typed(option: click.Parameter) -> list[str]:
