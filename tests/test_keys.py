@@ -54,6 +54,7 @@ OTHER: dict[str, Any] = {
     "pooling": "concat",
     "layer_divisor": 2.6,
     "adapter": "lora",
+    "optimizer": "adamw-8bit",
     "lora_rank": 4,
     "lora_targets": "c_attn",
 }
