@@ -265,7 +265,7 @@ def test_a_batch_that_does_not_fit_is_split(tiny: object, device: torch.device) 
         made.update(encoded, 1, 6)
         made._read(late=0)
     assert made.done.updates == 1
-    assert made.most_tokens < sum(len(e.tree.tokens) for e in encoded)
+    assert made.gradients.most_tokens < sum(len(e.tree.tokens) for e in encoded)
 
 
 class out_of_memory:
