@@ -328,6 +328,11 @@ class Sharing(TrainingCompute):
     )
 
 
+def splits(compute: Compute) -> bool:
+    """Whether it asks for weights that are split among processes."""
+    return isinstance(compute, Sharing) and compute.shard
+
+
 def task_names(tasks: str | Task | Iterable[str | Task]) -> tuple[str, ...]:
     """Names and groups as given: a list of names or tasks, or one text joined by commas.
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from gpteval.compute.rounding import KeptWeights, RoundedProducts, bf16_is_faster
-from gpteval.config import Compute, Sharing, TrainingCompute
+from gpteval.config import Compute, TrainingCompute, splits
 from gpteval.errors import ConfigError
 
 AVAILABLE: dict[str, Callable[[], bool]] = {
@@ -92,8 +92,7 @@ def resolve(compute: Compute) -> Machine:
     if not AVAILABLE[kind]() or (kind == "cuda" and int(number or 0) >= torch.cuda.device_count()):
         raise ConfigError(f"device {name!r} is not there on this machine: try --device auto")
     if kind == "cpu":
-        split = isinstance(compute, Sharing) and compute.shard
-        _ = return_freed_memory() if split else keep_freed_memory()
+        _ = return_freed_memory() if splits(compute) else keep_freed_memory()
         repeat_products()
     auto = "bf16" if kind == "cuda" else "fp32"
     precision = auto if compute.precision == "auto" else compute.precision

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from gpteval.config import Sharing
+from gpteval.config import splits
 from gpteval.errors import ConfigError
 from gpteval.methods.settings import Subject
 from gpteval.plugins import registry
@@ -47,7 +47,7 @@ class Session:
         from gpteval.compute.distributed import World, join
         from gpteval.data.rows import origin
 
-        shard = isinstance(config.compute, Sharing) and config.compute.shard
+        shard = splits(config.compute)
         if shard and not together:
             raise ConfigError(
                 "--shard splits a model among processes that torchrun starts, and here each unit "

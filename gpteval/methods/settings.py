@@ -20,9 +20,9 @@ from gpteval.config import (
     SEEDS,
     Compute,
     FinetuneConfig,
-    Sharing,
     check,
     option,
+    splits,
     task_names,
 )
 from gpteval.errors import ConfigError, UnknownNameError, refuse_unknown
@@ -243,8 +243,7 @@ class RunConfig(Trained):
                 f"not {self.transfer_layers!r}"
             )
         config = self.config  # so that a wrong setting is found before anything is loaded
-        split = isinstance(self.compute, Sharing) and self.compute.shard
-        if split and config.optimizer != "adamw":
+        if splits(self.compute) and config.optimizer != "adamw":
             raise ConfigError(
                 f"--optimizer {config.optimizer} keeps moments of whole weights and --shard splits "
                 "them: leave out one of them"

@@ -57,15 +57,7 @@ class Answers:
     @cached_property
     def cluster_numbers(self) -> Indices:
         """The number of each example's cluster, (n,), from 0 to C - 1."""
-        import numpy as np
-
-        if not any(self.clusters):
-            return np.arange(len(self.labels))
-        clusters: Sequence[str | int] = self.clusters
-        if not all(clusters):
-            clusters = [cluster or row for row, cluster in enumerate(clusters)]
-        numbers = {name: place for place, name in enumerate(dict.fromkeys(clusters))}
-        return np.fromiter(map(numbers.__getitem__, clusters), np.int64, len(clusters))
+        return numbered(self.clusters)
 
     @cached_property
     def codes(self) -> tuple[dict[Any, int], Indices]:
@@ -82,6 +74,17 @@ class Answers:
         _, codes = self.codes
         right: NDArray[np.bool_] = codes[1:] == codes[0]
         return right
+
+
+def numbered(names: Sequence[str]) -> Indices:
+    """The number of each example's cluster, (n,), from 0 on; an example without one is its own."""
+    import numpy as np
+
+    if not any(names):
+        return np.arange(len(names))
+    own = names if all(names) else [name or row for row, name in enumerate(names)]
+    numbers = {name: place for place, name in enumerate(dict.fromkeys(own))}
+    return np.fromiter(map(numbers.__getitem__, own), np.int64, len(own))
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpteval.metric import Metric
 from gpteval.score.metrics import computed, headline, metric
+from gpteval.score.resampling import numbered
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,7 +120,7 @@ def interval(
     """
     import numpy as np
 
-    measure, clusters = metric(task.metrics[0]), _clusters(predictions)
+    measure, clusters = metric(task.metrics[0]), numbered([p.cluster for p in predictions])
     count = int(clusters.max()) + 1
     if measure.proportion and count == len(clusters):
         return _of_independent(headline(task, predictions), count)
@@ -236,16 +237,6 @@ def _freedom(clusters: Indices) -> float:
 
     squares = np.bincount(clusters).astype(np.float64) ** 2
     return float(squares.sum() ** 2 / (squares**2).sum()) - 1
-
-
-def _clusters(predictions: Sequence[Prediction]) -> Indices:
-    """Number of each example's cluster, (n,); an example without one is its own."""
-    import numpy as np
-
-    numbers: dict[str | int, int] = {}
-    return np.array(
-        [numbers.setdefault(p.cluster or row, len(numbers)) for row, p in enumerate(predictions)]
-    )
 
 
 def _cells(task: Task, predictions: Sequence[Prediction]) -> tuple[Indices, int]:
